@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Everything is made under build/; the program is build/mtlsnoop. `make help` lists the targets.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VERSION := 0.1.0
+
+CC ?= cc
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD := build
+
+ARCH := $(shell uname -m)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
+VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
+
+WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
+CPPFLAGS += -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
+CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+LIBRARIES := -lpcap -ljson-c -lgnutls
+SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+# -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
+BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX) $(WARNINGS) \
+	-Wno-missing-prototypes -Wno-missing-declarations -Wno-compare-distinct-pointer-types
+
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+# main.c and tracer.c need a kernel; the rest links and is tested without
+KERNEL_SOURCES := user/main.c user/tracer.c
+PURE_SOURCES := $(filter-out $(KERNEL_SOURCES),$(wildcard user/*.c))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(PURE_SOURCES))
+SANITIZED := $(PURE_SOURCES:%.c=$(BUILD)/sanitized/%.o)
+FUZZED := $(PURE_SOURCES:%.c=$(BUILD)/fuzzed/%.o)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+
+PROGRAM := $(BUILD)/mtlsnoop
+
+## all         build the program (default)
+.PHONY: all
+all: $(PROGRAM)
+
+# What Debian calls the things that building, running and testing need.
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev
+DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git
+
+## deps        install what building needs (Debian packages)
+.PHONY: deps deps-check
+deps:
+	@tests/install-packages $(DEPS_BUILD)
+
+deps-check:
+	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK)
+	@tests/unpack-packages $(BUILD)/stacks nginx nginx-common
+
+## run         install, build, trace live: ARGS="-t -P 443" passes options
+.PHONY: run
+run: deps
+	@$(MAKE) --no-print-directory all
+	$(PROGRAM) $(ARGS)
+
+## check       install, build, run all tests
+.PHONY: check
+check: deps-check
+	@$(MAKE) --no-print-directory -j2 all tests
+	@tests/run
+
+.PHONY: tests
+tests: $(UNIT_TESTS) $(FUZZERS)
+
+## fuzz        a long run of the fuzzers: SECONDS=600 each
+SECONDS ?= 600
+.PHONY: fuzz
+fuzz: $(FUZZERS)
+	@tests/fuzz/run $(SECONDS)
+
+## bench       timings, as ratios measured in one run
+.PHONY: bench
+bench: all
+	@tests/bench/run
+
+## format      clang-format every source (format-check only compares)
+.PHONY: format format-check
+FORMATTED := $(wildcard bpf/*.[ch] user/*.[ch] tests/*/*.[ch])
+format:
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+
+## vmlinux     regenerate vmlinux/<arch>/vmlinux.h from the running kernel
+.PHONY: vmlinux
+vmlinux:
+	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $(VMLINUX)/vmlinux.h
+
+## install     program and man page under DESTDIR and PREFIX
+.PHONY: install
+install: all
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/sbin/mtlsnoop
+	install -D -m 644 docs/mtlsnoop.8 $(DESTDIR)$(PREFIX)/share/man/man8/mtlsnoop.8
+
+## clean       remove build/
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+## help        this list
+.PHONY: help
+help:
+	@sed -n 's/^## /  make /p' $(firstword $(MAKEFILE_LIST))
+
+# BPF objects: compiled with debug information for BTF and CO-RE, of which only BTF is kept.
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.unstripped
+	$(LLVM_STRIP) -g -o $@ $@.unstripped
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(BUILD)/user/tracer.o: $(BPF_SKELETONS)
+
+$(BUILD)/user/%.o: user/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -I$(BUILD)/bpf -MMD -MP -c $< -o $@
+
+$(PROGRAM): $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz $(LIBRARIES)
+
+$(BUILD)/sanitized/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(SANITIZE) $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
+
+$(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBRARIES)
+
+# The fuzzers watch every module that takes bytes from the network.
+$(BUILD)/fuzzed/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(FUZZED)
+	@mkdir -p $(@D)
+	$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

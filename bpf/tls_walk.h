@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * tls_walk - TLS record and handshake framing as a resumable state machine.
+ *
+ * One struct tls_walk follows one direction of one connection. It knows no packet, no map and no pointer into data: it
+ * says how many header bytes it wants next or how many bytes to pass over, and is told what was read. Headers may be
+ * split anywhere, messages may share a record or span many, and the state may be stored, copied to another program and
+ * gone on with there. The BPF programs, the capture reader, the unit tests and the fuzzer all compile this header.
+ *
+ * The caller's loop, with `left` bytes of the direction at hand:
+ *
+ *	tls_walk_segment(walk);                       // once per segment: where a ClientHello may begin
+ *	while (left && !tls_walk_ended(walk)) {
+ *		wanted = tls_walk_wanted(walk);
+ *		if (wanted) {
+ *			n = min(wanted, left);
+ *			event = tls_walk_read(walk, bytes, n);   // bytes: the next n, in a buffer of TLS_WALK_READ_MAX
+ *		} else {
+ *			n = min(tls_walk_passable(walk), left);
+ *			// tls_walk_in_body(walk): these n bytes belong to the body of walk->message_type
+ *			tls_walk_pass(walk, n);
+ *		}
+ *		// go on n bytes further
+ *	}
+ *
+ * A fresh direction is all zeroes: it searches for a ClientHello. The direction that answers one is begun by
+ * tls_walk_expect_answer(). This header includes nothing: the includer provides __u8 to __u64.
+ *
+ * Sources: RFC 5246 sections 6.2.1 and 7 (records, handshake), RFC 8446 sections 4 and 5 and appendix D.4 (TLS 1.3 and
+ * its middlebox compatibility), RFC 6101 (SSL 3.0), RFC 5246 appendix E.2 (SSL 2.0 compatible ClientHello).
+ */
+#ifndef TLS_WALK_H
+#define TLS_WALK_H
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#define TLS_WALK_FUNCTION static __always_inline __attribute__((unused))
+
+/* ContentType, RFC 8446 section 5.1, and 24 from RFC 6520 */
+enum tls_content_type {
+	TLS_CHANGE_CIPHER_SPEC = 20,
+	TLS_ALERT = 21,
+	TLS_HANDSHAKE = 22,
+	TLS_APPLICATION_DATA = 23,
+	TLS_HEARTBEAT = 24,
+};
+
+/* HandshakeType, RFC 8446 section 4 and the registry: those that mtlsnoop names */
+enum tls_handshake_type {
+	TLS_HELLO_REQUEST = 0,
+	TLS_CLIENT_HELLO = 1,
+	TLS_SERVER_HELLO = 2,
+	TLS_HELLO_VERIFY_REQUEST = 3,
+	TLS_NEW_SESSION_TICKET = 4,
+	TLS_END_OF_EARLY_DATA = 5,
+	TLS_ENCRYPTED_EXTENSIONS = 8,
+	TLS_CERTIFICATE = 11,
+	TLS_SERVER_KEY_EXCHANGE = 12,
+	TLS_CERTIFICATE_REQUEST = 13,
+	TLS_SERVER_HELLO_DONE = 14,
+	TLS_CERTIFICATE_VERIFY = 15,
+	TLS_CLIENT_KEY_EXCHANGE = 16,
+	TLS_FINISHED = 20,
+	TLS_CERTIFICATE_URL = 21,
+	TLS_CERTIFICATE_STATUS = 22,
+	TLS_SUPPLEMENTAL_DATA = 23,
+	TLS_KEY_UPDATE = 24,
+	TLS_COMPRESSED_CERTIFICATE = 25,
+	TLS_NEXT_PROTOCOL = 67,
+	TLS_MESSAGE_HASH = 254,
+};
+
+enum tls_walk_bounds {
+	TLS_WALK_READ_MAX = 8,                     /* size of the buffer that tls_walk_read() takes */
+	TLS_WALK_RECORD_HEADER = 5,
+	TLS_WALK_MESSAGE_HEADER = 4,
+	TLS_WALK_ALERT_LENGTH = 2,
+	TLS_WALK_SSL2_HEADER = 6,                  /* what follows the first five bytes: three lengths */
+	TLS_WALK_RECORD_MAX = 16384 + 2048,        /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
+	TLS_WALK_SEARCH_MAX = 16384,               /* bytes of a direction in which a ClientHello is looked for */
+	TLS_WALK_ENCRYPTED_MAX = 12,               /* encrypted records told of per direction */
+};
+
+enum tls_walk_phase {
+	TLS_WALK_SEARCH = 0,   /* no ClientHello yet: nothing to read before the next segment */
+	TLS_WALK_RECORD,       /* in a record header */
+	TLS_WALK_SSL2_HELLO,   /* in the second part of an SSL 2.0 ClientHello's header */
+	TLS_WALK_MESSAGE,      /* in a handshake message header */
+	TLS_WALK_BODY,         /* in a handshake message's body */
+	TLS_WALK_ALERT,        /* in an alert in cleartext */
+	TLS_WALK_SKIP,         /* in a record whose content is not read */
+	TLS_WALK_DONE,         /* from here on ended: this direction has told all it can */
+	TLS_WALK_NOT_TLS,      /* what follows is not TLS */
+};
+
+enum tls_walk_flags {
+	TLS_WALK_CANDIDATE = 1 << 0, /* the bytes read so far may yet turn out to be no ClientHello */
+	TLS_WALK_CLIENT = 1 << 1,    /* this direction sent the ClientHello */
+	TLS_WALK_CIPHERED = 1 << 2,  /* ChangeCipherSpec passed: handshake records are encrypted */
+	TLS_WALK_STARTED = 1 << 3,   /* bytes of this direction have been seen: no SSL 2.0 ClientHello any more */
+};
+
+/* One direction. Plain numbers in host byte order; 40 bytes, part of the ABI (event.h). */
+struct tls_walk {
+	__u64 header;            /* bytes of the header being read, latest in the low byte */
+	__u32 message_header;    /* the same of a message header: it may continue in the next record */
+	__u32 message_length;    /* of the message whose header was read last */
+	__u32 message_left;      /* bytes of its body that are still to come */
+	__u32 searched;          /* bytes passed over in search of a ClientHello */
+	__u16 record_left;       /* bytes of the current record that are still to come */
+	__u16 record_length;
+	__u16 record_version;
+	__u8 record_type;        /* enum tls_content_type */
+	__u8 message_type;       /* enum tls_handshake_type */
+	__u8 phase;              /* enum tls_walk_phase */
+	__u8 flags;              /* enum tls_walk_flags */
+	__u8 header_have;        /* bytes in header */
+	__u8 message_have;       /* bytes in message_header */
+	__u8 encrypted_records;  /* encrypted records told of */
+	__u8 alert_have;         /* bytes of an alert in cleartext read so far: it may continue in the next record */
+	__u8 alert_level;
+	__u8 reserved;
+};
+
+_Static_assert(sizeof(struct tls_walk) == 40, "struct tls_walk is part of the ABI");
+
+enum tls_walk_event_kind {
+	TLS_WALK_EVENT_NONE = 0,
+	TLS_WALK_EVENT_MESSAGE, /* a handshake message begins: type, length; version of its record */
+	TLS_WALK_EVENT_RECORD,  /* a record that is not read (ChangeCipherSpec or encrypted): type, length */
+	TLS_WALK_EVENT_ALERT,   /* an alert in cleartext: level, description */
+	TLS_WALK_EVENT_NOT_TLS, /* the direction has left the protocol */
+};
+
+/* What tls_walk_read() found. */
+struct tls_walk_event {
+	__u8 kind;        /* enum tls_walk_event_kind */
+	__u8 type;        /* HandshakeType or ContentType */
+	__u8 level;       /* AlertLevel, RFC 8446 section 6: 1 warning, 2 fatal */
+	__u8 description; /* AlertDescription */
+	__u16 version;    /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
+	__u16 reserved;
+	__u32 length;     /* bytes that follow the header read */
+};
+
+TLS_WALK_FUNCTION int tls_walk_ended(const struct tls_walk *walk)
+{
+	return walk->phase >= TLS_WALK_DONE;
+}
+
+/* The other direction sent a ClientHello: what comes here from now on are records that answer it. */
+TLS_WALK_FUNCTION void tls_walk_expect_answer(struct tls_walk *walk)
+{
+	walk->phase = TLS_WALK_RECORD;
+	walk->header_have = 0;
+	walk->header = 0;
+	walk->flags = TLS_WALK_STARTED;
+}
+
+/*
+ * A segment begins. Protocols that turn to TLS (STARTTLS and its kin) do so after a round trip, so a ClientHello is the
+ * first thing in its segment.
+ */
+TLS_WALK_FUNCTION void tls_walk_segment(struct tls_walk *walk)
+{
+	if (walk->phase != TLS_WALK_SEARCH)
+		return;
+	walk->phase = TLS_WALK_RECORD;
+	walk->flags |= TLS_WALK_CANDIDATE;
+	walk->header_have = 0;
+	walk->header = 0;
+}
+
+/* How many header bytes are wanted next, at most TLS_WALK_READ_MAX; 0 where bytes are to be passed over. */
+TLS_WALK_FUNCTION __u32 tls_walk_wanted(const struct tls_walk *walk)
+{
+	__u32 wanted;
+
+	switch (walk->phase) {
+	case TLS_WALK_RECORD:
+		return TLS_WALK_RECORD_HEADER - walk->header_have;
+	case TLS_WALK_SSL2_HELLO:
+		return TLS_WALK_SSL2_HEADER - walk->header_have;
+	case TLS_WALK_MESSAGE:
+		wanted = TLS_WALK_MESSAGE_HEADER - walk->message_have;
+		break;
+	case TLS_WALK_ALERT:
+		wanted = TLS_WALK_ALERT_LENGTH - walk->alert_have;
+		break;
+	default:
+		return 0;
+	}
+	return wanted < walk->record_left ? wanted : walk->record_left;
+}
+
+/* How many bytes may be passed over in one go where tls_walk_wanted() is 0. */
+TLS_WALK_FUNCTION __u32 tls_walk_passable(const struct tls_walk *walk)
+{
+	switch (walk->phase) {
+	case TLS_WALK_BODY:
+		return walk->message_left < walk->record_left ? walk->message_left : walk->record_left;
+	case TLS_WALK_SKIP:
+		return walk->record_left;
+	default:
+		return ~(__u32)0;
+	}
+}
+
+TLS_WALK_FUNCTION int tls_walk_in_body(const struct tls_walk *walk)
+{
+	return walk->phase == TLS_WALK_BODY;
+}
+
+/* Whether the body of the current message is one that mtlsnoop reads. A server's certificate is not. */
+TLS_WALK_FUNCTION int tls_walk_body_matters(const struct tls_walk *walk)
+{
+	switch (walk->message_type) {
+	case TLS_CLIENT_HELLO:
+	case TLS_SERVER_HELLO:
+	case TLS_CERTIFICATE_REQUEST:
+		return 1;
+	case TLS_CERTIFICATE:
+		return walk->flags & TLS_WALK_CLIENT;
+	default:
+		return 0;
+	}
+}
+
+/* The record is used up: a message that is not complete goes on in the next one (RFC 8446 section 5.1). */
+TLS_WALK_FUNCTION void tls_walk_next_record(struct tls_walk *walk)
+{
+	walk->phase = TLS_WALK_RECORD;
+	walk->header_have = 0;
+	walk->header = 0;
+}
+
+TLS_WALK_FUNCTION void tls_walk_after_bytes(struct tls_walk *walk)
+{
+	if (walk->record_left == 0)
+		tls_walk_next_record(walk);
+	else if (walk->phase == TLS_WALK_BODY && walk->message_left == 0)
+		walk->phase = TLS_WALK_MESSAGE;
+}
+
+/* Pass over count bytes, at most tls_walk_passable(). */
+TLS_WALK_FUNCTION void tls_walk_pass(struct tls_walk *walk, __u32 count)
+{
+	walk->flags |= TLS_WALK_STARTED;
+	switch (walk->phase) {
+	case TLS_WALK_BODY:
+		walk->message_left -= count;
+		walk->record_left -= count;
+		tls_walk_after_bytes(walk);
+		break;
+	case TLS_WALK_SKIP:
+		walk->record_left -= count;
+		tls_walk_after_bytes(walk);
+		break;
+	case TLS_WALK_SEARCH:
+		walk->searched += count;
+		if (walk->searched >= TLS_WALK_SEARCH_MAX)
+			walk->phase = TLS_WALK_NOT_TLS;
+		break;
+	}
+}
+
+TLS_WALK_FUNCTION __u64 tls_walk_append(__u64 header, const __u8 *bytes, __u32 count)
+{
+	__u32 i;
+
+	for (i = 0; i < TLS_WALK_SSL2_HEADER; i++)
+		if (i < count)
+			header = header << 8 | bytes[i];
+	return header;
+}
+
+/* Byte number index of a header of which have bytes were read. */
+TLS_WALK_FUNCTION __u8 tls_walk_byte(__u64 header, __u32 have, __u32 index)
+{
+	return header >> ((have - 1 - index) & 7) * 8;
+}
+
+/*
+ * RFC 5246 appendix E.2: a two-byte length with the high bit set, message type 1, a version: 3.x from a client that also
+ * speaks TLS, 0.2 from one that speaks SSL 2.0 alone.
+ */
+TLS_WALK_FUNCTION int tls_walk_may_be_ssl2(__u64 header, __u32 have)
+{
+	if (!(tls_walk_byte(header, have, 0) & 0x80))
+		return 0;
+	if (have > 2 && tls_walk_byte(header, have, 2) != TLS_CLIENT_HELLO)
+		return 0;
+	return have < 4 || tls_walk_byte(header, have, 3) == 3 || tls_walk_byte(header, have, 3) == 0;
+}
+
+/* Whether the have bytes of a record header read so far can be those of a ClientHello's record. */
+TLS_WALK_FUNCTION int tls_walk_may_be_hello(__u64 header, __u32 have)
+{
+	if (tls_walk_byte(header, have, 0) != TLS_HANDSHAKE)
+		return 0;
+	if (have > 1 && tls_walk_byte(header, have, 1) != 3)
+		return 0;
+	return have < 3 || tls_walk_byte(header, have, 2) <= 4;
+}
+
+/* The candidate is none: nothing here before the next segment. */
+TLS_WALK_FUNCTION void tls_walk_reject_candidate(struct tls_walk *walk)
+{
+	walk->phase = TLS_WALK_SEARCH;
+	walk->flags &= ~TLS_WALK_CANDIDATE;
+	walk->message_have = 0;
+	walk->message_header = 0;
+	/* what was read of it counts as searched, or many short segments could search for ever */
+	walk->searched += TLS_WALK_RECORD_HEADER;
+	if (walk->searched >= TLS_WALK_SEARCH_MAX)
+		walk->phase = TLS_WALK_NOT_TLS;
+}
+
+TLS_WALK_FUNCTION void tls_walk_leave(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	if (walk->flags & TLS_WALK_CANDIDATE) {
+		tls_walk_reject_candidate(walk);
+		return;
+	}
+	walk->phase = TLS_WALK_NOT_TLS;
+	event->kind = TLS_WALK_EVENT_NOT_TLS;
+}
+
+TLS_WALK_FUNCTION void tls_walk_tell_record(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	event->kind = TLS_WALK_EVENT_RECORD;
+	event->type = walk->record_type;
+	event->version = walk->record_version;
+	event->length = walk->record_length;
+	walk->phase = TLS_WALK_SKIP;
+}
+
+/* A record that cannot be read any more: only its type and length are told, and not for ever. */
+TLS_WALK_FUNCTION void tls_walk_encrypted_record(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	tls_walk_tell_record(walk, event);
+	walk->encrypted_records++;
+	/* up to TLS 1.2 the first encrypted handshake record is Finished: the handshake ends with it */
+	if (walk->record_type == TLS_HANDSHAKE || walk->encrypted_records >= TLS_WALK_ENCRYPTED_MAX)
+		walk->phase = TLS_WALK_DONE;
+}
+
+TLS_WALK_FUNCTION int tls_walk_record_valid(const struct tls_walk *walk)
+{
+	if (walk->record_version >> 8 != 3 || walk->record_length > TLS_WALK_RECORD_MAX)
+		return 0;
+	if (walk->flags & TLS_WALK_CANDIDATE)
+		return walk->record_type == TLS_HANDSHAKE && walk->record_length;
+	return walk->record_type >= TLS_CHANGE_CIPHER_SPEC && walk->record_type <= TLS_HEARTBEAT;
+}
+
+TLS_WALK_FUNCTION void tls_walk_handshake_record(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	if (walk->record_left == 0)
+		return;
+	if (walk->flags & TLS_WALK_CIPHERED && walk->record_left < TLS_WALK_MESSAGE_HEADER)
+		tls_walk_encrypted_record(walk, event);
+	else if (walk->message_left)
+		walk->phase = TLS_WALK_BODY;
+	else
+		walk->phase = TLS_WALK_MESSAGE;
+}
+
+/* A record header is complete. */
+TLS_WALK_FUNCTION void tls_walk_begin_record(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	walk->record_type = walk->header >> 32;
+	walk->record_version = walk->header >> 16;
+	walk->record_length = walk->header;
+	walk->record_left = walk->record_length;
+	walk->header_have = 0;
+	walk->header = 0;
+
+	if (!tls_walk_record_valid(walk)) {
+		tls_walk_leave(walk, event);
+		return;
+	}
+	switch (walk->record_type) {
+	case TLS_HANDSHAKE:
+		tls_walk_handshake_record(walk, event);
+		break;
+	case TLS_CHANGE_CIPHER_SPEC:
+		tls_walk_tell_record(walk, event);
+		walk->flags |= TLS_WALK_CIPHERED;
+		break;
+	case TLS_ALERT:
+		/* encrypted alerts are longer: no cipher suite expands two bytes by none (RFC 5246 section 6.2.3) */
+		if (walk->flags & TLS_WALK_CIPHERED && walk->record_length != TLS_WALK_ALERT_LENGTH)
+			tls_walk_encrypted_record(walk, event);
+		else
+			walk->phase = TLS_WALK_ALERT;
+		break;
+	default:
+		tls_walk_encrypted_record(walk, event);
+	}
+	if (walk->record_left == 0 && !tls_walk_ended(walk))
+		tls_walk_next_record(walk);
+}
+
+TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	if (walk->flags & TLS_WALK_CANDIDATE && walk->message_have == 0 &&
+	    !tls_walk_may_be_hello(walk->header, walk->header_have)) {
+		if (walk->flags & TLS_WALK_STARTED || !tls_walk_may_be_ssl2(walk->header, walk->header_have)) {
+			tls_walk_reject_candidate(walk);
+		} else if (walk->header_have == TLS_WALK_RECORD_HEADER) {
+			walk->record_length = (walk->header >> 24 & 0x7fff) - 3;
+			walk->record_version = walk->header;
+			walk->phase = TLS_WALK_SSL2_HELLO;
+			walk->header_have = 0;
+			walk->header = 0;
+		}
+		return;
+	}
+	if (walk->header_have == TLS_WALK_RECORD_HEADER)
+		tls_walk_begin_record(walk, event);
+}
+
+/* RFC 5246 appendix E.2: cipher_spec_length, session_id_length, challenge_length; they must fill the record. */
+TLS_WALK_FUNCTION void tls_walk_read_ssl2_header(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	__u32 specs = walk->header >> 32 & 0xffff;
+	__u32 session_id = walk->header >> 16 & 0xffff;
+	__u32 challenge = walk->header & 0xffff;
+
+	if (walk->header_have < TLS_WALK_SSL2_HEADER)
+		return;
+	if (specs == 0 || specs % 3 || session_id > 32 || challenge < 16 || challenge > 32 ||
+	    TLS_WALK_SSL2_HEADER + specs + session_id + challenge != walk->record_length) {
+		tls_walk_reject_candidate(walk);
+		return;
+	}
+	walk->flags &= ~TLS_WALK_CANDIDATE;
+	walk->flags |= TLS_WALK_CLIENT;
+	walk->message_type = TLS_CLIENT_HELLO;
+	walk->record_type = TLS_HANDSHAKE;
+	walk->record_left = walk->record_length - TLS_WALK_SSL2_HEADER;
+	walk->phase = TLS_WALK_SKIP;
+	event->kind = TLS_WALK_EVENT_MESSAGE;
+	event->type = TLS_CLIENT_HELLO;
+	event->version = walk->record_version;
+	event->length = walk->record_length + 3;
+}
+
+/*
+ * Whether a handshake record after ChangeCipherSpec is in cleartext all the same: TLS 1.3 sends ChangeCipherSpec for
+ * middleboxes (RFC 8446 appendix D.4), and after a HelloRetryRequest the second ClientHello and the ServerHello come
+ * behind it. They fill their record; ciphertext looks so once in 2^31.
+ */
+TLS_WALK_FUNCTION int tls_walk_hello_after_retry(const struct tls_walk *walk)
+{
+	__u8 expected = walk->flags & TLS_WALK_CLIENT ? TLS_CLIENT_HELLO : TLS_SERVER_HELLO;
+
+	return walk->message_header >> 24 == expected &&
+	       (walk->message_header & 0xffffff) + TLS_WALK_MESSAGE_HEADER == walk->record_length;
+}
+
+TLS_WALK_FUNCTION int tls_walk_handshake_type_known(__u8 type)
+{
+	switch (type) {
+	case TLS_HELLO_REQUEST:
+	case TLS_CLIENT_HELLO:
+	case TLS_SERVER_HELLO:
+	case TLS_HELLO_VERIFY_REQUEST:
+	case TLS_NEW_SESSION_TICKET:
+	case TLS_CERTIFICATE:
+	case TLS_SERVER_KEY_EXCHANGE:
+	case TLS_CERTIFICATE_REQUEST:
+	case TLS_SERVER_HELLO_DONE:
+	case TLS_CERTIFICATE_VERIFY:
+	case TLS_CLIENT_KEY_EXCHANGE:
+	case TLS_FINISHED:
+	case TLS_CERTIFICATE_URL:
+	case TLS_CERTIFICATE_STATUS:
+	case TLS_SUPPLEMENTAL_DATA:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* A message header is complete. */
+TLS_WALK_FUNCTION void tls_walk_begin_message(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	__u8 type = walk->message_header >> 24;
+	__u32 length = walk->message_header & 0xffffff;
+
+	walk->message_have = 0;
+	if (walk->flags & TLS_WALK_CIPHERED) {
+		if (!tls_walk_hello_after_retry(walk)) {
+			walk->message_header = 0;
+			tls_walk_encrypted_record(walk, event);
+			return;
+		}
+		walk->flags &= ~TLS_WALK_CIPHERED;
+	}
+	walk->message_header = 0;
+	if (walk->flags & TLS_WALK_CANDIDATE && (type != TLS_CLIENT_HELLO || length >> 16)) {
+		tls_walk_reject_candidate(walk);
+		return;
+	}
+	if (!tls_walk_handshake_type_known(type)) {
+		tls_walk_leave(walk, event);
+		return;
+	}
+	if (walk->flags & TLS_WALK_CANDIDATE) {
+		walk->flags &= ~TLS_WALK_CANDIDATE;
+		walk->flags |= TLS_WALK_CLIENT;
+	}
+	walk->message_type = type;
+	walk->message_length = length;
+	walk->message_left = length;
+	event->kind = TLS_WALK_EVENT_MESSAGE;
+	event->type = type;
+	event->version = walk->record_version;
+	event->length = length;
+	if (length)
+		walk->phase = TLS_WALK_BODY;
+}
+
+TLS_WALK_FUNCTION void tls_walk_read_message_header(struct tls_walk *walk, const __u8 *bytes, __u32 count,
+						    struct tls_walk_event *event)
+{
+	walk->message_header = tls_walk_append(walk->message_header, bytes, count);
+	walk->message_have += count;
+	walk->record_left -= count;
+	if (walk->message_have >= TLS_WALK_MESSAGE_HEADER)
+		tls_walk_begin_message(walk, event);
+	if (walk->record_left == 0 && !tls_walk_ended(walk) && walk->phase != TLS_WALK_SEARCH)
+		tls_walk_next_record(walk);
+}
+
+TLS_WALK_FUNCTION void tls_walk_read_alert(struct tls_walk *walk, const __u8 *bytes, __u32 count,
+					   struct tls_walk_event *event)
+{
+	walk->record_left -= count;
+	if (walk->alert_have + count < TLS_WALK_ALERT_LENGTH) {
+		walk->alert_have = 1;
+		walk->alert_level = bytes[0];
+	} else {
+		event->kind = TLS_WALK_EVENT_ALERT;
+		event->level = walk->alert_have ? walk->alert_level : bytes[0];
+		event->description = walk->alert_have ? bytes[0] : bytes[1];
+		event->version = walk->record_version;
+		walk->alert_have = 0;
+	}
+	if (walk->record_left == 0)
+		tls_walk_next_record(walk);
+}
+
+/*
+ * Read count header bytes, 1 to tls_walk_wanted(); bytes is a buffer of TLS_WALK_READ_MAX of which the first count are
+ * looked at. Returns what they completed, kind TLS_WALK_EVENT_NONE where nothing.
+ */
+TLS_WALK_FUNCTION struct tls_walk_event tls_walk_read(struct tls_walk *walk, const __u8 *bytes, __u32 count)
+{
+	struct tls_walk_event event = {};
+
+	switch (walk->phase) {
+	case TLS_WALK_MESSAGE:
+		tls_walk_read_message_header(walk, bytes, count, &event);
+		break;
+	case TLS_WALK_ALERT:
+		tls_walk_read_alert(walk, bytes, count, &event);
+		break;
+	default:
+		walk->header = tls_walk_append(walk->header, bytes, count);
+		walk->header_have += count;
+		if (walk->phase == TLS_WALK_RECORD)
+			tls_walk_read_record_header(walk, &event);
+		else
+			tls_walk_read_ssl2_header(walk, &event);
+	}
+	if (!(walk->flags & TLS_WALK_CANDIDATE))
+		walk->flags |= TLS_WALK_STARTED;
+	return event;
+}
+
+#endif /* TLS_WALK_H */

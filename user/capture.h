@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * capture - a pcap or pcapng file as a source of events: what the kernel's hooks would hand over of its packets.
+ */
+#ifndef CAPTURE_H
+#define CAPTURE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../bpf/event.h"
+
+/* Takes an event; returns whether more of this direction of the connection is wanted. */
+typedef bool (*capture_sink)(const struct event *event, void *context);
+
+struct capture;
+
+/* Open path ("-" is standard input). Returns 0, or -errno after a message on standard error. */
+int capture_open(struct capture **capture, const char *path, capture_sink sink, void *context);
+void capture_close(struct capture *capture);
+
+/*
+ * Read up to packets packets and pass on their events. Returns 1 where there may be more, 0 at the end of the file, or
+ * -errno after a message on standard error (a damaged file; what came before it counts).
+ */
+int capture_read(struct capture *capture, unsigned int packets);
+
+/* The time of the last packet, ns since the epoch. */
+uint64_t capture_time(const struct capture *capture);
+
+/* Say what was not understood, by kind: one line each, nothing where there was none. */
+void capture_print_left_out(const struct capture *capture, FILE *out);
+
+#endif /* CAPTURE_H */

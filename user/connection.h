@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * connection - events (event.h) -> one record per handshake (handshake.h), reported as it ends. No I/O, no kernel, no
+ * clock of its own: time comes with the events.
+ */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../bpf/event.h"
+#include "handshake.h"
+
+struct connection_limits {
+	uint32_t connections;          /* at once; a new one beyond it is not followed, and counted */
+	uint64_t handshake_timeout_ns; /* without any event: the handshake has ended */
+};
+
+/* What was counted; only grows. */
+struct connection_counts {
+	uint64_t handshakes;      /* reported */
+	uint64_t table_full;      /* connections not followed */
+	uint64_t events_lost;     /* connections of which an event was lost */
+	uint64_t gaps;            /* directions with bytes that never came */
+	uint64_t bounds;          /* directions of which more had to be held than the bound */
+	uint64_t malformed_events; /* events whose size does not fit their kind */
+};
+
+/* A handshake has ended and is judged. The record is the callee's to read until it returns. */
+typedef void (*connection_report)(const struct handshake *handshake, void *context);
+
+struct connection_table;
+
+/* NULL where there is no memory. */
+struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
+					      void *context);
+void connection_table_free(struct connection_table *table);
+
+/*
+ * Take an event. Returns whether more events of this direction of the connection are wanted: a source that can stop (a
+ * capture) may leave out the rest.
+ */
+bool connection_table_event(struct connection_table *table, const struct event *event);
+
+/* The events' clock stands at now_ns: end the handshakes whose time is over. Call it now and then. */
+void connection_table_time(struct connection_table *table, uint64_t now_ns);
+
+/* What has to be added to an event's time_ns to get nanoseconds since the epoch. */
+void connection_table_set_realtime_offset(struct connection_table *table, int64_t offset_ns);
+
+/* The input has ended: report what is left. */
+void connection_table_finish(struct connection_table *table);
+
+const struct connection_counts *connection_table_counts(const struct connection_table *table);
+
+#endif /* CONNECTION_H */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * options - the command line.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum options_bounds {
+	OPTIONS_PORTS_MAX = 64,
+};
+
+enum options_format {
+	FORMAT_TABLE,
+	FORMAT_LADDER,
+	FORMAT_JSON,
+};
+
+struct options {
+	const char *cgroup;    /* -g; NULL: the root of the cgroup v2 hierarchy */
+	const char *read_file; /* -r; NULL: the live host */
+	uint16_t port[OPTIONS_PORTS_MAX]; /* -P */
+	uint32_t ports;        /* how many; 0: all */
+	bool requested_only;   /* -R */
+	bool quiet;            /* -q */
+	bool redact;           /* --redact */
+	uint8_t format;        /* enum options_format: -t, -j */
+	uint64_t duration_ns;  /* -d; 0: no end */
+	uint64_t count;        /* -n; 0: no end */
+	uint32_t max_connections;      /* --max-connections */
+	uint64_t handshake_timeout_ns; /* --handshake-timeout */
+	uint32_t buffer_bytes;         /* --buffer: of the ring buffer, a power of two */
+};
+
+/*
+ * Read the command line into options. On --help and --version prints and exits 0; on an error prints what is wrong with
+ * the offending text and exits 2.
+ */
+void options_parse(int argc, char **argv, struct options *options);
+
+#endif /* OPTIONS_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * reassembly - one direction of a connection whose bytes are walked in userspace: handed over by the kernel at a gap, or
+ * read from a capture. Segments come in any order, overlapping and repeated; the walker (tls_walk.h) sees each byte once
+ * and in order, and what it finds comes out as the events that the kernel itself would have made.
+ */
+#ifndef REASSEMBLY_H
+#define REASSEMBLY_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "../bpf/event.h"
+
+enum reassembly_bounds {
+	REASSEMBLY_BYTES_MAX = 256 * 1024, /* held behind a gap, per direction */
+	REASSEMBLY_SEGMENTS_MAX = 512,
+};
+
+/* Takes an event found in the bytes; its connection, direction and time_ns are those of the segment that completed it. */
+typedef void (*reassembly_sink)(const struct event *event, void *context);
+
+struct reassembly;
+
+/* Begin at next_sequence with this state of the walker. NULL where there is no memory. */
+struct reassembly *reassembly_new(const struct tls_walk *walk, __u32 next_sequence, reassembly_sink sink, void *context);
+void reassembly_free(struct reassembly *reassembly);
+
+/* Take an EVENT_SEGMENT. Returns 0, or -ENOBUFS where a bound was hit: bytes were left out, the gap will not close. */
+int reassembly_segment(struct reassembly *reassembly, const struct event_bytes *segment);
+
+/*
+ * Bytes that will never come (EVENT_CUT). Where they lie in the body of a message or in a record that is not read, the
+ * framing goes on behind them; else the direction ends here.
+ */
+void reassembly_cut(struct reassembly *reassembly, const struct event_cut *cut);
+
+/* The other direction sent a ClientHello: answers are expected here from next_sequence on. */
+void reassembly_expect_answer(struct reassembly *reassembly);
+
+/* No more will come: go on behind gaps as reassembly_cut() does. */
+void reassembly_finish(struct reassembly *reassembly);
+
+/* Whether bytes are missing before others that are held, or the direction ended at a cut. */
+bool reassembly_has_gap(const struct reassembly *reassembly);
+
+/* Whether the walker still wants bytes of this direction. */
+bool reassembly_wants_more(const struct reassembly *reassembly);
+
+/* Whether no ClientHello (nor, in a capture, ServerHello) was found yet. */
+bool reassembly_is_searching(const struct reassembly *reassembly);
+
+/* Whether the whole stream up to sequence was walked: a FIN there leaves nothing behind. */
+bool reassembly_reached(const struct reassembly *reassembly, __u32 sequence);
+
+#endif /* REASSEMBLY_H */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * tracer - the BPF programs: load, attach, read. The only module that knows libbpf and the skeletons.
+ */
+#ifndef TRACER_H
+#define TRACER_H
+
+#include <linux/types.h>
+#include <stdint.h>
+
+#include "../bpf/event.h"
+
+struct tracer_options {
+	const char *cgroup;    /* path of the cgroup to trace; NULL: the root of the cgroup v2 hierarchy */
+	uint32_t buffer_bytes; /* size of the ring buffer, a power of two and a multiple of the page size */
+};
+
+typedef void (*tracer_sink)(const struct event *event, void *context);
+
+struct tracer;
+
+/*
+ * Load and attach all programs, or none. Returns 0 and a tracer, or -errno after a message on standard error that says
+ * what was tried, what the kernel said and what to do.
+ */
+int tracer_open(struct tracer **tracer, const struct tracer_options *options, tracer_sink sink, void *context);
+
+/* Detach, and free what is left. Nothing stays behind in the kernel. */
+void tracer_close(struct tracer *tracer);
+
+/* Detach, so that no more events come; those that wait can still be read. */
+void tracer_detach(struct tracer *tracer);
+
+/* Wait for events for at most timeout_ms, and pass on all there are. Returns 0, or -errno (-EINTR on a signal). */
+int tracer_poll(struct tracer *tracer, int timeout_ms);
+
+/* Sum the counters of all CPUs (enum statistic). Returns 0 or -errno. */
+int tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);
+
+#endif /* TRACER_H */
