@@ -16,12 +16,14 @@
  * A segment that starts this far ahead of the stream is none of this handshake: before TCP has checked the window anyone
  * may send any number. It is left out, which can make a verdict unknown but never wrong.
  */
-enum { TCP_ORDER_WINDOW = 1 << 20 };
+enum {
+	TCP_ORDER_WINDOW = 1 << 20
+};
 
 enum tcp_order_kind {
 	TCP_ORDER_NEW = 0, /* has bytes that come next: skip, then count of them */
-	TCP_ORDER_OLD,     /* nothing new: a retransmission, or empty */
-	TCP_ORDER_GAP,     /* starts behind bytes that have not been seen */
+	TCP_ORDER_OLD,	   /* nothing new: a retransmission, or empty */
+	TCP_ORDER_GAP,	   /* starts behind bytes that have not been seen */
 	TCP_ORDER_OUTSIDE, /* starts farther ahead than TCP_ORDER_WINDOW */
 };
 

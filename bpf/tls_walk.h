@@ -23,8 +23,9 @@
  *		// go on n bytes further
  *	}
  *
- * A fresh direction is all zeroes: it searches for a ClientHello. The direction that answers one is begun by
- * tls_walk_expect_answer(). This header includes nothing: the includer provides __u8 to __u64.
+ * A fresh direction is all zeroes: it searches for a ClientHello (with TLS_WALK_EITHER in flags, for that or for the
+ * ServerHello). The direction that answers one is begun by tls_walk_expect_answer(). This header includes nothing: the
+ * includer provides __u8 to __u64.
  *
  * Sources: RFC 5246 sections 6.2.1 and 7 (records, handshake), RFC 8446 sections 4 and 5 and appendix D.4 (TLS 1.3 and
  * its middlebox compatibility), RFC 6101 (SSL 3.0), RFC 5246 appendix E.2 (SSL 2.0 compatible ClientHello).
@@ -44,6 +45,12 @@ enum tls_content_type {
 	TLS_HANDSHAKE = 22,
 	TLS_APPLICATION_DATA = 23,
 	TLS_HEARTBEAT = 24,
+};
+
+/* AlertLevel, RFC 8446 section 6 */
+enum tls_alert_level {
+	TLS_ALERT_WARNING = 1,
+	TLS_ALERT_FATAL = 2,
 };
 
 /* HandshakeType, RFC 8446 section 4 and the registry: those that mtlsnoop names */
@@ -72,26 +79,29 @@ enum tls_handshake_type {
 };
 
 enum tls_walk_bounds {
-	TLS_WALK_READ_MAX = 8,                     /* size of the buffer that tls_walk_read() takes */
+	TLS_WALK_READ_MAX = 8, /* size of the buffer that tls_walk_read() takes */
 	TLS_WALK_RECORD_HEADER = 5,
 	TLS_WALK_MESSAGE_HEADER = 4,
 	TLS_WALK_ALERT_LENGTH = 2,
-	TLS_WALK_SSL2_HEADER = 6,                  /* what follows the first five bytes: three lengths */
-	TLS_WALK_RECORD_MAX = 16384 + 2048,        /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
-	TLS_WALK_SEARCH_MAX = 16384,               /* bytes of a direction in which a ClientHello is looked for */
-	TLS_WALK_ENCRYPTED_MAX = 12,               /* encrypted records told of per direction */
+	TLS_WALK_CHANGE_CIPHER_SPEC_LENGTH = 1,
+	TLS_WALK_SSL2_HEADER = 6,	    /* what follows the first five bytes: three lengths */
+	TLS_WALK_SSL2_MIN = 3 + 6 + 3 + 16, /* type and version, the lengths, one cipher spec, a challenge */
+	TLS_WALK_CLIENT_HELLO_MAX = 65535,  /* of its body: a candidate that claims more is none */
+	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
+	TLS_WALK_SEARCH_MAX = 16384,	    /* bytes of a direction in which a ClientHello is looked for */
+	TLS_WALK_ENCRYPTED_MAX = 12,	    /* encrypted records told of per direction */
 };
 
 enum tls_walk_phase {
-	TLS_WALK_SEARCH = 0,   /* no ClientHello yet: nothing to read before the next segment */
-	TLS_WALK_RECORD,       /* in a record header */
-	TLS_WALK_SSL2_HELLO,   /* in the second part of an SSL 2.0 ClientHello's header */
-	TLS_WALK_MESSAGE,      /* in a handshake message header */
-	TLS_WALK_BODY,         /* in a handshake message's body */
-	TLS_WALK_ALERT,        /* in an alert in cleartext */
-	TLS_WALK_SKIP,         /* in a record whose content is not read */
-	TLS_WALK_DONE,         /* from here on ended: this direction has told all it can */
-	TLS_WALK_NOT_TLS,      /* what follows is not TLS */
+	TLS_WALK_SEARCH = 0, /* no ClientHello yet: nothing to read before the next segment */
+	TLS_WALK_RECORD,     /* in a record header */
+	TLS_WALK_SSL2_HELLO, /* in the second part of an SSL 2.0 ClientHello's header */
+	TLS_WALK_MESSAGE,    /* in a handshake message header */
+	TLS_WALK_BODY,	     /* in a handshake message's body */
+	TLS_WALK_ALERT,	     /* in an alert in cleartext */
+	TLS_WALK_SKIP,	     /* in a record whose content is not read */
+	TLS_WALK_DONE,	     /* from here on ended: this direction has told all it can */
+	TLS_WALK_NOT_TLS,    /* what follows is not TLS */
 };
 
 enum tls_walk_flags {
@@ -99,26 +109,27 @@ enum tls_walk_flags {
 	TLS_WALK_CLIENT = 1 << 1,    /* this direction sent the ClientHello */
 	TLS_WALK_CIPHERED = 1 << 2,  /* ChangeCipherSpec passed: handshake records are encrypted */
 	TLS_WALK_STARTED = 1 << 3,   /* bytes of this direction have been seen: no SSL 2.0 ClientHello any more */
+	TLS_WALK_EITHER = 1 << 4,    /* the ClientHello may have been missed: a ServerHello ends the search too */
 };
 
 /* One direction. Plain numbers in host byte order; 40 bytes, part of the ABI (event.h). */
 struct tls_walk {
-	__u64 header;            /* bytes of the header being read, latest in the low byte */
-	__u32 message_header;    /* the same of a message header: it may continue in the next record */
-	__u32 message_length;    /* of the message whose header was read last */
-	__u32 message_left;      /* bytes of its body that are still to come */
-	__u32 searched;          /* bytes passed over in search of a ClientHello */
-	__u16 record_left;       /* bytes of the current record that are still to come */
+	__u64 header;	      /* bytes of the header being read, latest in the low byte */
+	__u32 message_header; /* the same of a message header: it may continue in the next record */
+	__u32 message_length; /* of the message whose header was read last */
+	__u32 message_left;   /* bytes of its body that are still to come */
+	__u32 searched;	      /* bytes seen in search of a ClientHello */
+	__u16 record_left;    /* bytes of the current record that are still to come */
 	__u16 record_length;
 	__u16 record_version;
-	__u8 record_type;        /* enum tls_content_type */
-	__u8 message_type;       /* enum tls_handshake_type */
-	__u8 phase;              /* enum tls_walk_phase */
-	__u8 flags;              /* enum tls_walk_flags */
-	__u8 header_have;        /* bytes in header */
-	__u8 message_have;       /* bytes in message_header */
-	__u8 encrypted_records;  /* encrypted records told of */
-	__u8 alert_have;         /* bytes of an alert in cleartext read so far: it may continue in the next record */
+	__u8 record_type;	/* enum tls_content_type */
+	__u8 message_type;	/* enum tls_handshake_type */
+	__u8 phase;		/* enum tls_walk_phase */
+	__u8 flags;		/* enum tls_walk_flags */
+	__u8 header_have;	/* bytes in header */
+	__u8 message_have;	/* bytes in message_header */
+	__u8 encrypted_records; /* encrypted records told of */
+	__u8 alert_have;	/* bytes of an alert in cleartext read so far: it may continue in the next record */
 	__u8 alert_level;
 	__u8 reserved;
 };
@@ -128,20 +139,20 @@ _Static_assert(sizeof(struct tls_walk) == 40, "struct tls_walk is part of the AB
 enum tls_walk_event_kind {
 	TLS_WALK_EVENT_NONE = 0,
 	TLS_WALK_EVENT_MESSAGE, /* a handshake message begins: type, length; version of its record */
-	TLS_WALK_EVENT_RECORD,  /* a record that is not read (ChangeCipherSpec or encrypted): type, length */
-	TLS_WALK_EVENT_ALERT,   /* an alert in cleartext: level, description */
+	TLS_WALK_EVENT_RECORD,	/* a record that is not read (ChangeCipherSpec or encrypted): type, length */
+	TLS_WALK_EVENT_ALERT,	/* an alert in cleartext: level, description */
 	TLS_WALK_EVENT_NOT_TLS, /* the direction has left the protocol */
 };
 
 /* What tls_walk_read() found. */
 struct tls_walk_event {
-	__u8 kind;        /* enum tls_walk_event_kind */
-	__u8 type;        /* HandshakeType or ContentType */
-	__u8 level;       /* AlertLevel, RFC 8446 section 6: 1 warning, 2 fatal */
+	__u8 kind;	  /* enum tls_walk_event_kind */
+	__u8 type;	  /* HandshakeType or ContentType */
+	__u8 level;	  /* enum tls_alert_level */
 	__u8 description; /* AlertDescription */
-	__u16 version;    /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
+	__u16 version;	  /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
 	__u16 reserved;
-	__u32 length;     /* bytes that follow the header read */
+	__u32 length; /* bytes that follow the header read */
 };
 
 TLS_WALK_FUNCTION int tls_walk_ended(const struct tls_walk *walk)
@@ -152,10 +163,8 @@ TLS_WALK_FUNCTION int tls_walk_ended(const struct tls_walk *walk)
 /* The other direction sent a ClientHello: what comes here from now on are records that answer it. */
 TLS_WALK_FUNCTION void tls_walk_expect_answer(struct tls_walk *walk)
 {
-	walk->phase = TLS_WALK_RECORD;
-	walk->header_have = 0;
-	walk->header = 0;
-	walk->flags = TLS_WALK_STARTED;
+	/* all of it: a candidate half read would lend its bytes to the first message */
+	*walk = (struct tls_walk){.phase = TLS_WALK_RECORD, .flags = TLS_WALK_STARTED};
 }
 
 /*
@@ -291,7 +300,9 @@ TLS_WALK_FUNCTION int tls_walk_may_be_ssl2(__u64 header, __u32 have)
 		return 0;
 	if (have > 2 && tls_walk_byte(header, have, 2) != TLS_CLIENT_HELLO)
 		return 0;
-	return have < 4 || tls_walk_byte(header, have, 3) == 3 || tls_walk_byte(header, have, 3) == 0;
+	if (have < 4 || tls_walk_byte(header, have, 3) == 3)
+		return have < 5 || tls_walk_byte(header, have, 4) <= 4;
+	return tls_walk_byte(header, have, 3) == 0 && (have < 5 || tls_walk_byte(header, have, 4) == 2);
 }
 
 /* Whether the have bytes of a record header read so far can be those of a ClientHello's record. */
@@ -311,8 +322,6 @@ TLS_WALK_FUNCTION void tls_walk_reject_candidate(struct tls_walk *walk)
 	walk->flags &= ~TLS_WALK_CANDIDATE;
 	walk->message_have = 0;
 	walk->message_header = 0;
-	/* what was read of it counts as searched, or many short segments could search for ever */
-	walk->searched += TLS_WALK_RECORD_HEADER;
 	if (walk->searched >= TLS_WALK_SEARCH_MAX)
 		walk->phase = TLS_WALK_NOT_TLS;
 }
@@ -346,13 +355,31 @@ TLS_WALK_FUNCTION void tls_walk_encrypted_record(struct tls_walk *walk, struct t
 		walk->phase = TLS_WALK_DONE;
 }
 
+/*
+ * Nothing may come between the records of one message (RFC 8446 section 5.1; in older versions ChangeCipherSpec would
+ * take effect in its middle). What does would be read as the rest of the message, and hide what is in it. Alerts alone
+ * are let through: they end a handshake wherever it stands.
+ */
+TLS_WALK_FUNCTION int tls_walk_interrupts(const struct tls_walk *walk)
+{
+	if (walk->record_type == TLS_ALERT)
+		return 0;
+	if (walk->alert_have)
+		return 1;
+	return walk->record_type != TLS_HANDSHAKE && (walk->message_have || walk->message_left);
+}
+
 TLS_WALK_FUNCTION int tls_walk_record_valid(const struct tls_walk *walk)
 {
 	if (walk->record_version >> 8 != 3 || walk->record_length > TLS_WALK_RECORD_MAX)
 		return 0;
 	if (walk->flags & TLS_WALK_CANDIDATE)
 		return walk->record_type == TLS_HANDSHAKE && walk->record_length;
-	return walk->record_type >= TLS_CHANGE_CIPHER_SPEC && walk->record_type <= TLS_HEARTBEAT;
+	if (tls_walk_interrupts(walk))
+		return 0;
+	if (walk->record_type == TLS_CHANGE_CIPHER_SPEC)
+		return walk->record_length == TLS_WALK_CHANGE_CIPHER_SPEC_LENGTH;
+	return walk->record_type >= TLS_ALERT && walk->record_type <= TLS_HEARTBEAT;
 }
 
 TLS_WALK_FUNCTION void tls_walk_handshake_record(struct tls_walk *walk, struct tls_walk_event *event)
@@ -403,6 +430,22 @@ TLS_WALK_FUNCTION void tls_walk_begin_record(struct tls_walk *walk, struct tls_w
 		tls_walk_next_record(walk);
 }
 
+/* The first five bytes are those of an SSL 2.0 ClientHello: its length, type and version. */
+TLS_WALK_FUNCTION void tls_walk_begin_ssl2(struct tls_walk *walk)
+{
+	__u16 length = walk->header >> 24 & 0x7fff;
+
+	if (length < TLS_WALK_SSL2_MIN) {
+		tls_walk_reject_candidate(walk);
+		return;
+	}
+	walk->record_length = length - 3;
+	walk->record_version = walk->header;
+	walk->phase = TLS_WALK_SSL2_HELLO;
+	walk->header_have = 0;
+	walk->header = 0;
+}
+
 TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct tls_walk_event *event)
 {
 	if (walk->flags & TLS_WALK_CANDIDATE && walk->message_have == 0 &&
@@ -410,11 +453,7 @@ TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct
 		if (walk->flags & TLS_WALK_STARTED || !tls_walk_may_be_ssl2(walk->header, walk->header_have)) {
 			tls_walk_reject_candidate(walk);
 		} else if (walk->header_have == TLS_WALK_RECORD_HEADER) {
-			walk->record_length = (walk->header >> 24 & 0x7fff) - 3;
-			walk->record_version = walk->header;
-			walk->phase = TLS_WALK_SSL2_HELLO;
-			walk->header_have = 0;
-			walk->header = 0;
+			tls_walk_begin_ssl2(walk);
 		}
 		return;
 	}
@@ -485,6 +524,14 @@ TLS_WALK_FUNCTION int tls_walk_handshake_type_known(__u8 type)
 	}
 }
 
+/* Whether a candidate's first message is one that begins a handshake. */
+TLS_WALK_FUNCTION int tls_walk_hello_found(const struct tls_walk *walk, __u8 type, __u32 length)
+{
+	if (length > TLS_WALK_CLIENT_HELLO_MAX)
+		return 0;
+	return type == TLS_CLIENT_HELLO || (type == TLS_SERVER_HELLO && walk->flags & TLS_WALK_EITHER);
+}
+
 /* A message header is complete. */
 TLS_WALK_FUNCTION void tls_walk_begin_message(struct tls_walk *walk, struct tls_walk_event *event)
 {
@@ -501,17 +548,18 @@ TLS_WALK_FUNCTION void tls_walk_begin_message(struct tls_walk *walk, struct tls_
 		walk->flags &= ~TLS_WALK_CIPHERED;
 	}
 	walk->message_header = 0;
-	if (walk->flags & TLS_WALK_CANDIDATE && (type != TLS_CLIENT_HELLO || length >> 16)) {
-		tls_walk_reject_candidate(walk);
-		return;
+	if (walk->flags & TLS_WALK_CANDIDATE) {
+		if (!tls_walk_hello_found(walk, type, length)) {
+			tls_walk_reject_candidate(walk);
+			return;
+		}
+		walk->flags &= ~TLS_WALK_CANDIDATE;
+		if (type == TLS_CLIENT_HELLO)
+			walk->flags |= TLS_WALK_CLIENT;
 	}
 	if (!tls_walk_handshake_type_known(type)) {
 		tls_walk_leave(walk, event);
 		return;
-	}
-	if (walk->flags & TLS_WALK_CANDIDATE) {
-		walk->flags &= ~TLS_WALK_CANDIDATE;
-		walk->flags |= TLS_WALK_CLIENT;
 	}
 	walk->message_type = type;
 	walk->message_length = length;
@@ -539,14 +587,27 @@ TLS_WALK_FUNCTION void tls_walk_read_message_header(struct tls_walk *walk, const
 TLS_WALK_FUNCTION void tls_walk_read_alert(struct tls_walk *walk, const __u8 *bytes, __u32 count,
 					   struct tls_walk_event *event)
 {
+	__u8 level = bytes[0];
+	__u8 description = bytes[1];
+
 	walk->record_left -= count;
+	/* plain assignments: a choice between two memory operands becomes a choice between pointers, which BPF has not */
+	if (walk->alert_have) {
+		description = level;
+		level = walk->alert_level;
+	}
+	/* RFC 8446 section 6: warning or fatal; anything else is no alert in cleartext */
+	if (level != TLS_ALERT_WARNING && level != TLS_ALERT_FATAL) {
+		tls_walk_leave(walk, event);
+		return;
+	}
 	if (walk->alert_have + count < TLS_WALK_ALERT_LENGTH) {
 		walk->alert_have = 1;
-		walk->alert_level = bytes[0];
+		walk->alert_level = level;
 	} else {
 		event->kind = TLS_WALK_EVENT_ALERT;
-		event->level = walk->alert_have ? walk->alert_level : bytes[0];
-		event->description = walk->alert_have ? bytes[0] : bytes[1];
+		event->level = level;
+		event->description = description;
 		event->version = walk->record_version;
 		walk->alert_have = 0;
 	}
@@ -562,6 +623,9 @@ TLS_WALK_FUNCTION struct tls_walk_event tls_walk_read(struct tls_walk *walk, con
 {
 	struct tls_walk_event event = {};
 
+	/* whatever it turns out to be, or many short segments could search for ever */
+	if (walk->flags & TLS_WALK_CANDIDATE)
+		walk->searched += count;
 	switch (walk->phase) {
 	case TLS_WALK_MESSAGE:
 		tls_walk_read_message_header(walk, bytes, count, &event);
