@@ -151,4 +151,4 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(FUZZED)
 	$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

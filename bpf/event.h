@@ -148,6 +148,7 @@ enum statistic {
 	STATISTIC_HANDOVER_BOUND, /* directions of which more was to be handed over than the bound */
 	STATISTIC_BODY_BOUND,     /* message bodies longer than what is handed over */
 	STATISTIC_STEP_BOUND,     /* packets with more records and messages than are walked in one go */
+	STATISTIC_CONTENDED,      /* packets that came while another CPU was at the same direction: lost to the walk */
 	STATISTIC_OUTSIDE,        /* segments left out for a sequence number far outside the stream */
 	STATISTICS,
 };

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * connection - the state that the kernel keeps of a TCP connection, and the events that it makes of its packets.
+ *
+ * The kernel extracts and never judges. In the ordinary case it walks the records in order and tells of each handshake
+ * message as its type byte passes. Whatever is not ordinary - a gap, more messages in a packet than are walked in one go -
+ * it hands over: the walker's state and the bytes that follow go to userspace, which goes on with the same walker.
+ */
+#ifndef CONNECTION_BPF_H
+#define CONNECTION_BPF_H
+
+enum connection_bounds {
+	STEPS_MAX = 48,                   /* headers and bodies walked in one packet; more is handed over */
+	BODY_MAX = 64 * 1024,             /* bytes told of one message's body */
+	HANDOVER_MAX = 96 * 1024,         /* bytes handed over of one direction */
+	CHUNKS_MAX = 40,                  /* events for one packet's payload: 80 KiB; an skb holds 64 KiB and headers */
+};
+
+_Static_assert(CHUNKS_MAX * EVENT_BYTES_LARGE >= 65536 + EVENT_BYTES_LARGE, "a whole packet can be handed over");
+
+enum direction_state {
+	DIRECTION_UNKNOWN = 0, /* no sequence number known yet */
+	DIRECTION_WALKED,      /* walked here */
+	DIRECTION_HANDED_OVER, /* walked in userspace */
+	DIRECTION_ENDED,       /* nothing more is wanted: the cheap path */
+};
+
+struct direction {
+	struct tls_walk walk;
+	__u32 next_sequence; /* WALKED: of the first byte not walked */
+	__u32 handed_over;   /* bytes */
+	__u32 busy;          /* CPUs that are at it */
+	__u8 state;          /* enum direction_state */
+	__u8 reserved[3];
+	/*
+	 * How far the program is in the packet at hand. Here and not on the stack for two reasons: the steps are functions
+	 * of their own, which take nothing but the packet; and what is read from a map is any number to the verifier, so
+	 * that all ways through a step meet again in one state.
+	 */
+	__u64 time_ns;
+	__u32 offset;        /* in the skb: of the next byte */
+	__u32 left;          /* bytes from there on */
+	__u32 sequence;      /* HANDED_OVER: of that byte */
+	struct tls_walk_event found;
+};
+
+struct connection {
+	__u64 id;
+	__u32 first_sequence;  /* of what was received, for state kept before there was a socket */
+	__u8 opened;           /* EVENT_OPEN went out */
+	__u8 hello;            /* a ClientHello was found: 1 + its direction */
+	__u8 lost;             /* an event did not go out */
+	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
+	struct direction direction[EVENT_DIRECTIONS];
+};
+
+/* The packet at hand, its connection and its direction. */
+struct sight {
+	struct __sk_buff *skb;
+	struct connection *connection;
+	struct direction *direction;
+	__u32 index; /* enum event_direction */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 * 1024 * 1024); /* set before loading */
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, STATISTICS);
+	__type(key, __u32);
+	__type(value, __u64);
+} statistics SEC(".maps");
+
+/* The reader looks every 50 ms; it is woken before that only where this much is waiting: a wake-up costs 20 us. */
+const volatile __u64 wakeup_bytes = 2 * 1024 * 1024;
+
+static __always_inline void statistic_add(__u32 statistic)
+{
+	__u64 *count = bpf_map_lookup_elem(&statistics, &statistic);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+/* Find the state that belongs to a packet, NULL where there is none: each hook has its own place for it. */
+static struct connection *connection_at_hand(struct __sk_buff *skb);
+
+static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
+				      __u32 index)
+{
+	sight->skb = skb;
+	sight->index = index;
+	sight->connection = connection;
+	if (!connection)
+		return 0;
+	/* an index from a variable would cost the verifier a bound check: two branches cost nothing */
+	sight->direction = index == EVENT_SENT ? &connection->direction[EVENT_SENT] :
+						 &connection->direction[EVENT_RECEIVED];
+	return 1;
+}
+
+static __always_inline void sight_lost(const struct sight *sight, __u32 statistic)
+{
+	sight->connection->lost = 1;
+	statistic_add(statistic);
+}
+
+static __always_inline __u64 event_wakeup(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void event_submit(void *event)
+{
+	bpf_ringbuf_submit(event, event_wakeup());
+}
+
+static __always_inline void event_fill(struct event *event, const struct sight *sight, __u8 kind, __u32 size)
+{
+	event->size = size;
+	event->kind = kind;
+	event->direction = sight->index;
+	event->flags = sight->connection->lost ? EVENT_LOST : 0;
+	event->reserved = 0;
+	event->connection = sight->connection->id;
+	event->time_ns = sight->direction->time_ns;
+}
+
+static __always_inline void event_fill_open(struct event_open *open, const struct sight *sight,
+					    const struct packet *packet)
+{
+	int sent = sight->index == EVENT_SENT;
+
+	__builtin_memset(open, 0, sizeof(*open));
+	event_fill(&open->event, sight, EVENT_OPEN, sizeof(*open));
+	if (sent)
+		packet_addresses(sight->skb, packet->family, open->local_address, open->remote_address);
+	else
+		packet_addresses(sight->skb, packet->family, open->remote_address, open->local_address);
+	open->local_port = sent ? packet->source_port : packet->destination_port;
+	open->remote_port = sent ? packet->destination_port : packet->source_port;
+	open->family = packet->family;
+	open->transport = packet->protocol;
+	open->source = CONNECTION_SOURCE;
+	open->cgroup = bpf_skb_cgroup_id(sight->skb);
+}
+
+/* Tell of the connection, once. Where there is no room the next event tries again, and says that some were lost. */
+__noinline int connection_tell_open(struct __sk_buff *skb, __u32 index)
+{
+	struct packet packet = {};
+	struct event_open *open;
+	struct sight sight;
+
+	if (!sight_take(&sight, skb, connection_at_hand(skb), index) || !packet_parse(skb, &packet))
+		return 0;
+	open = bpf_ringbuf_reserve(&events, sizeof(*open), 0);
+	if (!open)
+		return 0;
+	event_fill_open(open, &sight, &packet);
+	event_submit(open);
+	sight.connection->opened = 1;
+	return 0;
+}
+
+static __always_inline void emit_open(const struct sight *sight)
+{
+	if (!sight->connection->opened)
+		connection_tell_open(sight->skb, sight->index);
+}
+
+/* Room for an event of a fixed size of a connection that was told of, or NULL, which is counted. */
+#define event_reserve(sight, type)                                                                                     \
+	({                                                                                                             \
+		type *reserved_ = NULL;                                                                                \
+                                                                                                                       \
+		if ((sight)->connection->opened)                                                                       \
+			reserved_ = bpf_ringbuf_reserve(&events, sizeof(type), 0);                                     \
+		if (!reserved_)                                                                                        \
+			sight_lost(sight, STATISTIC_LOST_RING);                                                        \
+		reserved_;                                                                                             \
+	})
+
+/* The events that a header makes are of one size: one reservation serves them all. */
+union event_found {
+	struct event event;
+	struct event_message message;
+	struct event_record record;
+	struct event_alert alert;
+};
+
+_Static_assert(sizeof(union event_found) == sizeof(struct event_message), "one size");
+_Static_assert(sizeof(union event_found) == sizeof(struct event_record), "one size");
+_Static_assert(sizeof(union event_found) == sizeof(struct event_alert), "one size");
+
+static __always_inline void event_fill_found(union event_found *event, const struct sight *sight,
+					     const struct tls_walk_event *found)
+{
+	__builtin_memset(event, 0, sizeof(*event));
+	switch (found->kind) {
+	case TLS_WALK_EVENT_MESSAGE:
+		event_fill(&event->event, sight, EVENT_MESSAGE, sizeof(event->message));
+		event->message.length = found->length;
+		event->message.version = found->version;
+		event->message.type = found->type;
+		break;
+	case TLS_WALK_EVENT_RECORD:
+		event_fill(&event->event, sight, EVENT_RECORD, sizeof(event->record));
+		event->record.length = found->length;
+		event->record.version = found->version;
+		event->record.type = found->type;
+		break;
+	case TLS_WALK_EVENT_ALERT:
+		event_fill(&event->event, sight, EVENT_ALERT, sizeof(event->alert));
+		event->alert.level = found->level;
+		event->alert.description = found->description;
+		break;
+	default:
+		/* longer than struct event: a reader takes what the kind has */
+		event_fill(&event->event, sight, EVENT_NOT_TLS, sizeof(*event));
+	}
+}
+
+static __always_inline void emit_found(const struct sight *sight, const struct tls_walk_event *found)
+{
+	union event_found *event;
+
+	event = event_reserve(sight, union event_found);
+	if (!event)
+		return;
+	event_fill_found(event, sight, found);
+	event_submit(event);
+}
+
+static __always_inline void emit_close(const struct sight *sight, __u8 how, __u32 sequence)
+{
+	struct event_close *close = event_reserve(sight, struct event_close);
+
+	if (!close)
+		return;
+	event_fill(&close->event, sight, EVENT_CLOSE, sizeof(*close));
+	close->sequence = sequence;
+	close->how = how;
+	__builtin_memset(close->reserved, 0, sizeof(close->reserved));
+	event_submit(close);
+}
+
+static __always_inline void emit_cut(const struct sight *sight, __u32 position, __u32 count)
+{
+	struct event_cut *cut = event_reserve(sight, struct event_cut);
+
+	if (!cut)
+		return;
+	event_fill(&cut->event, sight, EVENT_CUT, sizeof(*cut));
+	cut->position = position;
+	cut->count = count;
+	event_submit(cut);
+}
+
+static __always_inline void emit_handover(const struct sight *sight)
+{
+	struct event_handover *handover;
+
+	emit_open(sight);
+	handover = event_reserve(sight, struct event_handover);
+	if (!handover)
+		return;
+	event_fill(&handover->event, sight, EVENT_HANDOVER, sizeof(*handover));
+	handover->walk = sight->direction->walk;
+	handover->next_sequence = sight->direction->next_sequence;
+	handover->reserved = 0;
+	event_submit(handover);
+}
+
+/* What emit_bytes() is told. */
+struct bytes_at {
+	__u32 position; /* as struct event_bytes has it */
+	__u32 offset;   /* in the skb */
+	__u32 length;   /* at most the capacity of the event */
+	__u8 kind;
+	__u8 type;
+	__u8 flags;
+};
+
+static __always_inline void emit_bytes_sized(const struct sight *sight, const struct bytes_at *at, const __u32 capacity)
+{
+	struct event_bytes *bytes = NULL;
+	__u32 length = at->length;
+
+	if (sight->connection->opened)
+		bytes = bpf_ringbuf_reserve(&events, sizeof(*bytes) + capacity, 0);
+	if (!bytes) {
+		sight_lost(sight, STATISTIC_LOST_RING);
+		return;
+	}
+	event_fill(&bytes->event, sight, at->kind, sizeof(*bytes) + capacity);
+	bytes->event.flags |= at->flags;
+	bytes->position = at->position;
+	bytes->type = at->type;
+	bytes->reserved = 0;
+	/* the compiler knows the bound from the choice of the capacity and would drop the check that the verifier needs */
+	asm volatile("" : "+r"(length));
+	if (length == 0 || length > capacity || bpf_skb_load_bytes(sight->skb, at->offset, bytes->data, length)) {
+		bpf_ringbuf_discard(bytes, BPF_RB_NO_WAKEUP);
+		sight_lost(sight, STATISTIC_LOST_RING);
+		return;
+	}
+	bytes->length = length;
+	event_submit(bytes);
+}
+
+/* Copy bytes of the packet into an event, in the smallest size that holds them. */
+static __always_inline void emit_bytes(const struct sight *sight, const struct bytes_at *at)
+{
+	if (at->length <= EVENT_BYTES_SMALL)
+		emit_bytes_sized(sight, at, EVENT_BYTES_SMALL);
+	else if (at->length <= EVENT_BYTES_MEDIUM)
+		emit_bytes_sized(sight, at, EVENT_BYTES_MEDIUM);
+	else
+		emit_bytes_sized(sight, at, EVENT_BYTES_LARGE);
+}
+
+static __always_inline void connection_end(struct connection *connection)
+{
+	connection->direction[EVENT_RECEIVED].state = DIRECTION_ENDED;
+	connection->direction[EVENT_SENT].state = DIRECTION_ENDED;
+}
+
+/*
+ * Two CPUs can receive packets of one connection at the same time, since cgroup_skb runs before the socket is locked (a
+ * sender on loopback that changes its CPU). The second one does not wait: its packet is lost to the walk, and told so.
+ * Kernel 5.10 has no atomic operation that returns a value, and no spin lock in an LRU hash; but after the addition each
+ * CPU reads at least its own share, so at most one of them can read 1.
+ */
+static __always_inline int direction_claim(struct direction *direction)
+{
+	__sync_fetch_and_add(&direction->busy, 1);
+	return *(volatile __u32 *)&direction->busy == 1;
+}
+
+static __always_inline void direction_release(struct direction *direction)
+{
+	__sync_fetch_and_add(&direction->busy, -1);
+}
+
+/* Hand the direction over to userspace: the walker's state now, its bytes from here on. */
+static __always_inline void direction_hand_over(const struct sight *sight)
+{
+	sight->direction->state = DIRECTION_HANDED_OVER;
+	if (!sight->connection->hello)
+		sight->connection->search_elsewhere = 1;
+	statistic_add(STATISTIC_HANDOVERS);
+	emit_handover(sight);
+}
+
+/* Pass on the next bytes of the packet. Returns whether more of it is left. */
+__noinline int connection_forward_chunk(struct __sk_buff *skb, __u32 index, __u32 flags)
+{
+	struct direction *direction;
+	struct sight sight;
+	struct bytes_at at;
+
+	if (!sight_take(&sight, skb, connection_at_hand(skb), index))
+		return 0;
+	direction = sight.direction;
+	at.kind = EVENT_SEGMENT;
+	at.type = 0;
+	at.flags = flags;
+	at.position = direction->sequence;
+	at.offset = direction->offset;
+	at.length = direction->left < EVENT_BYTES_LARGE ? direction->left : EVENT_BYTES_LARGE;
+	emit_bytes(&sight, &at);
+	direction->sequence += at.length;
+	direction->offset += at.length;
+	direction->left -= at.length;
+	return direction->left != 0;
+}
+
+/* Pass on the bytes of the packet at hand that direction->sequence, offset and left tell of. */
+static __always_inline void direction_forward(const struct sight *sight)
+{
+	struct direction *direction = sight->direction;
+	__u32 flags = EVENT_SEGMENT_START;
+	int i;
+
+	if (direction->handed_over + direction->left > HANDOVER_MAX) {
+		statistic_add(STATISTIC_HANDOVER_BOUND);
+		emit_cut(sight, direction->sequence, 0);
+		direction->state = DIRECTION_ENDED;
+		return;
+	}
+	direction->handed_over += direction->left;
+	for (i = 0; i < CHUNKS_MAX; i++) {
+		if (!connection_forward_chunk(sight->skb, sight->index, flags))
+			break;
+		flags = 0;
+	}
+}
+
+/* Tell of the bytes of a message's body that lie here, where it is one that is read. */
+static __always_inline void direction_tell_body(const struct sight *sight, const struct tls_walk *walk, __u32 offset,
+						__u32 length)
+{
+	struct bytes_at at = {
+		.kind = EVENT_BODY,
+		.type = walk->message_type,
+		.position = walk->message_length - walk->message_left,
+		.offset = offset,
+		.length = length,
+	};
+
+	if (!tls_walk_in_body(walk) || !tls_walk_body_matters(walk))
+		return;
+	if (at.position >= BODY_MAX) {
+		/* no message of a wanted kind is that long (RFC 8446 section 4.3.2: 2^16 bytes of names) */
+		statistic_add(STATISTIC_BODY_BOUND);
+		return;
+	}
+	emit_bytes(sight, &at);
+}
+
+static __always_inline void direction_tell(const struct sight *sight)
+{
+	const struct tls_walk_event *found = &sight->direction->found;
+	struct connection *connection = sight->connection;
+
+	if (found->kind == TLS_WALK_EVENT_NONE)
+		return;
+	if (found->kind == TLS_WALK_EVENT_MESSAGE && !connection->hello) {
+		connection->hello = 1 + sight->index;
+		statistic_add(STATISTIC_HANDSHAKES);
+	}
+	emit_open(sight);
+	emit_found(sight, found);
+}
+
+/* Once the other end has sent a ClientHello, what comes here answers it. */
+static __always_inline void direction_begin_segment(const struct sight *sight)
+{
+	struct tls_walk *walk = &sight->direction->walk;
+	__u8 hello = sight->connection->hello;
+
+	if (hello && hello != 1 + sight->index &&
+	    (walk->phase == TLS_WALK_SEARCH || walk->flags & TLS_WALK_CANDIDATE))
+		tls_walk_expect_answer(walk);
+	tls_walk_segment(walk);
+}
+
+static __always_inline void direction_advance(struct direction *direction, __u32 count)
+{
+	direction->next_sequence += count;
+	direction->offset += count;
+	direction->left -= count;
+}
+
+/* Read header bytes, at most wanted. Returns 0 where the packet could not be read. */
+static __always_inline int direction_read(const struct sight *sight, __u32 wanted)
+{
+	struct direction *direction = sight->direction;
+	__u8 bytes[TLS_WALK_READ_MAX] = {};
+	__u32 offset = direction->offset;
+	__u32 count = direction->left;
+
+	if (count > wanted)
+		count = wanted;
+	/* keep the compiler from dropping the bound that the verifier needs for the buffer */
+	asm volatile("" : "+r"(count));
+	if (count == 0 || count > TLS_WALK_READ_MAX || bpf_skb_load_bytes(sight->skb, offset, bytes, count))
+		return 0;
+	direction_advance(direction, count);
+	direction->found = tls_walk_read(&direction->walk, bytes, count);
+	direction_tell(sight);
+	return 1;
+}
+
+static __always_inline void direction_pass(const struct sight *sight)
+{
+	struct direction *direction = sight->direction;
+	struct tls_walk *walk = &direction->walk;
+	__u32 count = tls_walk_passable(walk);
+
+	if (count > direction->left)
+		count = direction->left;
+	/* a body goes out in events of a bounded size */
+	if (tls_walk_in_body(walk) && count > EVENT_BYTES_LARGE)
+		count = EVENT_BYTES_LARGE;
+	direction_tell_body(sight, walk, direction->offset, count);
+	tls_walk_pass(walk, count);
+	direction_advance(direction, count);
+}
+
+/* One step of the walk through the packet at hand. Returns whether to go on. */
+__noinline int connection_walk_step(struct __sk_buff *skb, __u32 index)
+{
+	struct sight sight;
+	__u32 wanted;
+
+	if (!sight_take(&sight, skb, connection_at_hand(skb), index))
+		return 0;
+	wanted = tls_walk_wanted(&sight.direction->walk);
+	if (!wanted)
+		direction_pass(&sight);
+	else if (!direction_read(&sight, wanted))
+		return 0;
+	return sight.direction->left && !tls_walk_ended(&sight.direction->walk);
+}
+
+/* Walk the bytes of the packet at hand that direction->offset and left tell of; they begin at next_sequence. */
+static __always_inline void direction_walk(const struct sight *sight)
+{
+	struct connection *connection = sight->connection;
+	struct direction *direction = sight->direction;
+	struct tls_walk *walk = &direction->walk;
+	int step;
+
+	direction_begin_segment(sight);
+	for (step = 0; step < STEPS_MAX; step++)
+		if (!connection_walk_step(sight->skb, sight->index))
+			break;
+	if (tls_walk_ended(walk)) {
+		direction->state = DIRECTION_ENDED;
+		/* not TLS, and never was, or TLS 1.3 well behind the client's flight: the whole connection is left alone */
+		if (!connection->hello ||
+		    (walk->flags & TLS_WALK_CLIENT && walk->encrypted_records >= TLS_WALK_ENCRYPTED_MAX))
+			connection_end(connection);
+	} else if (direction->left) {
+		statistic_add(STATISTIC_STEP_BOUND);
+		direction_hand_over(sight);
+		direction->sequence = direction->next_sequence;
+		direction_forward(sight);
+	}
+}
+
+/*
+ * Put a segment with payload or FIN in its place. Returns 0 where its sequence number is none of this stream: anyone can
+ * send such, TCP has not checked it yet.
+ */
+static __always_inline int direction_segment(const struct sight *sight, const struct packet *packet)
+{
+	const struct connection *connection = sight->connection;
+	struct direction *direction = sight->direction;
+	__u32 sequence = packet->sequence + !!(packet->tcp_flags & TCP_FLAG_BIT_SYN);
+	/* an empty segment takes part only by its FIN, which stands for one byte */
+	struct tcp_order order = tcp_order_place(direction->next_sequence, sequence, packet->payload_length ?: 1);
+
+	if (order.kind == TCP_ORDER_OUTSIDE) {
+		statistic_add(STATISTIC_OUTSIDE);
+		return 0;
+	}
+	if (direction->state == DIRECTION_WALKED &&
+	    (order.kind == TCP_ORDER_GAP || (connection->search_elsewhere && !connection->hello)))
+		direction_hand_over(sight);
+	if (packet->payload_length == 0)
+		return 1;
+	if (direction->state == DIRECTION_HANDED_OVER) {
+		direction->sequence = sequence;
+		direction->offset = packet->payload_offset;
+		direction->left = packet->payload_length;
+		direction_forward(sight);
+	} else if (direction->state == DIRECTION_WALKED && order.kind == TCP_ORDER_NEW) {
+		direction->offset = packet->payload_offset + order.skip;
+		direction->left = order.count;
+		direction_walk(sight);
+	}
+	return 1;
+}
+
+/* FIN or RST. A RST that is received counts only where TCP would take it: at the next byte (RFC 5961 section 3.2). */
+static __always_inline void direction_close(const struct sight *sight, const struct packet *packet)
+{
+	struct direction *direction = sight->direction;
+	__u32 sequence = packet->sequence + packet->payload_length;
+	int reset = packet->tcp_flags & TCP_FLAG_BIT_RST;
+
+	if (reset && sight->index == EVENT_RECEIVED && direction->state == DIRECTION_WALKED &&
+	    sequence != direction->next_sequence)
+		return;
+	if (sight->connection->opened)
+		emit_close(sight, reset ? EVENT_RST : EVENT_FIN, sequence);
+	if (reset)
+		connection_end(sight->connection);
+	else if (direction->state == DIRECTION_WALKED)
+		direction->state = DIRECTION_ENDED;
+}
+
+/*
+ * The server goes on behind all the records that are told of, and the client has begun its encrypted flight: this is
+ * application data of TLS 1.3, and the connection from here on as cheap as any.
+ */
+static __always_inline int connection_established(const struct sight *sight)
+{
+	const struct connection *connection = sight->connection;
+	const struct direction *client = connection->hello == 1 + EVENT_SENT ? &connection->direction[EVENT_SENT] :
+									       &connection->direction[EVENT_RECEIVED];
+
+	return connection->hello && connection->hello != 1 + sight->index && client->walk.encrypted_records;
+}
+
+static __always_inline void direction_packet(const struct sight *sight, const struct packet *packet)
+{
+	int closes = packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST);
+
+	if (sight->direction->state == DIRECTION_UNKNOWN)
+		return;
+	if (sight->direction->state == DIRECTION_ENDED && !closes) {
+		if (connection_established(sight))
+			connection_end(sight->connection);
+		return;
+	}
+	if (direction_segment(sight, packet) && closes)
+		direction_close(sight, packet);
+}
+
+/* Take a packet whose connection's state is at hand. */
+static __always_inline void connection_packet(const struct sight *sight, const struct packet *packet)
+{
+	if (packet->payload_length == 0 && !(packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)))
+		return;
+	if (direction_claim(sight->direction)) {
+		sight->direction->time_ns = bpf_ktime_get_ns();
+		direction_packet(sight, packet);
+	} else {
+		sight_lost(sight, STATISTIC_CONTENDED);
+		emit_cut(sight, packet->sequence, packet->payload_length);
+	}
+	direction_release(sight->direction);
+}
+
+#endif /* CONNECTION_BPF_H */

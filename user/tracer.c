@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "tracer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "socket.skel.h"
+
+enum {
+	KERNEL_LOG_MAX = 256 * 1024, /* what libbpf says while it loads, the verifier's log with it */
+	KERNEL_LOG_LINES = 12,       /* of it, the last ones are shown where loading fails */
+	WAKEUP_SHARE = 4,            /* the reader is woken where one in so many bytes of the buffer is waiting */
+};
+
+struct tracer {
+	struct socket *programs;
+	struct bpf_link *receive;
+	struct bpf_link *send;
+	struct ring_buffer *events;
+	tracer_sink sink;
+	void *context;
+};
+
+/* What libbpf printed: it knows no context, so that this has to be found without one. */
+static struct {
+	char text[KERNEL_LOG_MAX];
+	size_t length;
+} kernel_log;
+
+static int kernel_log_add(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	size_t room = sizeof(kernel_log.text) - kernel_log.length;
+	int length;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	length = vsnprintf(kernel_log.text + kernel_log.length, room, format, arguments);
+	if (length > 0)
+		kernel_log.length += (size_t)length < room ? (size_t)length : room - 1;
+	return length;
+}
+
+/* The last lines that libbpf and the verifier printed. */
+static void kernel_log_print(void)
+{
+	const char *line = kernel_log.text + kernel_log.length;
+	int lines = 0;
+
+	while (line > kernel_log.text && lines <= KERNEL_LOG_LINES)
+		if (*--line == '\n')
+			lines++;
+	if (*line == '\n')
+		line++;
+	fprintf(stderr, "%s", line);
+}
+
+static const char *load_advice(int error)
+{
+	switch (error) {
+	case EPERM:
+		return "run it as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+	case ENOMEM:
+		return "there is not enough memory: try a smaller --buffer";
+	default:
+		return "the kernel must be 5.10 or newer, with CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF";
+	}
+}
+
+static void print_load_error(int error)
+{
+	struct utsname kernel;
+
+	if (error != EPERM)
+		kernel_log_print();
+	if (uname(&kernel))
+		strcpy(kernel.release, "?");
+	fprintf(stderr, "mtlsnoop: kernel %s did not load the BPF programs: %s; %s\n", kernel.release, strerror(error),
+		load_advice(error));
+}
+
+/*
+ * Where the cgroup v2 hierarchy is mounted: on a hybrid host not at /sys/fs/cgroup. The mount of its root is preferred to
+ * one of a part of it. Returns a string to be freed, or NULL.
+ */
+static char *find_cgroup_root(void)
+{
+	char *line = NULL, *found = NULL;
+	size_t capacity = 0;
+	FILE *mounts;
+
+	mounts = fopen("/proc/self/mountinfo", "re");
+	if (!mounts)
+		return NULL;
+	while (getline(&line, &capacity, mounts) >= 0) {
+		char *root = NULL, *point = NULL;
+
+		/* id, parent, device, root in the hierarchy, mount point: proc(5) */
+		if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %ms %ms", &root, &point) == 2 &&
+		    (!found || !strcmp(root, "/"))) {
+			free(found);
+			found = point;
+			point = NULL;
+		}
+		free(root);
+		free(point);
+	}
+	free(line);
+	fclose(mounts);
+	return found;
+}
+
+static int open_cgroup(const char *path)
+{
+	char *root = path ? NULL : find_cgroup_root();
+	int descriptor;
+
+	if (!path && !root) {
+		fprintf(stderr, "mtlsnoop: no cgroup v2 hierarchy is mounted; mount one: "
+				"mount -t cgroup2 none /sys/fs/cgroup/unified\n");
+		return -ENOENT;
+	}
+	descriptor = open(path ?: root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (descriptor < 0) {
+		descriptor = -errno;
+		fprintf(stderr, "mtlsnoop: cannot open the cgroup %s: %s\n", path ?: root, strerror(-descriptor));
+	}
+	free(root);
+	return descriptor;
+}
+
+static int handle_event(void *context, void *data, size_t size)
+{
+	const struct tracer *tracer = context;
+	const struct event *event = data;
+
+	if (size >= sizeof(*event) && event->size <= size)
+		tracer->sink(event, tracer->context);
+	return 0;
+}
+
+static int load_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	int error;
+
+	tracer->programs = socket__open();
+	if (!tracer->programs)
+		return -errno;
+	tracer->programs->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
+	error = bpf_map__set_max_entries(tracer->programs->maps.events, options->buffer_bytes);
+	if (!error)
+		error = socket__load(tracer->programs);
+	if (error)
+		print_load_error(-error);
+	return error;
+}
+
+static struct bpf_link *attach_program(struct bpf_program *program, int cgroup)
+{
+	struct bpf_link *link = bpf_program__attach_cgroup(program, cgroup);
+	int error = errno;
+
+	if (!link)
+		fprintf(stderr,
+			"mtlsnoop: the kernel did not attach %s to the cgroup: %s; is it a cgroup v2 directory, and may "
+			"this user (CAP_NET_ADMIN) attach there?\n",
+			bpf_program__name(program), strerror(error));
+	errno = error;
+	return link;
+}
+
+static int attach_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	int cgroup = open_cgroup(options->cgroup);
+	int error = 0;
+
+	if (cgroup < 0)
+		return cgroup;
+	tracer->receive = attach_program(tracer->programs->progs.mtlsnoop_receive, cgroup);
+	if (tracer->receive)
+		tracer->send = attach_program(tracer->programs->progs.mtlsnoop_send, cgroup);
+	if (!tracer->receive || !tracer->send)
+		error = -errno;
+	close(cgroup);
+	return error;
+}
+
+int tracer_open(struct tracer **result, const struct tracer_options *options, tracer_sink sink, void *context)
+{
+	struct tracer *tracer = calloc(1, sizeof(*tracer));
+	int error;
+
+	if (!tracer)
+		return -ENOMEM;
+	tracer->sink = sink;
+	tracer->context = context;
+	libbpf_set_print(kernel_log_add);
+
+	error = load_programs(tracer, options);
+	if (error)
+		goto cleanup;
+	tracer->events = ring_buffer__new(bpf_map__fd(tracer->programs->maps.events), handle_event, tracer, NULL);
+	if (!tracer->events) {
+		error = -errno;
+		fprintf(stderr, "mtlsnoop: cannot map the ring buffer: %s\n", strerror(-error));
+		goto cleanup;
+	}
+	error = attach_programs(tracer, options);
+	if (error)
+		goto cleanup;
+	*result = tracer;
+	return 0;
+cleanup:
+	tracer_close(tracer);
+	return error;
+}
+
+void tracer_detach(struct tracer *tracer)
+{
+	bpf_link__destroy(tracer->receive);
+	bpf_link__destroy(tracer->send);
+	tracer->receive = NULL;
+	tracer->send = NULL;
+}
+
+void tracer_close(struct tracer *tracer)
+{
+	if (!tracer)
+		return;
+	tracer_detach(tracer);
+	ring_buffer__free(tracer->events);
+	socket__destroy(tracer->programs);
+	free(tracer);
+}
+
+int tracer_poll(struct tracer *tracer, int timeout_ms)
+{
+	int error = ring_buffer__poll(tracer->events, timeout_ms);
+
+	/* most events come without a wake-up: look for them whether or not there was one */
+	if (error >= 0 || error == -EINTR) {
+		int consumed = ring_buffer__consume(tracer->events);
+
+		if (consumed < 0)
+			error = consumed;
+	}
+	return error < 0 ? error : 0;
+}
+
+int tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS])
+{
+	int descriptor = bpf_map__fd(tracer->programs->maps.statistics);
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *counts;
+	int error = 0;
+
+	if (cpus < 0)
+		return cpus;
+	counts = calloc(cpus, sizeof(*counts));
+	if (!counts)
+		return -ENOMEM;
+	for (uint32_t index = 0; index < STATISTICS && !error; index++) {
+		error = bpf_map_lookup_elem(descriptor, &index, counts);
+		statistics[index] = 0;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			statistics[index] += counts[cpu];
+	}
+	free(counts);
+	return error;
+}
