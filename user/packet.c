@@ -74,7 +74,8 @@ struct parse {
 	const uint8_t *bytes;
 	uint32_t captured;
 	uint32_t length;
-	uint32_t type; /* Ethernet type, PPP protocol or IP protocol of the layer that comes next */
+	bool length_known; /* from a header, not only from the frame */
+	uint32_t type;	   /* Ethernet type, PPP protocol or IP protocol of the layer that comes next */
 	struct packet *packet;
 };
 
@@ -95,12 +96,17 @@ static enum layer leave_out(struct parse *parse, enum packet_left_out why)
 	return LAYER_END;
 }
 
-/* What follows is length bytes long: the rest is padding, or what is missing was not captured. */
+/*
+ * What follows is length bytes long: the rest is padding, or what is missing was not captured. Nothing is longer than
+ * the layer around it says of itself; of the frame itself a capture may have kept less than it says.
+ */
 static void set_length(struct parse *parse, uint32_t length)
 {
-	parse->length = length;
-	if (parse->captured > length)
-		parse->captured = length;
+	if (!parse->length_known || length < parse->length)
+		parse->length = length;
+	if (parse->captured > parse->length)
+		parse->captured = parse->length;
+	parse->length_known = true;
 }
 
 static void advance(struct parse *parse, uint32_t count)
@@ -722,6 +728,7 @@ void packet_parse_reassembled(const struct packet *fragment, const uint8_t *byte
 		.bytes = bytes,
 		.captured = captured,
 		.length = length,
+		.length_known = true,
 		.type = fragment->protocol,
 		.packet = packet,
 	};
