@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Real TLS endpoints in two namespaces, and between them a path that loses, repeats and reorders."""
+
+import contextlib
+import os
+import socket
+
+import endpoints
+import packet
+from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect
+from namespaces import Namespace, Tun
+from relay import CLIENT, SERVER, SIDES, Drop, DropThirdAck, Duplicate, Plan, Relay, Shuffle, Swap
+
+PLAIN_PORT, REQUEST_PORT = 4430, 4431
+SHUFFLES = 20
+
+CONFIGURATIONS = {
+    "not requested": (PLAIN_PORT, False, NOT_REQUESTED),
+    "declined": (REQUEST_PORT, False, DECLINED),
+    "presented": (REQUEST_PORT, True, PRESENTED),
+}
+
+
+class Path:
+    """Two namespaces joined by a relay, with servers that request a certificate and servers that do not."""
+
+    CLIENT_ADDRESSES = {4: "10.97.0.1", 6: "fd97::1"}
+    SERVER_ADDRESSES = {4: "10.97.0.2", 6: "fd97::2"}
+
+    def __init__(self, stack, keys, tracer, mss):
+        self.keys, self.tracer = keys, tracer
+        self.client = stack.enter_context(contextlib.closing(Namespace("client")))
+        self.server = stack.enter_context(contextlib.closing(Namespace("server")))
+        # a retransmission shall not take the ordinary 200 ms, and a flight shall not wait for acknowledgments
+        route = ["advmss", str(mss), "rto_min", "20ms", "initcwnd", "4000"]
+        ends = [(self.client, self.CLIENT_ADDRESSES, self.SERVER_ADDRESSES)]
+        ends.append((self.server, self.SERVER_ADDRESSES, self.CLIENT_ADDRESSES))
+        tuns = []
+        for namespace, here, there in ends:
+            addresses = [f"{here[4]}/32", f"{here[6]}/128"]
+            tun = Tun(namespace, addresses=addresses, peers=there.values(), route_options=route)
+            tuns.append(stack.enter_context(contextlib.closing(tun)))
+        self.relay = Relay(*tuns)
+        self.relay.start()
+        stack.callback(self.relay.stop)
+        self._stack = stack
+        self._port = 20000
+        self._servers = {}
+        self.client_contexts = {
+            False: endpoints.context(keys, False),
+            True: endpoints.context(keys, False, certificate="client.crt"),
+        }
+        for family in (4, 6):
+            for port, request in ((PLAIN_PORT, False), (REQUEST_PORT, True)):
+                self.serve(family, port, endpoints.context(keys, True, request=request))
+
+    def serve(self, family, port, context, **how):
+        server = endpoints.Server(self.server, self.SERVER_ADDRESSES[family], port, context, **how)
+        self._stack.callback(server.close)
+        self._servers[family, port] = server
+
+    def new_source(self, family=4):
+        self._port += 1
+        return self.CLIENT_ADDRESSES[family], self._port
+
+    def shake_hands(self, name, plan, connect, truth, family=4, roles=("client", "server")):
+        """
+        Have connect(source) shake hands on a path that follows the plan, and hold the records against the truth.
+        The packets of a failed case are kept as a capture.
+        """
+        source = self.new_source(family)
+        self.relay.begin(plan)
+        try:
+            connect(source)
+            self.tracer.check(source, truth, roles)
+        except (Failure, OSError) as error:
+            raise Failure(f"{name}: {error} ({self.keep(name)})") from None
+        if self.relay.error:
+            raise Failure(f"relay: {self.relay.error}")
+
+    def connect(self, configuration, family=4, **how):
+        port, certificate, _ = CONFIGURATIONS[configuration]
+        server = self._servers[family, port]
+        return lambda source: endpoints.connect(
+            self.client, server.address, self.client_contexts[certificate], source, **how
+        )
+
+    def keep(self, name):
+        directory = os.path.join(ROOT, "build", "tests", "kernel")
+        os.makedirs(directory, exist_ok=True)
+        path = os.path.join(directory, "".join(c if c.isalnum() else "-" for c in name) + ".pcap")
+        with contextlib.closing(packet.PcapWriter(path)) as capture:
+            for time, _, data in self.relay.seen():
+                capture.write(time, data)
+        return os.path.relpath(path, ROOT)
+
+    def segment_counts(self, configuration, family=4):
+        """How many data segments each side sends on a path that does nothing to them."""
+        truth = CONFIGURATIONS[configuration][2]
+        self.shake_hands(f"plain {configuration}", Plan(), self.connect(configuration, family), truth, family)
+        return self.relay.segments(CLIENT), self.relay.segments(SERVER)
+
+
+def plain(path, configuration, family):
+    counts = path.segment_counts(configuration, family)
+    return f"{counts[CLIENT]} and {counts[SERVER]} data segments"
+
+
+def every_position(path, configuration, make_plan, family=4):
+    """A handshake for each data segment of each side, with this one lost, repeated or out of order."""
+    counts = path.segment_counts(configuration, family)
+    wrong = []
+    for side in (CLIENT, SERVER):
+        for index in range(counts[side]):
+            plan = make_plan(side, index)
+            name = f"{type(plan).__name__.lower()} {SIDES[side]}'s segment {index}, {configuration}"
+            try:
+                truth = CONFIGURATIONS[configuration][2]
+                path.shake_hands(name, plan, path.connect(configuration, family), truth, family)
+                expect(plan.applied, 1, f"{name}: packets that met it")
+            except Failure as failure:
+                wrong.append(str(failure))
+    if wrong:
+        raise Failure(f"{len(wrong)} of {sum(counts)} handshakes: " + "; ".join(wrong[:3]))
+    return f"{sum(counts)} handshakes"
+
+
+def shuffles(path, configuration, family=4):
+    wrong = []
+    for seed in range(SHUFFLES):
+        plan = Shuffle(f"{configuration} {seed}")
+        try:
+            truth = CONFIGURATIONS[configuration][2]
+            path.shake_hands(f"shuffle {seed} {configuration}", plan, path.connect(configuration, family), truth, family)
+        except Failure as failure:
+            wrong.append(str(failure))
+    if wrong:
+        raise Failure(f"{len(wrong)} of {SHUFFLES} handshakes: " + "; ".join(wrong[:3]))
+    return f"{SHUFFLES} handshakes"
+
+
+def third_ack_lost(path, configuration):
+    plan = DropThirdAck()
+    path.shake_hands(f"third ACK {configuration}", plan, path.connect(configuration), CONFIGURATIONS[configuration][2])
+    expect(plan.applied, 1, "third ACKs lost")
+
+
+def data_segments(path, side):
+    """The payload lengths of a side's segments on the wire, retransmissions left out."""
+    lengths = {}
+    for _, from_side, data in path.relay.seen():
+        segment = packet.parse(data)
+        if from_side == side and segment.payload:
+            lengths.setdefault(segment.sequence, len(segment.payload))
+    return list(lengths.values())
+
+
+def one_byte_segments(path, configuration):
+    port, certificate, truth = CONFIGURATIONS[configuration]
+    address = path.SERVER_ADDRESSES[4], port + 10
+    context = path.client_contexts[certificate]
+    path.shake_hands(
+        f"one byte {configuration}",
+        Plan(),
+        lambda source: endpoints.connect_by_byte(path.client, address, context, source),
+        truth,
+    )
+    lengths = data_segments(path, CLIENT) + data_segments(path, SERVER)
+    expect(max(lengths), 1, "longest segment on the wire")
+    return f"{len(lengths)} segments of one byte"
+
+
+def tiny_mss(path, configuration, mss):
+    maxseg = [(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)]
+    connect = path.connect(configuration, options=maxseg)
+    path.shake_hands(f"mss {mss} {configuration}", Plan(), connect, CONFIGURATIONS[configuration][2])
+    lengths = data_segments(path, CLIENT)
+    if max(lengths) > mss:
+        raise Failure(f"a segment of {max(lengths)} bytes on the wire, expected at most {mss}")
+    return f"{len(lengths) + len(data_segments(path, SERVER))} segments"
+
+
+def authorities(path, count, name_length, record_size):
+    """A CertificateRequest with many CA names: longer than a record."""
+    bundle = path.keys.authorities(count, name_length)
+    server = endpoints.OpensslServer(
+        path.server, path.keys, 4450, "-CAfile", bundle, "-verify", "2", "-max_send_frag", str(record_size)
+    )
+    with contextlib.closing(server):
+        address = path.SERVER_ADDRESSES[4], 4450
+        source = path.new_source()
+        path.relay.begin(Plan())
+        endpoints.connect(path.client, address, path.client_contexts[True], source, payload=None)
+        path.tracer.check(source, PRESENTED)
+    for record in path.tracer.records(source):
+        request = next(step for step in record["mtls"]["messages"] if step["type"] == 13)
+        if request["length"] <= record_size:
+            raise Failure(f"CertificateRequest of {request['length']} bytes fits one record of {record_size}")
+        expect(record["mtls"]["certificate_request"]["authorities_total"], count + 1, "CA names")
+    return f"CertificateRequest of {request['length']} bytes in records of {record_size}"
+
+
+def long_chain(path, size, plan):
+    chain = path.keys.chain(size)
+    context = endpoints.context(path.keys, False, certificate=chain, key="client.key")
+    address = path.SERVER_ADDRESSES[4], REQUEST_PORT
+    source = path.new_source()
+    path.relay.begin(plan)
+    endpoints.connect(path.client, address, context, source)
+    path.tracer.check(source, PRESENTED)
+    for record in path.tracer.records(source):
+        length = [step["length"] for step in record["mtls"]["messages"] if step["type"] == 11 and step["from"] == "client"]
+        if length[0] < size:
+            raise Failure(f"Certificate of {length[0]} bytes, expected at least {size}")
+        expect(record["tls"]["client"].get("subject"), "CN=client.test", "subject")
+    return f"Certificate of {length[0]} bytes"
+
+
+def run(suite, stack, keys, tracer):
+    path = Path(stack, keys, tracer, mss=536)
+    for port, request in ((PLAIN_PORT, False), (REQUEST_PORT, True)):
+        path.serve(4, port + 10, endpoints.context(keys, True, request=request), serve=endpoints.serve_by_byte)
+    for family in (4, 6):
+        for configuration in CONFIGURATIONS:
+            suite.run(f"path: IPv{family}, {configuration}", plain, path, configuration, family)
+    for configuration in CONFIGURATIONS:
+        suite.run(f"path: one byte a segment, {configuration}", one_byte_segments, path, configuration)
+        suite.run(f"path: MSS 88, {configuration}", tiny_mss, path, configuration, 88)
+        suite.run(f"path: each segment swapped with the next, {configuration}", every_position, path, configuration, Swap)
+        suite.run(f"path: each segment lost once, {configuration}", every_position, path, configuration, Drop)
+        suite.run(f"path: each segment repeated, {configuration}", every_position, path, configuration, Duplicate)
+        suite.run(f"path: random order and loss, {configuration}", shuffles, path, configuration)
+        suite.run(f"path: third ACK lost, {configuration}", third_ack_lost, path, configuration)
+    suite.run("path: IPv6, each segment swapped with the next", every_position, path, "presented", Swap, 6)
+    suite.run("path: IPv6, each segment lost once", every_position, path, "presented", Drop, 6)
+    suite.run("path: 20 CA names in records of 512 bytes", authorities, path, 20, 350, 512)
+    suite.run("path: CA names longer than a record", authorities, path, 45, 490, 16384)
+    suite.run("path: client certificates of 30 KiB", long_chain, path, 30 * 1024, Plan())
+    suite.run("path: client certificates of 90 KiB", long_chain, path, 90 * 1024, Plan())
+    suite.run("path: client certificates of 30 KiB, random order and loss", long_chain, path, 30 * 1024, Shuffle("chain"))
