@@ -206,6 +206,7 @@ static __always_inline void event_fill_found(union event_found *event, const str
 		event->message.length = found->length;
 		event->message.version = found->version;
 		event->message.type = found->type;
+		event->message.ssl2 = found->ssl2;
 		break;
 	case TLS_WALK_EVENT_RECORD:
 		event_fill(&event->event, sight, EVENT_RECORD, sizeof(event->record));

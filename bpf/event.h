@@ -77,7 +77,7 @@ struct event_message {
 	__u32 length;  /* of the body */
 	__u16 version; /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
 	__u8 type;     /* HandshakeType */
-	__u8 reserved;
+	__u8 ssl2;     /* a ClientHello in SSL 2.0's framing: its body is not told */
 };
 
 struct event_record {

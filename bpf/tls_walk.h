@@ -151,7 +151,8 @@ struct tls_walk_event {
 	__u8 level;	  /* enum tls_alert_level */
 	__u8 description; /* AlertDescription */
 	__u16 version;	  /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
-	__u16 reserved;
+	__u8 ssl2;	  /* a ClientHello in SSL 2.0's framing */
+	__u8 reserved;
 	__u32 length; /* bytes that follow the header read */
 };
 
@@ -483,6 +484,7 @@ TLS_WALK_FUNCTION void tls_walk_read_ssl2_header(struct tls_walk *walk, struct t
 	walk->phase = TLS_WALK_SKIP;
 	event->kind = TLS_WALK_EVENT_MESSAGE;
 	event->type = TLS_CLIENT_HELLO;
+	event->ssl2 = 1;
 	event->version = walk->record_version;
 	event->length = walk->record_length + 3;
 }

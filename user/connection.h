@@ -47,6 +47,12 @@ bool connection_table_event(struct connection_table *table, const struct event *
 /* The events' clock stands at now_ns: end the handshakes whose time is over. Call it now and then. */
 void connection_table_time(struct connection_table *table, uint64_t now_ns);
 
+/*
+ * The source has lost events, and cannot say of which connections: those open now that nothing ends any more count among
+ * them.
+ */
+void connection_table_lost_events(struct connection_table *table);
+
 /* What has to be added to an event's time_ns to get nanoseconds since the epoch. */
 void connection_table_set_realtime_offset(struct connection_table *table, int64_t offset_ns);
 

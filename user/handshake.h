@@ -61,6 +61,7 @@ enum handshake_end {
 struct handshake_facts {
 	bool client_hello;
 	bool server_hello;        /* not HelloRetryRequest */
+	bool server_hello_unread; /* one began, and its body is not there in whole: the version is not known */
 	bool version_1_3;         /* negotiated; from here on everything is encrypted */
 	bool pre_shared_key;      /* TLS 1.3: ServerHello accepted one */
 	bool certificate_request; /* 13, in cleartext, from the server */
@@ -69,11 +70,11 @@ struct handshake_facts {
 	bool server_key_exchange;
 	bool client_key_exchange; /* 16: the client's answer, if any, came before */
 	bool client_certificate;  /* 11 from the client */
-	bool client_certificate_known; /* its body told whether it is empty */
-	bool client_certificate_empty;
+	bool client_certificate_empty; /* it carries no certificate */
 	bool no_certificate_alert;     /* SSL 3.0: 41 from the client */
 	bool change_cipher_spec[SIDES];
 	bool finished[SIDES];     /* the encrypted record behind ChangeCipherSpec */
+	uint8_t encrypted_records[SIDES]; /* others, as far as they are told of */
 	bool ssl2;                /* SSL 2.0 itself, not only its ClientHello */
 	bool lost_events;         /* an event of this connection was lost, or a bound was hit */
 	bool gap;                 /* bytes are missing and will not come */

@@ -34,6 +34,7 @@ static void walk_tell_message(const struct walk_output *output, const struct tls
 		.length = found->length,
 		.version = found->version,
 		.type = found->type,
+		.ssl2 = found->ssl2,
 	};
 
 	output->sink(&message.event, output->context);

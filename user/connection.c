@@ -1,0 +1,642 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "body.h"
+#include "dtls.h"
+#include "handshake_record.h"
+#include "reassembly.h"
+#include "verdict.h"
+
+enum {
+	BUCKETS_MAX = 1 << 16,
+};
+
+/*
+ * So long a side is waited for that may still have something to say: after the other's FIN, and in TLS 1.3 the server
+ * behind the client's flight.
+ */
+static const uint64_t LAST_WORD_NS = 2ull * 1000 * 1000 * 1000;
+
+/* One direction. */
+struct side {
+	struct body body;
+	struct reassembly *reassembly; /* its bytes are walked here */
+	struct dtls *dtls;
+	bool seen;   /* anything at all came of it */
+	bool closed; /* FIN */
+	bool close_waits; /* a FIN or RST that came before bytes that belong in front of it */
+	__u8 close_how;
+	__u32 close_sequence;
+};
+
+/* Each queue has one time to live and is kept in the order of the last events: what is over time stands in front. */
+enum queue {
+	QUEUE_ACTIVE,
+	QUEUE_LAST_WORD,
+	QUEUES,
+};
+
+struct connection {
+	LIST_ENTRY(connection) bucket;
+	TAILQ_ENTRY(connection) queued;
+	struct connection_table *table;
+	struct event_open open;
+	uint64_t random; /* DTLS: tells one association from the next on the same ports */
+	uint64_t last_ns;
+	__u8 queue;
+	bool lost;             /* an event was lost */
+	bool lost_nearby;      /* events were lost while it was open: perhaps of it */
+	bool over;             /* to be ended as soon as nobody is in the middle of it */
+	bool client_known;
+	__u8 client_direction; /* enum event_direction of the ClientHello */
+	struct handshake *handshake; /* NULL before the first message */
+	struct side side[EVENT_DIRECTIONS];
+};
+
+LIST_HEAD(bucket, connection);
+TAILQ_HEAD(queue_head, connection);
+
+struct connection_table {
+	struct connection_limits limits;
+	connection_report report;
+	void *context;
+	int64_t realtime_offset_ns;
+	struct connection_counts counts;
+	uint32_t connections;
+	uint32_t buckets; /* a power of two */
+	struct bucket *bucket;
+	struct queue_head queue[QUEUES];
+	struct event_open open; /* of the datagram that follows */
+};
+
+struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
+					      void *context)
+{
+	struct connection_table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->limits = *limits;
+	table->report = report;
+	table->context = context;
+	table->buckets = 1;
+	while (table->buckets < limits->connections && table->buckets < BUCKETS_MAX)
+		table->buckets *= 2;
+	table->bucket = calloc(table->buckets, sizeof(*table->bucket));
+	if (!table->bucket) {
+		free(table);
+		return NULL;
+	}
+	for (int queue = 0; queue < QUEUES; queue++)
+		TAILQ_INIT(&table->queue[queue]);
+	return table;
+}
+
+/* Connection ids may be counted up, or be addresses put together: spread them (Fibonacci hashing). */
+static struct bucket *bucket_of(const struct connection_table *table, uint64_t id)
+{
+	return &table->bucket[(id * 0x9e3779b97f4a7c15ull >> 32) & (table->buckets - 1)];
+}
+
+static struct connection *connection_find(const struct connection_table *table, uint64_t id)
+{
+	struct connection *connection;
+
+	LIST_FOREACH(connection, bucket_of(table, id), bucket)
+		if (connection->open.event.connection == id)
+			return connection;
+	return NULL;
+}
+
+static void connection_queue(struct connection *connection, enum queue queue)
+{
+	struct connection_table *table = connection->table;
+
+	TAILQ_REMOVE(&table->queue[connection->queue], connection, queued);
+	connection->queue = queue;
+	TAILQ_INSERT_TAIL(&table->queue[queue], connection, queued);
+}
+
+static struct connection *connection_add(struct connection_table *table, const struct event_open *open)
+{
+	struct connection *connection;
+
+	if (table->connections >= table->limits.connections) {
+		table->counts.table_full++;
+		return NULL;
+	}
+	connection = calloc(1, sizeof(*connection));
+	if (!connection) {
+		table->counts.table_full++;
+		return NULL;
+	}
+	connection->table = table;
+	connection->open = *open;
+	connection->last_ns = open->event.time_ns;
+	LIST_INSERT_HEAD(bucket_of(table, open->event.connection), connection, bucket);
+	TAILQ_INSERT_TAIL(&table->queue[QUEUE_ACTIVE], connection, queued);
+	table->connections++;
+	return connection;
+}
+
+static void connection_free(struct connection *connection)
+{
+	LIST_REMOVE(connection, bucket);
+	TAILQ_REMOVE(&connection->table->queue[connection->queue], connection, queued);
+	connection->table->connections--;
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		body_release(&connection->side[direction].body);
+		reassembly_free(connection->side[direction].reassembly);
+		dtls_free(connection->side[direction].dtls);
+	}
+	if (connection->handshake)
+		handshake_record_release(connection->handshake);
+	free(connection->handshake);
+	free(connection);
+}
+
+static enum handshake_side side_of(const struct connection *connection, uint8_t direction)
+{
+	return direction == connection->client_direction ? FROM_CLIENT : FROM_SERVER;
+}
+
+static uint8_t role_of(const struct connection *connection)
+{
+	if (connection->open.source != EVENT_FROM_SOCKET)
+		return ROLE_OBSERVER;
+	return connection->client_direction == EVENT_RECEIVED ? ROLE_SERVER : ROLE_CLIENT;
+}
+
+static struct endpoint endpoint_of(const uint8_t *address, uint16_t port)
+{
+	struct endpoint endpoint = { .port = port };
+
+	memcpy(endpoint.address, address, sizeof(endpoint.address));
+	return endpoint;
+}
+
+/* The first message says who is who. */
+static void connection_begin_handshake(struct connection *connection, const struct event *event)
+{
+	const struct event_open *open = &connection->open;
+	struct endpoint local = endpoint_of(open->local_address, open->local_port);
+	struct endpoint remote = endpoint_of(open->remote_address, open->remote_port);
+	bool client_is_local = connection->client_direction == EVENT_SENT;
+	struct handshake *handshake = calloc(1, sizeof(*handshake));
+
+	if (!handshake) {
+		connection->table->counts.table_full++;
+		connection->over = true;
+		return;
+	}
+	handshake->connection = open->event.connection;
+	handshake->client = client_is_local ? local : remote;
+	handshake->server = client_is_local ? remote : local;
+	handshake->family = open->family;
+	handshake->transport = open->transport;
+	handshake->role = role_of(connection);
+	handshake->cgroup = open->cgroup;
+	handshake->start_ns = event->time_ns;
+	handshake->start_realtime_ns = event->time_ns + connection->table->realtime_offset_ns;
+	connection->handshake = handshake;
+}
+
+/* Directions in which a search has ended without a hello, of which the other's end hangs on nothing more. */
+static bool search_is_over(const struct connection *connection)
+{
+	if (connection->handshake)
+		return false;
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		const struct reassembly *reassembly = connection->side[direction].reassembly;
+
+		/* a ClientHello is looked for in the first bytes of a connection, whichever way they go */
+		if (reassembly && reassembly_is_searching(reassembly) && !reassembly_wants_more(reassembly))
+			return true;
+	}
+	return false;
+}
+
+static bool direction_has_gap(const struct connection *connection, uint8_t direction)
+{
+	const struct side *side = &connection->side[direction];
+
+	return (side->reassembly && reassembly_has_gap(side->reassembly)) || (side->dtls && dtls_has_gap(side->dtls));
+}
+
+static void gather_gaps(struct connection *connection)
+{
+	struct handshake_facts *facts = &connection->handshake->facts;
+
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		if (direction_has_gap(connection, direction)) {
+			facts->gap = true;
+			connection->table->counts.gaps++;
+		}
+		/* of a capture one direction may be missing altogether */
+		if (!connection->side[direction].seen && connection->open.source != EVENT_FROM_SOCKET)
+			facts->gap = true;
+	}
+}
+
+/* Judge and report what was seen, and forget the connection. */
+static void connection_end(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
+	struct handshake *handshake;
+
+	/* what stands behind gaps counts too */
+	connection->over = false;
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		if (connection->side[direction].reassembly)
+			reassembly_finish(connection->side[direction].reassembly);
+		if (connection->side[direction].dtls)
+			dtls_finish(connection->side[direction].dtls);
+	}
+	handshake = connection->handshake;
+	if (handshake) {
+		bool told = handshake->facts.end != END_NONE && handshake->facts.end != END_TIMEOUT;
+
+		gather_gaps(connection);
+		handshake->facts.lost_events = connection->lost || (connection->lost_nearby && !told);
+		table->counts.events_lost += handshake->facts.lost_events;
+		handshake->end_ns = connection->last_ns;
+		handshake->verdict = verdict_of(&handshake->facts);
+		table->counts.handshakes++;
+		table->report(handshake, table->context);
+	}
+	connection_free(connection);
+}
+
+static void take_message(struct connection *connection, const struct event_message *message)
+{
+	const struct event *event = &message->event;
+	struct side *other = &connection->side[!event->direction];
+	struct side *side = &connection->side[event->direction];
+
+	if (!connection->client_known) {
+		connection->client_known = true;
+		connection->client_direction =
+			message->type == TLS_CLIENT_HELLO ? event->direction : !event->direction;
+		connection_begin_handshake(connection, event);
+		if (message->type == TLS_CLIENT_HELLO && other->reassembly)
+			reassembly_expect_answer(other->reassembly);
+	}
+	if (!connection->handshake)
+		return;
+	body_begin(&side->body, message->type, message->length);
+	handshake_record_message(connection->handshake, side_of(connection, event->direction), message);
+}
+
+static void take_body(struct connection *connection, const struct event_bytes *bytes)
+{
+	struct side *side = &connection->side[bytes->event.direction];
+
+	/* a body with a hole never becomes complete: what hangs on it stays unknown */
+	if (!connection->handshake || body_add(&side->body, bytes->position, bytes->data, bytes->length))
+		return;
+	if (body_complete(&side->body))
+		handshake_record_body(connection->handshake, side_of(connection, bytes->event.direction), &side->body);
+}
+
+static void take_not_tls(struct connection *connection, const struct event *event)
+{
+	struct handshake *handshake = connection->handshake;
+
+	if (!handshake)
+		return;
+	/* a server that never was one of TLS, or a stream that lost its framing */
+	if (side_of(connection, event->direction) == FROM_SERVER && !handshake->facts.server_hello)
+		handshake_record_end(handshake, END_NOT_TLS, FROM_SERVER);
+	else
+		handshake->facts.malformed = true;
+	connection->over = true;
+}
+
+/* What a message, a body, a record, an alert say, whether the kernel walked the bytes or reassembly did. */
+static void take_found(struct connection *connection, const struct event *event)
+{
+	struct handshake *handshake = connection->handshake;
+
+	if (connection->over)
+		return;
+	switch (event->kind) {
+	case EVENT_MESSAGE:
+		take_message(connection, (const struct event_message *)event);
+		break;
+	case EVENT_BODY:
+		take_body(connection, (const struct event_bytes *)event);
+		break;
+	case EVENT_RECORD:
+		if (handshake)
+			handshake_record_unread(handshake, side_of(connection, event->direction),
+						(const struct event_record *)event);
+		break;
+	case EVENT_ALERT:
+		if (handshake)
+			handshake_record_alert(handshake, side_of(connection, event->direction),
+					       (const struct event_alert *)event);
+		break;
+	case EVENT_NOT_TLS:
+		take_not_tls(connection, event);
+		break;
+	}
+	handshake = connection->handshake;
+	if (handshake && handshake_record_ended(handshake))
+		connection->over = true;
+	else if (handshake && handshake_record_waits_for_server(handshake))
+		connection_queue(connection, QUEUE_LAST_WORD);
+}
+
+static void take_found_in_bytes(const struct event *event, void *context)
+{
+	take_found(context, event);
+}
+
+static void take_handover(struct connection *connection, const struct event_handover *handover)
+{
+	struct side *side = &connection->side[handover->event.direction];
+
+	if (side->reassembly)
+		return;
+	side->reassembly =
+		reassembly_new(&handover->walk, handover->next_sequence, take_found_in_bytes, connection);
+	if (!side->reassembly)
+		connection->lost = true;
+	else if (connection->client_known && side_of(connection, handover->event.direction) == FROM_SERVER &&
+		 reassembly_is_searching(side->reassembly))
+		reassembly_expect_answer(side->reassembly);
+}
+
+static void close_direction(struct connection *connection, uint8_t direction, uint8_t how)
+{
+	struct handshake *handshake = connection->handshake;
+	struct side *side = &connection->side[direction];
+
+	side->close_waits = false;
+	if (handshake && how == EVENT_RST)
+		handshake_record_end(handshake, END_RST, side_of(connection, direction));
+	else if (handshake)
+		handshake_record_end(handshake, END_FIN, side_of(connection, direction));
+	side->closed = true;
+	if (how == EVENT_RST || connection->side[!direction].closed)
+		connection->over = true;
+	else
+		connection_queue(connection, QUEUE_LAST_WORD);
+}
+
+static void take_close(struct connection *connection, const struct event_close *close)
+{
+	struct side *side = &connection->side[close->event.direction];
+
+	if (side->reassembly && !reassembly_reached(side->reassembly, close->sequence)) {
+		side->close_waits = true;
+		side->close_how = close->how;
+		side->close_sequence = close->sequence;
+		return;
+	}
+	close_direction(connection, close->event.direction, close->how);
+}
+
+static void take_segment(struct connection *connection, const struct event_bytes *segment)
+{
+	struct side *side = &connection->side[segment->event.direction];
+
+	if (!side->reassembly) {
+		connection->lost = true;
+		return;
+	}
+	if (reassembly_segment(side->reassembly, segment))
+		connection->table->counts.bounds++;
+	if (side->close_waits && reassembly_reached(side->reassembly, side->close_sequence))
+		close_direction(connection, segment->event.direction, side->close_how);
+	if (search_is_over(connection))
+		connection->over = true;
+}
+
+static void take_cut(struct connection *connection, const struct event_cut *cut)
+{
+	struct side *side = &connection->side[cut->event.direction];
+
+	if (side->reassembly)
+		reassembly_cut(side->reassembly, cut);
+	else if (side->dtls)
+		dtls_cut(side->dtls);
+	else
+		connection->lost = true;
+}
+
+static void take_datagram(struct connection *connection, const struct event_bytes *datagram)
+{
+	struct side *side = &connection->side[datagram->event.direction];
+
+	if (!side->dtls)
+		side->dtls = dtls_new(take_found_in_bytes, connection);
+	if (!side->dtls)
+		connection->lost = true;
+	else if (dtls_datagram(side->dtls, datagram))
+		connection->table->counts.bounds++;
+}
+
+static void connection_take(struct connection *connection, const struct event *event)
+{
+	connection->last_ns = event->time_ns;
+	connection->side[event->direction].seen = true;
+	connection_queue(connection, connection->queue);
+	if (event->flags & EVENT_LOST)
+		connection->lost = true;
+	switch (event->kind) {
+	case EVENT_HANDOVER:
+		take_handover(connection, (const struct event_handover *)event);
+		break;
+	case EVENT_SEGMENT:
+		take_segment(connection, (const struct event_bytes *)event);
+		break;
+	case EVENT_DATAGRAM:
+		take_datagram(connection, (const struct event_bytes *)event);
+		break;
+	case EVENT_CLOSE:
+		take_close(connection, (const struct event_close *)event);
+		break;
+	case EVENT_CUT:
+		take_cut(connection, (const struct event_cut *)event);
+		break;
+	default:
+		take_found(connection, event);
+	}
+}
+
+/*
+ * The association that a datagram belongs to. One begins with a ClientHello, or in a capture with what answers it; another
+ * random on the same ports is another association (RFC 6347 section 4.2.8).
+ */
+static struct connection *association_of(struct connection_table *table, const struct event_bytes *datagram)
+{
+	struct connection *connection = connection_find(table, datagram->event.connection);
+	__u64 random = 0;
+
+	if (datagram->position || !dtls_begins(datagram->data, datagram->length, &random))
+		return connection;
+	if (connection && random && connection->random && connection->random != random) {
+		connection_end(connection);
+		connection = NULL;
+	}
+	if (!connection && table->open.event.connection == datagram->event.connection)
+		connection = connection_add(table, &table->open);
+	if (connection && random)
+		connection->random = random;
+	return connection;
+}
+
+/* Bytes that an event of each kind has at least. */
+static const size_t event_sizes[] = {
+	[EVENT_OPEN] = sizeof(struct event_open),
+	[EVENT_MESSAGE] = sizeof(struct event_message),
+	[EVENT_BODY] = sizeof(struct event_bytes),
+	[EVENT_RECORD] = sizeof(struct event_record),
+	[EVENT_ALERT] = sizeof(struct event_alert),
+	[EVENT_NOT_TLS] = sizeof(struct event),
+	[EVENT_CLOSE] = sizeof(struct event_close),
+	[EVENT_HANDOVER] = sizeof(struct event_handover),
+	[EVENT_SEGMENT] = sizeof(struct event_bytes),
+	[EVENT_DATAGRAM] = sizeof(struct event_bytes),
+	[EVENT_CUT] = sizeof(struct event_cut),
+};
+
+static bool event_is_well_formed(const struct event *event)
+{
+	if (event->kind >= sizeof(event_sizes) / sizeof(*event_sizes) || !event_sizes[event->kind])
+		return false;
+	if (event->size < event_sizes[event->kind] || event->direction >= EVENT_DIRECTIONS)
+		return false;
+	switch (event->kind) {
+	case EVENT_BODY:
+	case EVENT_SEGMENT:
+	case EVENT_DATAGRAM:
+		return event->size - sizeof(struct event_bytes) >= ((const struct event_bytes *)event)->length;
+	default:
+		return true;
+	}
+}
+
+static bool take_open(struct connection_table *table, const struct event_open *open)
+{
+	struct connection *connection;
+
+	table->open = *open;
+	/* of DTLS the kernel tells the addresses with each datagram: only the datagram shows whether it is one */
+	if (open->transport == IPPROTO_UDP || connection_find(table, open->event.connection))
+		return true;
+	connection = connection_add(table, open);
+	if (connection && open->event.flags & EVENT_LOST)
+		connection->lost = true;
+	return connection;
+}
+
+/* Whether the source may leave out the rest of a direction. */
+static bool direction_wants_more(const struct connection *connection, uint8_t direction)
+{
+	const struct side *side = &connection->side[direction];
+
+	/* a direction whose search has ended must go on being told where its stream stands: answers may begin there */
+	return !side->reassembly || reassembly_wants_more(side->reassembly) ||
+	       reassembly_is_searching(side->reassembly);
+}
+
+bool connection_table_event(struct connection_table *table, const struct event *event)
+{
+	struct connection *connection;
+
+	if (!event_is_well_formed(event)) {
+		table->counts.malformed_events++;
+		return false;
+	}
+	if (event->kind == EVENT_OPEN)
+		return take_open(table, (const struct event_open *)event);
+	if (event->kind == EVENT_DATAGRAM)
+		connection = association_of(table, (const struct event_bytes *)event);
+	else
+		connection = connection_find(table, event->connection);
+	if (!connection)
+		return false;
+	connection_take(connection, event);
+	if (connection->over) {
+		connection_end(connection);
+		return false;
+	}
+	return direction_wants_more(connection, event->direction);
+}
+
+static void connection_time_out(struct connection *connection)
+{
+	struct handshake *handshake = connection->handshake;
+
+	if (handshake && handshake_record_waits_for_server(handshake))
+		handshake_record_end(handshake, END_COMPLETED, FROM_CLIENT);
+	else if (handshake)
+		handshake_record_end(handshake, END_TIMEOUT, FROM_CLIENT);
+	connection_end(connection);
+}
+
+void connection_table_time(struct connection_table *table, uint64_t now_ns)
+{
+	const uint64_t time_to_live[QUEUES] = {
+		[QUEUE_ACTIVE] = table->limits.handshake_timeout_ns,
+		[QUEUE_LAST_WORD] = LAST_WORD_NS,
+	};
+	struct connection *connection;
+
+	for (int queue = 0; queue < QUEUES; queue++) {
+		while ((connection = TAILQ_FIRST(&table->queue[queue]))) {
+			if (connection->last_ns + time_to_live[queue] > now_ns)
+				break;
+			connection_time_out(connection);
+		}
+	}
+}
+
+void connection_table_lost_events(struct connection_table *table)
+{
+	struct connection *connection;
+
+	for (int queue = 0; queue < QUEUES; queue++)
+		TAILQ_FOREACH(connection, &table->queue[queue], queued)
+			connection->lost_nearby = true;
+}
+
+void connection_table_set_realtime_offset(struct connection_table *table, int64_t offset_ns)
+{
+	table->realtime_offset_ns = offset_ns;
+}
+
+void connection_table_finish(struct connection_table *table)
+{
+	struct connection *connection;
+
+	for (int queue = 0; queue < QUEUES; queue++)
+		while ((connection = TAILQ_FIRST(&table->queue[queue])))
+			connection_end(connection);
+}
+
+void connection_table_free(struct connection_table *table)
+{
+	struct connection *connection;
+
+	if (!table)
+		return;
+	for (int queue = 0; queue < QUEUES; queue++)
+		while ((connection = TAILQ_FIRST(&table->queue[queue])))
+			connection_free(connection);
+	free(table->bucket);
+	free(table);
+}
+
+const struct connection_counts *connection_table_counts(const struct connection_table *table)
+{
+	return &table->counts;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "handshake_record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	EMPTY_CERTIFICATE_LIST = 3, /* RFC 5246 section 7.4.6: a list of no certificates is its length and nothing else */
+	ALERT_NO_CERTIFICATE = 41,  /* RFC 6101 section 5.4.2 */
+	VERSION_SSL_2_0 = 0x0002,
+	VERSION_SSL_3_0 = 0x0300,
+	VERSION_TLS_1_3 = 0x0304,
+};
+
+static void add_step(struct handshake *handshake, const struct handshake_step *step)
+{
+	if (handshake->steps < HANDSHAKE_STEPS_MAX)
+		handshake->step[handshake->steps++] = *step;
+	else
+		handshake->steps_dropped++;
+}
+
+static void take_client_message(struct handshake *handshake, const struct event_message *message)
+{
+	struct handshake_facts *facts = &handshake->facts;
+
+	switch (message->type) {
+	case TLS_CLIENT_HELLO:
+		facts->client_hello = true;
+		if (message->ssl2) {
+			message_set_ssl2_client_hello(message->version, &handshake->client_hello);
+			facts->ssl2 = message->version == VERSION_SSL_2_0;
+		}
+		break;
+	case TLS_CERTIFICATE:
+		facts->client_certificate = true;
+		facts->client_certificate_empty = message->length <= EMPTY_CERTIFICATE_LIST;
+		handshake->answer_ns = message->event.time_ns;
+		break;
+	case TLS_CLIENT_KEY_EXCHANGE:
+		facts->client_key_exchange = true;
+		break;
+	}
+}
+
+static void take_server_message(struct handshake *handshake, const struct event_message *message)
+{
+	struct handshake_facts *facts = &handshake->facts;
+
+	switch (message->type) {
+	case TLS_SERVER_HELLO:
+		facts->server_hello_unread = true;
+		break;
+	case TLS_CERTIFICATE:
+		facts->server_certificate = true;
+		break;
+	case TLS_SERVER_KEY_EXCHANGE:
+		facts->server_key_exchange = true;
+		break;
+	case TLS_CERTIFICATE_REQUEST:
+		facts->certificate_request = true;
+		handshake->request_ns = message->event.time_ns;
+		break;
+	case TLS_SERVER_HELLO_DONE:
+		facts->server_hello_done = true;
+		break;
+	}
+}
+
+void handshake_record_message(struct handshake *handshake, enum handshake_side from, const struct event_message *message)
+{
+	struct handshake_step step = {
+		.time_ns = message->event.time_ns,
+		.length = message->length,
+		.version = message->version,
+		.kind = STEP_MESSAGE,
+		.from = from,
+		.type = message->type,
+	};
+
+	add_step(handshake, &step);
+	if (from == FROM_CLIENT)
+		take_client_message(handshake, message);
+	else
+		take_server_message(handshake, message);
+}
+
+static void take_server_hello(struct handshake *handshake, const struct body *body)
+{
+	struct server_hello hello;
+
+	if (message_parse_server_hello(body->data, body->have, &hello)) {
+		handshake->facts.malformed = true;
+		return;
+	}
+	handshake->facts.server_hello_unread = false;
+	/* the client answers a HelloRetryRequest with another ClientHello: the ServerHello is still to come */
+	if (hello.hello_retry_request)
+		return;
+	handshake->server_hello = hello;
+	handshake->version = hello.version;
+	handshake->facts.server_hello = true;
+	handshake->facts.version_1_3 = hello.version == VERSION_TLS_1_3;
+	handshake->facts.pre_shared_key = hello.pre_shared_key;
+}
+
+static void take_certificate_request(struct handshake *handshake, const struct body *body)
+{
+	struct certificate_request *request = calloc(1, sizeof(*request));
+
+	/* the verdict goes by the message's type; what it asks for is told where it can be read */
+	if (!request)
+		return;
+	if (message_parse_certificate_request(body->data, body->have, handshake->version, request)) {
+		free(request);
+		return;
+	}
+	free(handshake->request);
+	handshake->request = request;
+}
+
+static void take_client_certificate(struct handshake *handshake, const struct body *body)
+{
+	struct certificate *certificate = calloc(1, sizeof(*certificate));
+
+	if (!certificate)
+		return;
+	if (message_parse_certificate(body->data, body->have, handshake->version, certificate) &&
+	    !certificate->sha256_known) {
+		free(certificate);
+		return;
+	}
+	free(handshake->certificate);
+	handshake->certificate = certificate;
+}
+
+void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body)
+{
+	if (from == FROM_CLIENT && body->type == TLS_CLIENT_HELLO) {
+		memset(&handshake->client_hello, 0, sizeof(handshake->client_hello));
+		if (message_parse_client_hello(body->data, body->have, &handshake->client_hello))
+			handshake->facts.malformed = true;
+	} else if (from == FROM_CLIENT && body->type == TLS_CERTIFICATE) {
+		take_client_certificate(handshake, body);
+	} else if (from == FROM_SERVER && body->type == TLS_SERVER_HELLO) {
+		take_server_hello(handshake, body);
+	} else if (from == FROM_SERVER && body->type == TLS_CERTIFICATE_REQUEST) {
+		take_certificate_request(handshake, body);
+	}
+}
+
+static bool both_finished(const struct handshake_facts *facts)
+{
+	return facts->finished[FROM_CLIENT] && facts->finished[FROM_SERVER];
+}
+
+void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record)
+{
+	struct handshake_facts *facts = &handshake->facts;
+	struct handshake_step step = {
+		.time_ns = record->event.time_ns,
+		.length = record->length,
+		.version = record->version,
+		.kind = STEP_RECORD,
+		.from = from,
+		.type = record->type,
+	};
+
+	add_step(handshake, &step);
+	if (record->type == TLS_CHANGE_CIPHER_SPEC)
+		facts->change_cipher_spec[from] = true;
+	else if (record->type == TLS_HANDSHAKE && facts->change_cipher_spec[from])
+		facts->finished[from] = true;
+	else
+		facts->encrypted_records[from]++;
+	if (both_finished(facts))
+		handshake_record_end(handshake, END_COMPLETED, from);
+	/*
+	 * TLS 1.3: the server speaks behind the client's flight, with a ticket, data or an alert. All that the wire can show
+	 * has been seen.
+	 */
+	if (facts->version_1_3 && from == FROM_SERVER && facts->encrypted_records[FROM_CLIENT])
+		handshake_record_end(handshake, END_COMPLETED, from);
+}
+
+void handshake_record_alert(struct handshake *handshake, enum handshake_side from, const struct event_alert *alert)
+{
+	struct handshake_step step = {
+		.time_ns = alert->event.time_ns,
+		.length = TLS_WALK_ALERT_LENGTH,
+		.kind = STEP_ALERT,
+		.from = from,
+		.level = alert->level,
+		.description = alert->description,
+	};
+
+	add_step(handshake, &step);
+	handshake->has_alert = true;
+	handshake->alert = step;
+	/* an answer to a request in SSL 3.0 alone; the version is that of ServerHello */
+	if (from == FROM_CLIENT && alert->description == ALERT_NO_CERTIFICATE && handshake->version == VERSION_SSL_3_0) {
+		handshake->facts.no_certificate_alert = true;
+		handshake->answer_ns = alert->event.time_ns;
+		return;
+	}
+	if (alert->level == TLS_ALERT_FATAL)
+		handshake_record_end(handshake, END_ALERT, from);
+}
+
+void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by)
+{
+	/* a side that closes early has not ended what the other still completes */
+	if (handshake->facts.end != END_NONE && !(handshake->facts.end == END_FIN && end == END_COMPLETED))
+		return;
+	handshake->facts.end = end;
+	handshake->facts.ended_by = by;
+}
+
+bool handshake_record_ended(const struct handshake *handshake)
+{
+	switch (handshake->facts.end) {
+	case END_COMPLETED:
+	case END_ALERT:
+	case END_RST:
+	case END_NOT_TLS:
+	case END_TIMEOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool handshake_record_waits_for_server(const struct handshake *handshake)
+{
+	return handshake->facts.version_1_3 && handshake->facts.encrypted_records[FROM_CLIENT];
+}
+
+void handshake_record_release(struct handshake *handshake)
+{
+	free(handshake->request);
+	free(handshake->certificate);
+	handshake->request = NULL;
+	handshake->certificate = NULL;
+}

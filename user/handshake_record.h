@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * handshake_record - fills in the record of a handshake (handshake.h) as its events come. Knows no connection, no clock
+ * and no table: what comes in is what one side said.
+ */
+#ifndef HANDSHAKE_RECORD_H
+#define HANDSHAKE_RECORD_H
+
+#include <linux/types.h>
+
+#include "../bpf/event.h"
+#include "body.h"
+#include "handshake.h"
+
+/* A handshake message begins. */
+void handshake_record_message(struct handshake *handshake, enum handshake_side from, const struct event_message *message);
+
+/* The body of a message that is read is there in whole. */
+void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body);
+
+/* ChangeCipherSpec, or an encrypted record. */
+void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record);
+
+/* An alert in cleartext; a fatal one ends the handshake. */
+void handshake_record_alert(struct handshake *handshake, enum handshake_side from, const struct event_alert *alert);
+
+/* It ended so, unless it had ended before. */
+void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by);
+
+/* Whether there is no more to come that could change the verdict. */
+bool handshake_record_ended(const struct handshake *handshake);
+
+/*
+ * Whether the client has said all that it says in the handshake, and only the server's answer is open: TLS 1.3, where the
+ * answer may be silence.
+ */
+bool handshake_record_waits_for_server(const struct handshake *handshake);
+
+/* Free what the record holds. */
+void handshake_record_release(struct handshake *handshake);
+
+#endif /* HANDSHAKE_RECORD_H */

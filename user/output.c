@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "report_json.h"
+#include "report_text.h"
+
+static bool port_wanted(const struct options *options, const struct handshake *handshake)
+{
+	for (uint32_t index = 0; index < options->ports; index++)
+		if (options->port[index] == handshake->server.port || options->port[index] == handshake->client.port)
+			return true;
+	return options->ports == 0;
+}
+
+static bool wanted(const struct output *output, const struct handshake *handshake)
+{
+	const struct options *options = output->options;
+
+	if (output_is_complete(output) || !port_wanted(options, handshake))
+		return false;
+	return !options->requested_only || handshake->verdict.requested == KNOWN_YES;
+}
+
+void output_begin(struct output *output, const struct options *options)
+{
+	output->options = options;
+	output->printed = 0;
+	if (options->format == FORMAT_TABLE && !options->quiet)
+		report_text_header(stdout);
+}
+
+void output_handshake(const struct handshake *handshake, void *context)
+{
+	struct output *output = context;
+	const struct report_json_options json = { .redact = output->options->redact };
+
+	if (!wanted(output, handshake))
+		return;
+	output->printed++;
+	if (output->options->quiet)
+		return;
+	switch (output->options->format) {
+	case FORMAT_TABLE:
+		report_text_line(stdout, handshake);
+		break;
+	case FORMAT_LADDER:
+		report_text_ladder(stdout, handshake, output->options->redact);
+		break;
+	case FORMAT_JSON:
+		if (report_json_line(stdout, handshake, &json))
+			fprintf(stderr, "mtlsnoop: a handshake is not printed: out of memory\n");
+		break;
+	}
+}
+
+bool output_is_complete(const struct output *output)
+{
+	return output->options->count && output->printed >= output->options->count;
+}
+
+int output_flush(void)
+{
+	int error;
+
+	if (fflush(stdout) == 0)
+		return 0;
+	error = -errno;
+	fprintf(stderr, "mtlsnoop: cannot write to standard output: %s\n", strerror(-error));
+	return error;
+}

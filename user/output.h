@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * output - from the records of all handshakes to what the user asked for on standard output.
+ */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include "handshake.h"
+#include "options.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct output {
+	const struct options *options;
+	uint64_t printed;
+};
+
+/* Print the headings, where the format has any. */
+void output_begin(struct output *output, const struct options *options);
+
+/* Print a handshake if the options ask for it: a connection_report whose context is the struct output. */
+void output_handshake(const struct handshake *handshake, void *context);
+
+/* Whether as many handshakes were printed as were asked for (--count). */
+bool output_is_complete(const struct output *output);
+
+/* Hand what was printed to the system. Returns 0, or -errno after a message: standard output cannot be written. */
+int output_flush(void);
+
+#endif /* OUTPUT_H */

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "verdict.h"
+
+#include <stddef.h>
+
+/* The client's answer to a request, as its messages have it. */
+static enum answer answer_of(const struct handshake_facts *facts)
+{
+	if (facts->client_certificate)
+		return facts->client_certificate_empty ? ANSWER_EMPTY : ANSWER_CERTIFICATE;
+	/* RFC 6101 section 5.6.6: a client of SSL 3.0 that has no certificate says so in an alert */
+	if (facts->no_certificate_alert)
+		return ANSWER_EMPTY;
+	return ANSWER_NONE;
+}
+
+static bool both_finished(const struct handshake_facts *facts)
+{
+	return facts->finished[FROM_CLIENT] && facts->finished[FROM_SERVER];
+}
+
+/*
+ * RFC 5246 section 7.3, figure 2: a server that resumes goes from ServerHello to ChangeCipherSpec, with nothing but a
+ * NewSessionTicket between (RFC 5077 section 3.1).
+ */
+static bool abbreviated(const struct handshake_facts *facts)
+{
+	return facts->server_hello && facts->change_cipher_spec[FROM_SERVER] && !facts->server_hello_done &&
+	       !facts->server_certificate && !facts->server_key_exchange && !facts->certificate_request;
+}
+
+/*
+ * Whether one side went on in answer to something of the other that was not seen: then what was not seen of the other
+ * means nothing.
+ */
+static bool one_side_missing(const struct handshake_facts *facts)
+{
+	bool client_went_on = facts->client_certificate || facts->client_key_exchange ||
+			      facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT];
+
+	if (facts->version_1_3)
+		return !facts->client_hello;
+	if (client_went_on && !facts->server_hello_done && !abbreviated(facts))
+		return true;
+	/* a full handshake's server speaks again only after the client's key exchange (RFC 5246 section 7.3, figure 1) */
+	if (facts->server_hello_done && facts->change_cipher_spec[FROM_SERVER] && !facts->client_key_exchange)
+		return true;
+	return false;
+}
+
+static struct verdict unknown(struct verdict verdict, enum unknown_reason reason)
+{
+	verdict.client_auth = CLIENT_AUTH_UNKNOWN;
+	verdict.reason = reason;
+	return verdict;
+}
+
+static struct verdict known(struct verdict verdict, enum client_auth client_auth)
+{
+	verdict.client_auth = client_auth;
+	verdict.reason = REASON_NONE;
+	return verdict;
+}
+
+static bool ended_by_peer(const struct handshake_facts *facts, enum handshake_side side)
+{
+	return (facts->end == END_ALERT || facts->end == END_FIN || facts->end == END_RST ||
+		facts->end == END_NOT_TLS) &&
+	       facts->ended_by == side;
+}
+
+/* Requested, and the handshake did not complete. */
+static struct verdict judge_failed_request(const struct handshake_facts *facts, struct verdict verdict)
+{
+	if (facts->end == END_NONE)
+		return unknown(verdict, REASON_UNFINISHED);
+	if (verdict.answer == ANSWER_NONE && !facts->client_key_exchange)
+		return known(verdict, CLIENT_AUTH_UNANSWERED);
+	/* a client that was asked has to answer before its key exchange (RFC 5246 section 7.4.6) */
+	if (verdict.answer == ANSWER_NONE)
+		return unknown(verdict, REASON_MALFORMED);
+	if (!ended_by_peer(facts, FROM_SERVER))
+		return unknown(verdict, REASON_ABANDONED);
+	return known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_REJECTED_CERTIFICATE :
+								     CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+}
+
+static struct verdict judge_requested(const struct handshake_facts *facts, struct verdict verdict)
+{
+	verdict.requested = KNOWN_YES;
+	verdict.answer = answer_of(facts);
+	if (verdict.established != KNOWN_YES)
+		return judge_failed_request(facts, verdict);
+	if (verdict.answer == ANSWER_NONE)
+		return unknown(verdict, REASON_MALFORMED);
+	return known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
+}
+
+/* No CertificateRequest was seen: only a server flight that is whole says that there was none. */
+static struct verdict judge_not_requested(const struct handshake_facts *facts, struct verdict verdict)
+{
+	if (abbreviated(facts)) {
+		verdict.requested = KNOWN_NO;
+		verdict.answer = ANSWER_NONE;
+		verdict.resumed = KNOWN_YES;
+		return known(verdict, CLIENT_AUTH_RESUMED);
+	}
+	if (facts->server_hello_done) {
+		verdict.requested = KNOWN_NO;
+		verdict.answer = ANSWER_NONE;
+		return known(verdict, CLIENT_AUTH_NOT_REQUESTED);
+	}
+	if (facts->end == END_NONE)
+		return unknown(verdict, REASON_UNFINISHED);
+	return known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+}
+
+/* TLS 1.3: everything behind ServerHello is encrypted. */
+static struct verdict judge_encrypted(const struct handshake_facts *facts, struct verdict verdict)
+{
+	verdict.established = NOT_KNOWN;
+	/* RFC 8446 section 4.3.2: a server that authenticates with a PSK must not send a CertificateRequest */
+	if (facts->pre_shared_key) {
+		verdict.requested = KNOWN_NO;
+		verdict.answer = ANSWER_NONE;
+		verdict.resumed = KNOWN_YES;
+		return known(verdict, CLIENT_AUTH_RESUMED);
+	}
+	verdict.resumed = KNOWN_NO;
+	return unknown(verdict, REASON_ENCRYPTED);
+}
+
+static struct verdict judge_cleartext(const struct handshake_facts *facts, struct verdict verdict)
+{
+	if (both_finished(facts))
+		verdict.established = KNOWN_YES;
+	else if (facts->end != END_NONE)
+		verdict.established = KNOWN_NO;
+	if (facts->server_hello_done)
+		verdict.resumed = KNOWN_NO;
+	if (facts->certificate_request)
+		return judge_requested(facts, verdict);
+	return judge_not_requested(facts, verdict);
+}
+
+struct verdict verdict_of(const struct handshake_facts *facts)
+{
+	struct verdict verdict = {
+		.client_auth = CLIENT_AUTH_UNKNOWN,
+		.evidence = EVIDENCE_CLEARTEXT,
+		.requested = facts->certificate_request ? KNOWN_YES : NOT_KNOWN,
+		.answer = answer_of(facts) == ANSWER_NONE ? ANSWER_NOT_KNOWN : answer_of(facts),
+		.established = both_finished(facts) ? KNOWN_YES : NOT_KNOWN,
+		.resumed = NOT_KNOWN,
+	};
+
+	if (facts->lost_events)
+		return unknown(verdict, REASON_LOST_EVENTS);
+	if (facts->ssl2)
+		return unknown(verdict, REASON_SSL2);
+	if (facts->malformed)
+		return unknown(verdict, REASON_MALFORMED);
+	/* once both sides have finished, nothing that the walker wanted was missing */
+	if (facts->gap && !both_finished(facts))
+		return unknown(verdict, REASON_GAP);
+	/* TLS 1.3 or not: all that follows hangs on it, but for a flight that TLS 1.3 would have encrypted */
+	if (facts->server_hello_unread && !facts->server_hello_done)
+		return unknown(verdict, REASON_GAP);
+	if (facts->midstream || !facts->client_hello)
+		return unknown(verdict, REASON_MIDSTREAM);
+	if (one_side_missing(facts))
+		return unknown(verdict, REASON_GAP);
+	if (facts->version_1_3)
+		return judge_encrypted(facts, verdict);
+	return judge_cleartext(facts, verdict);
+}
+
+static const char *const client_auth_names[CLIENT_AUTHS] = {
+	[CLIENT_AUTH_NOT_REQUESTED] = "not_requested",
+	[CLIENT_AUTH_PRESENTED] = "presented",
+	[CLIENT_AUTH_DECLINED] = "declined",
+	[CLIENT_AUTH_REJECTED_CERTIFICATE] = "rejected_certificate",
+	[CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE] = "rejected_without_certificate",
+	[CLIENT_AUTH_UNANSWERED] = "unanswered",
+	[CLIENT_AUTH_RESUMED] = "resumed",
+	[CLIENT_AUTH_FAILED_BEFORE_REQUEST] = "failed_before_request",
+	[CLIENT_AUTH_UNKNOWN] = "unknown",
+};
+
+static const char *const evidence_names[EVIDENCES] = {
+	[EVIDENCE_CLEARTEXT] = "cleartext",
+	[EVIDENCE_INFERRED] = "inferred",
+	[EVIDENCE_LIBRARY] = "library",
+};
+
+static const char *const reason_names[REASONS] = {
+	[REASON_NONE] = NULL,
+	[REASON_ENCRYPTED] = "encrypted",
+	[REASON_GAP] = "gap",
+	[REASON_MIDSTREAM] = "midstream",
+	[REASON_LOST_EVENTS] = "lost_events",
+	[REASON_PADDING] = "padding",
+	[REASON_MALFORMED] = "malformed",
+	[REASON_SSL2] = "ssl2",
+	[REASON_UNFINISHED] = "unfinished",
+	[REASON_ABANDONED] = "abandoned",
+};
+
+const char *client_auth_name(enum client_auth client_auth)
+{
+	return client_auth < CLIENT_AUTHS ? client_auth_names[client_auth] : "unknown";
+}
+
+const char *evidence_name(enum evidence evidence)
+{
+	return evidence < EVIDENCES ? evidence_names[evidence] : "cleartext";
+}
+
+const char *unknown_reason_name(enum unknown_reason reason)
+{
+	return reason < REASONS ? reason_names[reason] : NULL;
+}
