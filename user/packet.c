@@ -30,8 +30,9 @@ enum {
 	PROTOCOL_SHIM6 = 140,	 /* RFC 5533 section 5.1 */
 };
 
-/* UDP ports of tunnels */
+/* UDP ports of tunnels, whose headers all begin with eight bytes */
 enum {
+	TUNNEL_HEADER = 8,
 	PORT_GTP = 2152,   /* 3GPP TS 29.281 section 4.4.2.3 */
 	PORT_VXLAN = 4789, /* RFC 7348 section 5 */
 	PORT_VXLAN_LINUX =
@@ -312,8 +313,15 @@ static enum layer parse_ppp(struct parse *parse)
 /* RFC 1662 section 3.1: address and control may be compressed away. */
 static enum layer parse_ppp_hdlc(struct parse *parse)
 {
-	if (parse->captured >= 2 && parse->bytes[0] == 0xff && parse->bytes[1] == 0x03)
-		advance(parse, 2);
+	const uint8_t *header;
+
+	if (parse->captured && parse->bytes[0] == 0xff) {
+		header = take(parse, 2);
+		if (!header)
+			return LAYER_END;
+		if (header[1] != 0x03)
+			return leave_out(parse, LEFT_OUT_NOT_IP);
+	}
 	return LAYER_PPP;
 }
 
@@ -530,17 +538,18 @@ static enum layer parse_tcp(struct parse *parse)
 	return LAYER_END;
 }
 
+static bool is_tunnel_port(uint16_t port)
+{
+	return port == PORT_VXLAN || port == PORT_VXLAN_LINUX || port == PORT_GENEVE || port == PORT_GTP;
+}
+
 /*
  * Which tunnel a datagram carries: its port, and a header that can be one. What fails this is an ordinary datagram: any
  * client may happen to have such a port.
  */
-static enum layer tunnel_of(const struct parse *parse)
+static enum layer tunnel_of(uint16_t port, const uint8_t *header)
 {
-	const uint8_t *header = parse->bytes;
-
-	if (parse->captured < 8)
-		return LAYER_END;
-	switch (parse->packet->destination_port) {
+	switch (port) {
 	case PORT_VXLAN:
 	case PORT_VXLAN_LINUX:
 		return header[0] == 0x08 ? LAYER_VXLAN : LAYER_END;
@@ -549,11 +558,25 @@ static enum layer tunnel_of(const struct parse *parse)
 		if (header[0] >> 6 || header[1] & 0x3f || header[7] || get_16(header + 2) < TYPE_LOWEST)
 			return LAYER_END;
 		return LAYER_GENEVE;
-	case PORT_GTP:
-		return header[0] >> 4 == 3 && header[1] == 0xff ? LAYER_GTP : LAYER_END;
 	default:
-		return LAYER_END;
+		return header[0] >> 4 == 3 && header[1] == 0xff ? LAYER_GTP : LAYER_END;
 	}
+}
+
+static enum layer found_datagram(struct parse *parse)
+{
+	uint16_t port = parse->packet->destination_port;
+	enum layer tunnel;
+
+	if (is_tunnel_port(port) && parse->length >= TUNNEL_HEADER) {
+		if (parse->captured < TUNNEL_HEADER)
+			return leave_out(parse, LEFT_OUT_CUT);
+		tunnel = tunnel_of(port, parse->bytes);
+		if (tunnel != LAYER_END)
+			return tunnel;
+	}
+	found(parse, PACKET_UDP);
+	return LAYER_END;
 }
 
 static enum layer parse_udp(struct parse *parse)
@@ -561,7 +584,6 @@ static enum layer parse_udp(struct parse *parse)
 	struct packet *packet = parse->packet;
 	const uint8_t *header = take(parse, 8);
 	uint32_t length;
-	enum layer tunnel;
 
 	if (!header)
 		return LAYER_END;
@@ -573,10 +595,7 @@ static enum layer parse_udp(struct parse *parse)
 		return leave_out(parse, LEFT_OUT_MALFORMED);
 	if (length)
 		set_length(parse, length - 8);
-	tunnel = tunnel_of(parse);
-	if (tunnel == LAYER_END)
-		found(parse, PACKET_UDP);
-	return tunnel;
+	return found_datagram(parse);
 }
 
 /* RFC 7348 section 5 */
