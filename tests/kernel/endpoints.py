@@ -115,6 +115,7 @@ class Server:
         self._before_accept = before_accept
         self._serve_with = serve
         self._closing = False
+        self.accepted = 0
         self.errors = []
         self.address = (address, port)
         self._threads = []
@@ -142,6 +143,7 @@ class Server:
             if self._closing:
                 connection.close()
                 return
+            self.accepted += 1
             thread = threading.Thread(target=self._serve, args=(connection, peer), daemon=True)
             self._threads.append(thread)
             thread.start()

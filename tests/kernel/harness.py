@@ -33,12 +33,12 @@ class Suite:
     def wants(self, name):
         return not self._words or any(word in name for word in self._words)
 
-    def run(self, name, function, *arguments):
+    def run(self, name, function, *arguments, **keywords):
         """function may return a remark, or raise Skip, or anything else where it fails."""
         if not self.wants(name):
             return
         try:
-            remark = function(*arguments)
+            remark = function(*arguments, **keywords)
             print(f"PASS {name}" + (f": {remark}" if remark else ""), flush=True)
         except Skip as reason:
             print(f"SKIP {name}: {reason}", flush=True)

@@ -124,6 +124,8 @@ class Peer:
 
     def finish(self, offset=None):
         self.transmit(self.segment(self.sent if offset is None else offset, flags=ACK | FIN))
+        if offset is None:
+            self.sent += 1
 
     def reset(self, offset=None):
         self.transmit(self.segment(self.sent if offset is None else offset, flags=RST | ACK))
@@ -142,7 +144,10 @@ class Peer:
         if segment.flags & RST:
             self.remote_ended = "rst"
             return
-        if segment.flags & SYN:
+        if self.remote_isn is None and not segment.flags & SYN:
+            # left over from a connection before this one, on the same ports
+            return
+        if segment.flags & SYN and self.remote_isn is None:
             self.remote_isn = segment.sequence
             self.remote_next = segment.end
             self._remote_timestamp = self._syn_timestamp(segment.options)
@@ -209,7 +214,10 @@ class Peer:
         syn = self.inbox.get(timeout=5)
         self.remote = (syn.source, syn.source_port)
         self._take(syn)
-        self.transmit(self.segment(-1, b"", SYN | ACK, options=packet.option_mss(self._mss)))
+        options = packet.option_mss(self._mss)
+        if self._timestamps is not None:
+            options += packet.option_timestamps(self._timestamps, self._remote_timestamp)
+        self.transmit(self.segment(-1, b"", SYN | ACK, options=options))
 
     def wait_acknowledged(self, timeout=5):
         """Until the remote end has all that was sent."""
