@@ -14,7 +14,6 @@ enum {
 	TLS12_CID = 25,		    /* ContentType, RFC 9146 section 4 */
 	VERSION_1_0_DRAFT = 0x0100, /* what OpenSSL spoke before RFC 4347 (DTLS1_BAD_VER) */
 	RANDOM_AT = 2,		    /* in a ClientHello, behind the version */
-	SESSION_ID_AT = 34,
 };
 
 /* Where in the datagram the next byte lies. */
@@ -147,28 +146,11 @@ static bool body_matters(const struct dtls *dtls, __u8 type)
 	}
 }
 
-/* Take the cookie (RFC 6347 section 4.2.1) out of a ClientHello. Returns how many bytes it took. */
-static __u32 remove_cookie(__u8 *body, __u32 length)
-{
-	__u32 cookie, count;
-
-	if (length <= SESSION_ID_AT)
-		return 0;
-	cookie = SESSION_ID_AT + 1 + body[SESSION_ID_AT];
-	if (cookie >= length)
-		return 0;
-	count = 1 + body[cookie];
-	if (cookie + count > length)
-		return 0;
-	memmove(body + cookie, body + cookie + count, length - cookie - count);
-	return count;
-}
-
-static void tell_message_header(struct dtls *dtls, const struct message *message, __u32 length)
+static void tell_message_header(struct dtls *dtls, const struct message *message)
 {
 	struct event_message event = {
 		.event = event_of(dtls, EVENT_MESSAGE, sizeof(event)),
-		.length = length,
+		.length = message->length,
 		.version = message->version,
 		.type = message->type,
 	};
@@ -180,27 +162,18 @@ static void tell_message_header(struct dtls *dtls, const struct message *message
 static void tell_message(struct dtls *dtls, const struct message *message)
 {
 	__u32 capacity = at_most(message->pieces.held, DTLS_BODY_MAX);
-	struct event_bytes *body = NULL;
-	__u32 removed = 0;
-	__u32 length;
+	struct event_bytes *body;
 
-	if (capacity)
-		body = malloc(sizeof(*body) + capacity);
-	if (!body) {
-		tell_message_header(dtls, message, message->length);
+	tell_message_header(dtls, message);
+	if (!capacity)
 		return;
-	}
-	length = pieces_copy(&message->pieces, body->data, capacity);
-	if (message->type == TLS_CLIENT_HELLO)
-		removed = remove_cookie(body->data, length);
-	length -= removed;
-	body->event = event_of(dtls, EVENT_BODY, sizeof(*body) + length);
-	body->position = 0;
-	body->length = length;
+	body = calloc(1, sizeof(*body) + capacity);
+	if (!body)
+		return;
+	body->length = pieces_copy(&message->pieces, body->data, capacity);
+	body->event = event_of(dtls, EVENT_BODY, sizeof(*body) + body->length);
 	body->type = message->type;
-	body->reserved = 0;
-	tell_message_header(dtls, message, message->length - removed);
-	if (length)
+	if (body->length)
 		dtls->sink(&body->event, dtls->context);
 	free(body);
 }

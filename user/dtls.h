@@ -6,8 +6,8 @@
  * together, retransmissions left away. ChangeCipherSpec and what follows wait for messages that are known to be missing
  * before them. HelloVerifyRequest is a message like others; the second ClientHello then comes as another EVENT_MESSAGE.
  *
- * A message is told as TLS has it: the EVENT_BODY of a ClientHello comes without the cookie, and the length in
- * EVENT_MESSAGE is that of the body told. Versions are DTLS's own: 0xfeff for 1.0, 0xfefd for 1.2.
+ * A message is told as TLS has it: its length is that of its body, whatever fragments that came in. Versions are DTLS's
+ * own, 0xfeff for 1.0 and 0xfefd for 1.2, and so is the ClientHello with its cookie.
  *
  * Sources: RFC 6347 section 4 (RFC 4347 for DTLS 1.0), RFC 9146 (connection IDs: such records are encrypted).
  */
