@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 enum handshake_bounds {
-	HANDSHAKE_STEPS_MAX = 64, /* steps kept for the ladder; more are counted */
+	HANDSHAKE_STEPS_MAX = 64,   /* steps kept for the ladder; more are counted */
+	HANDSHAKE_RECORDS_MAX = 12, /* encrypted records of one side that are looked at */
 };
 
 enum handshake_side {
@@ -57,6 +58,13 @@ enum handshake_end {
 	END_NOT_TLS,   /* ended_by went on in something that is not TLS */
 };
 
+/* The encrypted records of one side, in order. */
+struct handshake_records {
+	uint8_t count;                           /* at most HANDSHAKE_RECORDS_MAX; later ones are not kept */
+	uint8_t after[HANDSHAKE_RECORDS_MAX];    /* how many of the other side had been seen when each came */
+	uint16_t length[HANDSHAKE_RECORDS_MAX];  /* in the record header: with type byte and tag */
+};
+
 /* What was seen: all that the verdict goes by. */
 struct handshake_facts {
 	bool client_hello;
@@ -74,7 +82,10 @@ struct handshake_facts {
 	bool no_certificate_alert;     /* SSL 3.0: 41 from the client */
 	bool change_cipher_spec[SIDES];
 	bool finished[SIDES];     /* the encrypted record behind ChangeCipherSpec */
-	uint8_t encrypted_records[SIDES]; /* others, as far as they are told of */
+	uint16_t cipher_suite;    /* of ServerHello */
+	bool early_data;          /* offered: records of data may come before the client's flight */
+	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello */
+	struct handshake_records server_records;
 	bool ssl2;                /* SSL 2.0 itself, not only its ClientHello */
 	bool lost_events;         /* an event of this connection was lost, or a bound was hit */
 	bool gap;                 /* bytes are missing and will not come */
@@ -112,6 +123,7 @@ enum unknown_reason {
 	REASON_MIDSTREAM,   /* the connection's start was not seen */
 	REASON_LOST_EVENTS, /* the tracer lost events or hit a bound of its own */
 	REASON_PADDING,     /* encrypted records of no known length pattern */
+	REASON_EARLY_DATA,  /* encrypted records that may be early data as well as the client's flight */
 	REASON_MALFORMED,   /* not what the protocol allows */
 	REASON_SSL2,        /* SSL 2.0 */
 	REASON_UNFINISHED,  /* the tracer stopped, or the capture ended, before the handshake did */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inference.h"
+
 enum {
 	EMPTY_CERTIFICATE_LIST = 3, /* RFC 5246 section 7.4.6: a list of no certificates is its length and nothing else */
 	ALERT_NO_CERTIFICATE = 41,  /* RFC 6101 section 5.4.2 */
@@ -102,6 +104,7 @@ static void take_server_hello(struct handshake *handshake, const struct body *bo
 	handshake->facts.server_hello = true;
 	handshake->facts.version_1_3 = hello.version == VERSION_TLS_1_3;
 	handshake->facts.pre_shared_key = hello.pre_shared_key;
+	handshake->facts.cipher_suite = hello.cipher_suite;
 }
 
 static void take_certificate_request(struct handshake *handshake, const struct body *body)
@@ -140,6 +143,8 @@ void handshake_record_body(struct handshake *handshake, enum handshake_side from
 		memset(&handshake->client_hello, 0, sizeof(handshake->client_hello));
 		if (message_parse_client_hello(body->data, body->have, &handshake->client_hello))
 			handshake->facts.malformed = true;
+		/* after a HelloRetryRequest the second ClientHello counts: it offers none (RFC 8446 section 4.1.2) */
+		handshake->facts.early_data = handshake->client_hello.early_data;
 	} else if (from == FROM_CLIENT && body->type == TLS_CERTIFICATE) {
 		take_client_certificate(handshake, body);
 	} else if (from == FROM_SERVER && body->type == TLS_SERVER_HELLO) {
@@ -152,6 +157,19 @@ void handshake_record_body(struct handshake *handshake, enum handshake_side from
 static bool both_finished(const struct handshake_facts *facts)
 {
 	return facts->finished[FROM_CLIENT] && facts->finished[FROM_SERVER];
+}
+
+static void add_encrypted(struct handshake_facts *facts, enum handshake_side from, uint16_t length)
+{
+	struct handshake_records *own = from == FROM_CLIENT ? &facts->client_records : &facts->server_records;
+	struct handshake_records *other = from == FROM_CLIENT ? &facts->server_records : &facts->client_records;
+
+	/* before ServerHello it is early data */
+	if (!facts->server_hello || own->count == HANDSHAKE_RECORDS_MAX)
+		return;
+	own->length[own->count] = length;
+	own->after[own->count] = other->count;
+	own->count++;
 }
 
 void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record)
@@ -172,14 +190,10 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 	else if (record->type == TLS_HANDSHAKE && facts->change_cipher_spec[from])
 		facts->finished[from] = true;
 	else
-		facts->encrypted_records[from]++;
+		add_encrypted(facts, from, record->length);
 	if (both_finished(facts))
 		handshake_record_end(handshake, END_COMPLETED, from);
-	/*
-	 * TLS 1.3: the server speaks behind the client's flight, with a ticket, data or an alert. All that the wire can show
-	 * has been seen.
-	 */
-	if (facts->version_1_3 && from == FROM_SERVER && facts->encrypted_records[FROM_CLIENT])
+	if (facts->version_1_3 && inference_of(facts).reply == REPLY_WENT_ON)
 		handshake_record_end(handshake, END_COMPLETED, from);
 }
 
@@ -232,7 +246,7 @@ bool handshake_record_ended(const struct handshake *handshake)
 
 bool handshake_record_waits_for_server(const struct handshake *handshake)
 {
-	return handshake->facts.version_1_3 && handshake->facts.encrypted_records[FROM_CLIENT];
+	return handshake->facts.version_1_3 && handshake->facts.client_records.count;
 }
 
 void handshake_record_release(struct handshake *handshake)

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "inference.h"
+
 /* The client's answer to a request, as its messages have it. */
 static enum answer answer_of(const struct handshake_facts *facts)
 {
@@ -115,19 +117,86 @@ static struct verdict judge_not_requested(const struct handshake_facts *facts, s
 	return known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 }
 
-/* TLS 1.3: everything behind ServerHello is encrypted. */
+/* A server that answers the client's flight with an alert, and then ends the connection, has refused it. */
+static bool refused(const struct handshake_facts *facts, const struct inference *inference)
+{
+	if (inference->reply == REPLY_ALERT)
+		return facts->end != END_NONE && facts->end != END_COMPLETED && facts->ended_by == FROM_SERVER;
+	return inference->reply == REPLY_NONE && ended_by_peer(facts, FROM_SERVER);
+}
+
+static uint8_t established_by(const struct handshake_facts *facts, const struct inference *inference)
+{
+	if (inference->flight == FLIGHT_NONE || inference->flight == FLIGHT_ALERT ||
+	    inference->flight == FLIGHT_EMPTY_ONLY)
+		return facts->end == END_NONE ? NOT_KNOWN : KNOWN_NO;
+	if (inference->reply == REPLY_WENT_ON)
+		return KNOWN_YES;
+	return refused(facts, inference) ? KNOWN_NO : NOT_KNOWN;
+}
+
+/* The client answered a request; was the answer taken? Silence of a server that keeps the connection is consent. */
+static struct verdict judge_inferred_answer(const struct handshake_facts *facts, struct verdict verdict,
+					    const struct inference *inference)
+{
+	bool certificate = inference->flight == FLIGHT_CERTIFICATE;
+
+	verdict.requested = KNOWN_YES;
+	verdict.answer = certificate ? ANSWER_CERTIFICATE : ANSWER_EMPTY;
+	if (refused(facts, inference))
+		return known(verdict, certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE :
+						    CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+	if (facts->end == END_NONE)
+		return unknown(verdict, REASON_UNFINISHED);
+	if (verdict.established != KNOWN_YES && facts->end != END_COMPLETED)
+		return unknown(verdict, REASON_ABANDONED);
+	return known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
+}
+
+static struct verdict judge_inferred(const struct handshake_facts *facts, struct verdict verdict,
+				     const struct inference *inference)
+{
+	switch (inference->flight) {
+	case FLIGHT_NONE:
+	case FLIGHT_ALERT:
+		/* the client may have been asked or not: it gave no answer that would show */
+		if (facts->end == END_NONE)
+			return unknown(verdict, REASON_UNFINISHED);
+		return known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+	case FLIGHT_FINISHED:
+		verdict.requested = KNOWN_NO;
+		verdict.answer = ANSWER_NONE;
+		return known(verdict, CLIENT_AUTH_NOT_REQUESTED);
+	case FLIGHT_EMPTY:
+	case FLIGHT_EMPTY_ONLY:
+	case FLIGHT_CERTIFICATE:
+		return judge_inferred_answer(facts, verdict, inference);
+	default:
+		return unknown(verdict, REASON_PADDING);
+	}
+}
+
+/* TLS 1.3: everything behind ServerHello is encrypted, and known by its length at best. */
 static struct verdict judge_encrypted(const struct handshake_facts *facts, struct verdict verdict)
 {
-	verdict.established = NOT_KNOWN;
+	struct inference inference = inference_of(facts);
+
+	verdict.evidence = EVIDENCE_INFERRED;
+	verdict.established = established_by(facts, &inference);
 	/* RFC 8446 section 4.3.2: a server that authenticates with a PSK must not send a CertificateRequest */
 	if (facts->pre_shared_key) {
+		verdict.evidence = EVIDENCE_CLEARTEXT;
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
 		verdict.resumed = KNOWN_YES;
 		return known(verdict, CLIENT_AUTH_RESUMED);
 	}
 	verdict.resumed = KNOWN_NO;
-	return unknown(verdict, REASON_ENCRYPTED);
+	if (!inference_is_possible(facts))
+		return unknown(verdict, REASON_ENCRYPTED);
+	if (facts->early_data)
+		return unknown(verdict, REASON_EARLY_DATA);
+	return judge_inferred(facts, verdict, &inference);
 }
 
 static struct verdict judge_cleartext(const struct handshake_facts *facts, struct verdict verdict)
@@ -200,6 +269,7 @@ static const char *const reason_names[REASONS] = {
 	[REASON_MIDSTREAM] = "midstream",
 	[REASON_LOST_EVENTS] = "lost_events",
 	[REASON_PADDING] = "padding",
+	[REASON_EARLY_DATA] = "early_data",
 	[REASON_MALFORMED] = "malformed",
 	[REASON_SSL2] = "ssl2",
 	[REASON_UNFINISHED] = "unfinished",
