@@ -259,6 +259,5 @@ def say_goodbye(peer, tls, send=send_plain):
     send_plain(peer, tls.close_notify())
     peer.finish()
     peer.receive(lambda: peer.remote_ended, "the other side's FIN")
-    peer.acknowledge()
 
 

@@ -31,7 +31,7 @@ class Bench:
     KERNEL = {4: "10.97.1.1", 6: "fd97:1::1"}
     PEER = {4: "10.97.1.2", 6: "fd97:1::2"}
 
-    def __init__(self, stack, keys, tracer):
+    def __init__(self, stack, keys, tracer, first_port):
         self.keys, self.tracer, self._stack = keys, tracer, stack
         self.namespace = stack.enter_context(contextlib.closing(Namespace("bench")))
         addresses = [f"{self.KERNEL[4]}/32", f"{self.KERNEL[6]}/128"]
@@ -40,7 +40,8 @@ class Bench:
         self.wire = Wire(tun)
         self.wire.start()
         stack.callback(self.wire.stop)
-        self._port = 20000
+        # records are told apart by the client's address and port: none is used by two cases
+        self._port = first_port
         # always the same, so that a failure comes back
         self.random = random.Random(1)
         self.server_contexts = {
@@ -495,7 +496,7 @@ def forged_window_of_long_flight(bench):
 
 
 def run(suite, stack, keys, tracer):
-    bench = Bench(stack, keys, tracer)
+    bench = Bench(stack, keys, tracer, 20000)
     for name, (way, how) in WAYS.items():
         for as_what in ROLES:
             suite.run(f"segments: {name}, from the {as_what}", sent_so, bench, name, as_what, way, exactly, **how)

@@ -12,7 +12,9 @@ import sys
 import tempfile
 
 import endpoints
+import listener_cases
 import path_cases
+import peer_cases
 from harness import PROGRAM, Suite, Tracer
 
 
@@ -37,8 +39,9 @@ def main():
     with contextlib.ExitStack() as stack:
         keys = endpoints.Keys(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtlsnoop-kernel-")))
         tracer = stack.enter_context(Tracer())
-        with contextlib.ExitStack() as inner:
-            path_cases.run(suite, inner, keys, tracer)
+        for module in (path_cases, peer_cases, listener_cases):
+            with contextlib.ExitStack() as inner:
+                module.run(suite, inner, keys, tracer)
         print(tracer.stop())
     return 1 if suite.failed else 0
 
