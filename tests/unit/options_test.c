@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+enum {
+	ARGUMENTS_MAX = 80,
+	ARGUMENT_MAX = 64,
+	OUTPUT_MAX = 8192,
+	STATUS_RETURNED = 99, /* options_parse() came back instead of exiting */
+};
+
+/* A command line, made from one string: arguments are separated by a space; '' is an empty one. */
+struct arguments {
+	int count;
+	char text[ARGUMENTS_MAX][ARGUMENT_MAX];
+	char *vector[ARGUMENTS_MAX + 1];
+};
+
+static void add_argument(struct arguments *arguments, const char *text, size_t length)
+{
+	assert_in_range(arguments->count, 0, ARGUMENTS_MAX - 1);
+	assert_in_range(length, 0, ARGUMENT_MAX - 1);
+	if (length == 2 && !strncmp(text, "''", length))
+		length = 0;
+	memcpy(arguments->text[arguments->count], text, length);
+	arguments->text[arguments->count][length] = '\0';
+	arguments->vector[arguments->count] = arguments->text[arguments->count];
+	arguments->vector[++arguments->count] = NULL;
+}
+
+static struct arguments *split(struct arguments *arguments, const char *line)
+{
+	size_t length;
+
+	arguments->count = 0;
+	add_argument(arguments, "mtlsnoop", strlen("mtlsnoop"));
+	for (; *line; line += length + (line[length] == ' ')) {
+		length = strcspn(line, " ");
+		add_argument(arguments, line, length);
+	}
+	return arguments;
+}
+
+/* Paths in the result live as long as arguments. */
+static struct options parse(struct arguments *arguments, const char *line)
+{
+	struct options options;
+
+	memset(&options, 0xa5, sizeof(options));
+	split(arguments, line);
+	options_parse(arguments->count, arguments->vector, &options);
+	return options;
+}
+
+/* What a command line does that ends the process. */
+struct outcome {
+	int status;
+	char out[OUTPUT_MAX];
+	char err[OUTPUT_MAX];
+};
+
+static void read_back(FILE *file, char text[OUTPUT_MAX])
+{
+	size_t length;
+
+	rewind(file);
+	length = fread(text, 1, OUTPUT_MAX - 1, file);
+	text[length] = '\0';
+	fclose(file);
+}
+
+static void parse_in_child(struct arguments *arguments, FILE *out, FILE *err)
+{
+	struct options options;
+
+	dup2(fileno(out), STDOUT_FILENO);
+	dup2(fileno(err), STDERR_FILENO);
+	options_parse(arguments->count, arguments->vector, &options);
+	_exit(STATUS_RETURNED);
+}
+
+static struct outcome run(const char *line)
+{
+	FILE *out = tmpfile(), *err = tmpfile();
+	struct arguments arguments;
+	struct outcome outcome;
+	int status;
+	pid_t pid;
+
+	assert_non_null(out);
+	assert_non_null(err);
+	split(&arguments, line);
+	fflush(NULL);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0)
+		parse_in_child(&arguments, out, err);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	outcome.status = WEXITSTATUS(status);
+	read_back(out, outcome.out);
+	read_back(err, outcome.err);
+	return outcome;
+}
+
+static void assert_contains(const char *text, const char *wanted, const char *line)
+{
+	if (!strstr(text, wanted))
+		fail_msg("'%s': expected to read '%s' in:\n%s", line, wanted, text);
+}
+
+/* Refused: status 2, nothing on standard output, and a first line on standard error with these words. */
+static void assert_refused(const char *line, const char *wanted, const char *also)
+{
+	struct outcome outcome = run(line);
+
+	if (outcome.status != 2)
+		fail_msg("'%s': exit status %d, expected 2:\n%s", line, outcome.status, outcome.err);
+	assert_string_equal(outcome.out, "");
+	assert_int_equal(strncmp(outcome.err, "mtlsnoop: ", strlen("mtlsnoop: ")), 0);
+	outcome.err[strcspn(outcome.err, "\n")] = '\0';
+	assert_contains(outcome.err, wanted, line);
+	assert_contains(outcome.err, also, line);
+}
+
+static void defaults(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "");
+
+	(void)state;
+	assert_null(options.cgroup);
+	assert_null(options.read_file);
+	assert_int_equal(options.ports, 0);
+	assert_false(options.requested_only);
+	assert_false(options.quiet);
+	assert_false(options.redact);
+	assert_int_equal(options.format, FORMAT_TABLE);
+	assert_int_equal(options.duration_ns, 0);
+	assert_int_equal(options.count, 0);
+	assert_int_equal(options.max_connections, 65536);
+	assert_int_equal(options.handshake_timeout_ns, 60000000000);
+	assert_int_equal(options.buffer_bytes, 8388608);
+}
+
+static void short_options(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "-g /sys/fs/cgroup/a -P 443 -P8443 -Rt -d 2.5 -n 7");
+
+	(void)state;
+	assert_string_equal(options.cgroup, "/sys/fs/cgroup/a");
+	assert_int_equal(options.ports, 2);
+	assert_int_equal(options.port[0], 443);
+	assert_int_equal(options.port[1], 8443);
+	assert_true(options.requested_only);
+	assert_int_equal(options.format, FORMAT_LADDER);
+	assert_int_equal(options.duration_ns, 2500000000);
+	assert_int_equal(options.count, 7);
+	assert_false(options.quiet);
+}
+
+static void long_options(void **state)
+{
+	struct arguments arguments;
+	struct options options =
+		parse(&arguments, "--read=a.pcap --port=1 --port 65535 --requested --json --redact --count=1 "
+				  "--max-connections=10 --handshake-timeout=0.5");
+
+	(void)state;
+	assert_string_equal(options.read_file, "a.pcap");
+	assert_int_equal(options.ports, 2);
+	assert_int_equal(options.port[0], 1);
+	assert_int_equal(options.port[1], 65535);
+	assert_true(options.requested_only);
+	assert_true(options.redact);
+	assert_int_equal(options.format, FORMAT_JSON);
+	assert_int_equal(options.count, 1);
+	assert_int_equal(options.max_connections, 10);
+	assert_int_equal(options.handshake_timeout_ns, 500000000);
+
+	options = parse(&arguments, "--cgroup=/x --trace --duration=3 --buffer=1M");
+	assert_string_equal(options.cgroup, "/x");
+	assert_int_equal(options.format, FORMAT_LADDER);
+	assert_int_equal(options.duration_ns, 3000000000);
+	assert_int_equal(options.buffer_bytes, 1048576);
+
+	options = parse(&arguments, "--quiet -r -");
+	assert_true(options.quiet);
+	assert_string_equal(options.read_file, "-");
+}
+
+static void seconds(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t nanoseconds;
+	} accepted[] = {
+		{"-d 1", 1000000000},
+		{"-d 0.25", 250000000},
+		{"-d 0.000000001", 1},
+		{"-d 010.10", 10100000000},
+		{"-d 1000000000", 1000000000000000000},
+		{"-d 0.999999999", 999999999},
+	};
+	struct arguments arguments;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
+		assert_int_equal(parse(&arguments, accepted[i].line).duration_ns, accepted[i].nanoseconds);
+}
+
+static void buffer_sizes(void **state)
+{
+	static const struct {
+		const char *line;
+		uint32_t bytes;
+	} accepted[] = {
+		{"--buffer=65536", 65536},  {"--buffer=64K", 65536},	    {"--buffer=1024K", 1048576},
+		{"--buffer=16M", 16777216}, {"--buffer=1024M", 1073741824}, {"--buffer=1073741824", 1073741824},
+	};
+	struct arguments arguments;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
+		assert_int_equal(parse(&arguments, accepted[i].line).buffer_bytes, accepted[i].bytes);
+}
+
+static void largest_numbers(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "-n 18446744073709551615 --max-connections=16777216");
+
+	(void)state;
+	assert_true(options.count == UINT64_MAX);
+	assert_int_equal(options.max_connections, 16777216);
+}
+
+/* What is refused, whatever the option: the offending text is shown. */
+static void values_refused(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *option;
+		const char *text;
+	} refused[] = {
+		{"-P ''", "--port", "''"},
+		{"-P 0", "--port", "'0'"},
+		{"-P 65536", "--port", "'65536'"},
+		{"-P -1", "--port", "'-1'"},
+		{"-P +443", "--port", "'+443'"},
+		{"-P 443x", "--port", "'443x'"},
+		{"-P 0x1bb", "--port", "'0x1bb'"},
+		{"-P https", "--port", "'https'"},
+		{"-P 4.43", "--port", "'4.43'"},
+		{"-P 18446744073709552059", "--port", "'18446744073709552059'"}, /* 2^64 + 443 */
+		{"-n 0", "--count", "'0'"},
+		{"-n -5", "--count", "'-5'"},
+		{"-n 5,6", "--count", "'5,6'"},
+		{"-n 18446744073709551616", "--count", "'18446744073709551616'"},
+		{"--count=", "--count", "''"},
+		{"-d 0", "--duration", "'0'"},
+		{"-d 0.0", "--duration", "'0.0'"},
+		{"-d ''", "--duration", "''"},
+		{"-d -1", "--duration", "'-1'"},
+		{"-d 1s", "--duration", "'1s'"},
+		{"-d 1.", "--duration", "'1.'"},
+		{"-d .5", "--duration", "'.5'"},
+		{"-d 1.5.5", "--duration", "'1.5.5'"},
+		{"-d 1.-5", "--duration", "'1.-5'"},
+		{"-d 1e3", "--duration", "'1e3'"},
+		{"-d nan", "--duration", "'nan'"},
+		{"-d inf", "--duration", "'inf'"},
+		{"-d 0.0000000001", "--duration", "'0.0000000001'"},
+		{"-d 1000000001", "--duration", "'1000000001'"},
+		{"-d 18446744074", "--duration", "'18446744074'"}, /* 2^64 ns */
+		{"--handshake-timeout=0", "--handshake-timeout", "'0'"},
+		{"--handshake-timeout=x", "--handshake-timeout", "'x'"},
+		{"--max-connections=0", "--max-connections", "'0'"},
+		{"--max-connections=16777217", "--max-connections", "'16777217'"},
+		{"--max-connections=4294967297", "--max-connections", "'4294967297'"},
+		{"--max-connections=-1", "--max-connections", "'-1'"},
+		{"--buffer=", "--buffer", "''"},
+		{"--buffer=M", "--buffer", "'M'"},
+		{"--buffer=0", "--buffer", "'0'"},
+		{"--buffer=32K", "--buffer", "'32K'"},
+		{"--buffer=3M", "--buffer", "'3M'"},
+		{"--buffer=65537", "--buffer", "'65537'"},
+		{"--buffer=2048M", "--buffer", "'2048M'"},
+		{"--buffer=4294967296M", "--buffer", "'4294967296M'"},
+		{"--buffer=17592186044416M", "--buffer", "'17592186044416M'"}, /* 2^64 bytes */
+		{"--buffer=8MB", "--buffer", "'8MB'"},
+		{"--buffer=8G", "--buffer", "'8G'"},
+		{"--buffer=-8M", "--buffer", "'-8M'"},
+		{"-g ''", "--cgroup", "''"},
+		{"--read=", "--read", "''"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_refused(refused[i].line, refused[i].option, refused[i].text);
+}
+
+static void usage_refused(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *one;
+		const char *other;
+	} refused[] = {
+		{"-t -j", "--trace", "--json"},
+		{"-j -t", "--trace", "--json"},
+		{"-q -t", "--quiet", "--trace"},
+		{"-jq", "--quiet", "--json"},
+		{"-r a.pcap -g /sys/fs/cgroup", "--read", "--cgroup"},
+		{"-d 5 -r a.pcap", "--read", "--duration"},
+		{"-r a.pcap --buffer=1M", "--read", "--buffer"},
+		{"443", "'443'", "argument"},
+		{"-t eth0", "'eth0'", "argument"},
+		{"-- -t", "'-t'", "argument"},
+		{"-P", "option requires an argument", "P"},
+		{"--json=x", "doesn't allow an argument", "--json"},
+		{"--nonsense", "unrecognized option", "--nonsense"},
+		/* of the design, but not there yet */
+		{"-i eth0", "invalid option", "i"},
+		{"-p 1", "invalid option", "p"},
+		{"-m", "invalid option", "m"},
+		{"-L off", "invalid option", "L"},
+		{"--interface=eth0", "unrecognized option", "--interface"},
+		{"--pid=1", "unrecognized option", "--pid"},
+		{"--metrics", "unrecognized option", "--metrics"},
+		{"--library=off", "unrecognized option", "--library"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_refused(refused[i].line, refused[i].one, refused[i].other);
+}
+
+static void ports_are_bounded(void **state)
+{
+	char line[OPTIONS_PORTS_MAX * sizeof("-P65535 ") + sizeof("-P9999")] = "";
+	struct arguments arguments;
+	struct options options;
+	size_t i, length = 0;
+
+	(void)state;
+	for (i = 0; i < OPTIONS_PORTS_MAX; i++)
+		length += sprintf(line + length, "%s-P%zu", i ? " " : "", i + 1);
+	options = parse(&arguments, line);
+	assert_int_equal(options.ports, OPTIONS_PORTS_MAX);
+	assert_int_equal(options.port[OPTIONS_PORTS_MAX - 1], OPTIONS_PORTS_MAX);
+
+	strcpy(line + length, " -P9999");
+	assert_refused(line, "--port", "'9999'");
+}
+
+static void version_is_told(void **state)
+{
+	struct outcome outcome = run("--version");
+
+	(void)state;
+	assert_int_equal(outcome.status, 0);
+	assert_string_equal(outcome.out, "mtlsnoop " MTLSNOOP_VERSION "\n");
+	assert_string_equal(outcome.err, "");
+}
+
+static void help_names_every_option(void **state)
+{
+	static const char *const names[] = {
+		"Usage: mtlsnoop [OPTION...]",
+		"-g, --cgroup=PATH",
+		"-r, --read=FILE",
+		"-P, --port=PORT",
+		"-R, --requested",
+		"-t, --trace",
+		"-j, --json",
+		"-q, --quiet",
+		"-d, --duration=SECONDS",
+		"-n, --count=N",
+		"--redact",
+		"--max-connections=N",
+		"--handshake-timeout=SECONDS",
+		"--buffer=SIZE",
+		"--version",
+		"--help",
+		"Examples:",
+	};
+	static const char *const absent[] = {"--interface", "--pid", "--metrics", "--library"};
+	struct outcome outcome = run("--help");
+	size_t i;
+
+	(void)state;
+	assert_int_equal(outcome.status, 0);
+	assert_string_equal(outcome.err, "");
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_contains(outcome.out, names[i], "--help");
+	for (i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		assert_null(strstr(outcome.out, absent[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(short_options),
+		cmocka_unit_test(long_options),
+		cmocka_unit_test(seconds),
+		cmocka_unit_test(buffer_sizes),
+		cmocka_unit_test(largest_numbers),
+		cmocka_unit_test(values_refused),
+		cmocka_unit_test(usage_refused),
+		cmocka_unit_test(ports_are_bounded),
+		cmocka_unit_test(version_is_told),
+		cmocka_unit_test(help_names_every_option),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
