@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""
+The whole program against live TLS stacks. usage: run.py [WORD...] (only the cases with one of the words in their name)
+
+Clients and servers meet in network namespaces of their own; one mtlsnoop at the root of the cgroups sees both ends of
+each connection, and tshark reads the same packets beside it.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+
+import matrix
+from certificates import Certificates
+from expectation import (by_role, certificate_fields, demand, field_differences, message_differences, oracle_fields,
+                         role_fields, time_differences, verdict_fields)
+from contract import breaches
+from harness import PROGRAM, ROOT, Failure, Suite, Tracer, expect, server_name_of, wait_until
+from network import INTERFACE, Network
+from oracle import Capture
+from stacks import ASKS, CLIENTS, Environment, nginx_program, start_gnutls, start_nginx, start_openssl
+from testimony import READERS
+
+FIRST_PORT = 20001
+
+
+class Live:
+    """What the cases share."""
+
+    def __init__(self, stack, run):
+        self.run = run
+        directory = self._make_directory(ROOT / "build" / "live")
+        self.network = Network(stack)
+        self.environment = Environment(self.network, Certificates(directory / "certificates"), directory, stack)
+        self.certificates = self.environment.certificates
+        self.servers = self._start_servers()
+
+    def _make_directory(self, above):
+        """Configuration, logs and captures of a run stay to be looked at, until the next one."""
+        above.mkdir(parents=True, exist_ok=True)
+        for old in above.iterdir():
+            if not os.path.exists(f"/proc/{old.name}"):
+                shutil.rmtree(old)
+        directory = above / str(self.run)
+        directory.mkdir()
+        return directory
+
+    def _start_servers(self):
+        ports = iter(range(FIRST_PORT, FIRST_PORT + 100))
+        servers = [start_openssl(self.environment, next(ports), asks) for asks in ASKS]
+        servers += [start_gnutls(self.environment, next(ports), asks) for asks in ASKS]
+        program = nginx_program(ROOT)
+        if program:
+            listeners = [(next(ports), name, asks) for name in ("nginx", "deferred") for asks in ASKS]
+            servers += start_nginx(self.environment, program, listeners)
+        return servers
+
+    def server(self, stack, asks):
+        return next(server for server in self.servers if (server.stack, server.asks) == (stack, asks))
+
+
+class Visited:
+    """A case of the matrix whose client has run."""
+
+    def __init__(self, live, case):
+        self.case = case
+        self.started = time.time()
+        outputs = CLIENTS[case.client](live.environment, case.visit)
+        self.ended = time.time()
+        log = live.environment.directory / f"client-{case.visit.name}.log"
+        log.write_text("\n".join(outputs))
+        self.testimonies = READERS[case.client](outputs)
+
+
+def check_rule(visited, conversations):
+    """The rule that says how the case ends must be what the programs and tshark saw, or the case means nothing."""
+    case = visited.case
+    expect(len(visited.testimonies), len(case.outcomes), "connections that the client tells of")
+    expect(len(conversations), len(case.outcomes), "connections that tshark saw")
+    for outcome, testimony, conversation in zip(case.outcomes, visited.testimonies, conversations):
+        for name in ("completed", "resumed", "requested", "answer"):
+            said = getattr(testimony, name)
+            if said is not None:
+                expect(said, getattr(outcome, name), f"rule: the {case.client} client says of {name}")
+        if testimony.seen is not None and not outcome.resumed:
+            expect(testimony.seen, outcome.answer == "certificate", "rule: the server says of a certificate")
+        if case.visit.version != "1.3":
+            expect(conversation.requested, outcome.requested, "rule: tshark says of requested")
+            expect(conversation.answer, outcome.answer, "rule: tshark says of answer")
+
+
+def check_matrix_case(visited, conversations, tracer):
+    case, version = visited.case, visited.case.visit.version
+    check_rule(visited, conversations)
+    found = by_role(tracer.wait_for(case.visit.name, 2 * len(case.outcomes), 2), case.visit.name, len(case.outcomes))
+    differences = []
+    for role, records in found.items():
+        for record, outcome, conversation in zip(records, case.outcomes, conversations):
+            fields = {"tls.version": version, "tls.version_protocol": "tls", **verdict_fields(outcome, version),
+                      **certificate_fields(outcome, version, case.visit.pair), **role_fields(role),
+                      **oracle_fields(conversation, version)}
+            wrong = field_differences(record, fields) + message_differences(record, conversation)
+            wrong += time_differences(record, visited.started, visited.ended)
+            differences += [f"{role}: {difference}" for difference in wrong]
+    demand(differences)
+
+
+def wait_for_attachment(live, tracer):
+    """mtlsnoop is ready when it tells of a connection: what came before is not its to tell."""
+    server = live.server("openssl", "never")
+
+    def attached():
+        if tracer.process.poll() is not None:
+            raise Failure(f"mtlsnoop ended with status {tracer.process.returncode}: {tracer.errors().strip()}")
+        name = f"probe-{live.run}.live.test"
+        CLIENTS["openssl"](live.environment, matrix.Visit(server, "1.2", name))
+        return wait_until(lambda: tracer.records(name), 0.3)
+
+    if not wait_until(attached, 15):
+        raise Failure(f"mtlsnoop tells of nothing: {tracer.errors().strip()}")
+
+
+def check_all_lines(tracer, names):
+    """After the run: every line keeps the contract, and is of a connection that the run made."""
+    lines = tracer.lines()
+    if not lines:
+        raise Failure("there are no lines")
+    for line in lines:
+        demand([f"{breach} in {line.strip()}" for breach in breaches(line)])
+    foreign = sorted({str(server_name_of(record)) for record in tracer.records()} - names)
+    expect(foreign, [], "server names of lines that nobody asked for")
+
+
+def run_matrix(suite, live):
+    cases = [case for case in matrix.cases(live.servers, live.certificates, live.run) if suite.wants(case.name)]
+    if not cases:
+        return
+    ports = [server.port for server in live.servers]
+    options = ["--json", *(f"--port={port}" for port in ports)]
+    with Tracer(*options) as tracer:
+        wait_for_attachment(live, tracer)
+        capture = Capture(live.environment, live.network.servers, INTERFACE, "matrix")
+        visits = [Visited(live, case) for case in cases]
+        capture.stop()
+        conversations = {}
+        for conversation in capture.conversations(ports):
+            conversations.setdefault(conversation.server_name, []).append(conversation)
+        for visited in visits:
+            name = visited.case.visit.name
+            suite.run(visited.case.name, check_matrix_case, visited, conversations.get(name, []), tracer)
+        suite.run("matrix/exit-status", lambda: expect(tracer.stop(), 0, "exit status on SIGINT"))
+        names = {case.visit.name for case in cases} | {f"probe-{live.run}.live.test"}
+        suite.run("matrix/contract", check_all_lines, tracer, names)
+        suite.run("matrix/silence", lambda: expect(tracer.errors(), "", "standard error"))
+
+
+def main():
+    if os.geteuid() != 0:
+        print("SKIP live: network namespaces and BPF want root")
+        return 0
+    suite = Suite(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if not os.access(PROGRAM, os.X_OK):
+        print(f"FAIL live: there is no {PROGRAM}; run make")
+        return 1
+    with contextlib.ExitStack() as stack:
+        live = Live(stack, os.getpid())
+        run_matrix(suite, live)
+    return 1 if suite.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
