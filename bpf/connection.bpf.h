@@ -416,8 +416,9 @@ static __always_inline void direction_tell_body(const struct sight *sight, const
 	if (!tls_walk_in_body(walk) || !tls_walk_body_matters(walk))
 		return;
 	if (at.position >= BODY_MAX) {
-		/* no message of a wanted kind is that long (RFC 8446 section 4.3.2: 2^16 bytes of names) */
-		statistic_add(STATISTIC_BODY_BOUND);
+		/* no message of a wanted kind is that long (RFC 8446 section 4.3.2: 2^16 bytes of names); counted once */
+		if (at.position < BODY_MAX + EVENT_BYTES_LARGE)
+			statistic_add(STATISTIC_BODY_BOUND);
 		return;
 	}
 	emit_bytes(sight, &at);

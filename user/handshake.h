@@ -84,6 +84,7 @@ struct handshake_facts {
 	bool finished[SIDES];     /* the encrypted record behind ChangeCipherSpec */
 	uint16_t cipher_suite;    /* of ServerHello */
 	bool early_data;          /* offered: records of data may come before the client's flight */
+	bool client_closed_first; /* its FIN came before an encrypted record of the server */
 	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello */
 	struct handshake_records server_records;
 	bool ssl2;                /* SSL 2.0 itself, not only its ClientHello */

@@ -167,6 +167,8 @@ static void add_encrypted(struct handshake_facts *facts, enum handshake_side fro
 	/* before ServerHello it is early data */
 	if (!facts->server_hello || own->count == HANDSHAKE_RECORDS_MAX)
 		return;
+	if (from == FROM_SERVER && facts->end == END_FIN && facts->ended_by == FROM_CLIENT)
+		facts->client_closed_first = true;
 	own->length[own->count] = length;
 	own->after[own->count] = other->count;
 	own->count++;

@@ -141,7 +141,7 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct reco
 
 	if (first < server->count && !alert)
 		return REPLY_WENT_ON;
-	if (client_parted(facts, lengths, last))
+	if (facts->client_closed_first || client_parted(facts, lengths, last))
 		return REPLY_PARTING;
 	return alert ? REPLY_ALERT : REPLY_NONE;
 }

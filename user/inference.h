@@ -29,7 +29,7 @@ enum inferred_reply {
 	REPLY_NONE,    /* nothing yet */
 	REPLY_ALERT,   /* a record of an alert's length, and nothing after it */
 	REPLY_WENT_ON, /* a ticket, data */
-	REPLY_PARTING, /* nothing, or such a record, after the client itself had said close_notify: it may be just that */
+	REPLY_PARTING, /* nothing, or such a record, after the client itself had closed: it may be close_notify */
 };
 
 struct inference {

@@ -117,11 +117,11 @@ static struct verdict judge_not_requested(const struct handshake_facts *facts, s
 	return known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 }
 
-/* A server that answers the client's flight with an alert, and then ends the connection, has refused it. */
+/* The server answered the client's flight with an alert and the connection ended, or ended it without a word. */
 static bool refused(const struct handshake_facts *facts, const struct inference *inference)
 {
 	if (inference->reply == REPLY_ALERT)
-		return facts->end != END_NONE && facts->end != END_COMPLETED && facts->ended_by == FROM_SERVER;
+		return facts->end == END_ALERT || facts->end == END_FIN || facts->end == END_RST;
 	return inference->reply == REPLY_NONE && ended_by_peer(facts, FROM_SERVER);
 }
 
@@ -148,7 +148,7 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 						    CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 	if (facts->end == END_NONE)
 		return unknown(verdict, REASON_UNFINISHED);
-	if (verdict.established != KNOWN_YES && facts->end != END_COMPLETED)
+	if (verdict.established != KNOWN_YES && (facts->end != END_COMPLETED || inference->reply == REPLY_ALERT))
 		return unknown(verdict, REASON_ABANDONED);
 	return known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
 }
