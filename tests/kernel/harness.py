@@ -168,6 +168,10 @@ class Tracer:
             if wrong:
                 raise Failure(f"{role}: {'; '.join(wrong)}")
 
+    def wait_polled(self):
+        """Until the reader, which looks at the ring buffer every 50 ms, has surely done so."""
+        time.sleep(0.2)
+
     def messages(self):
         self._stderr.seek(0)
         return self._stderr.read().strip()

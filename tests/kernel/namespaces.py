@@ -93,3 +93,12 @@ class Tun:
 
     def close(self):
         os.close(self.fd)
+
+
+def join_by_veth(one, other, addresses_of_one, addresses_of_other):
+    """A veth pair between two namespaces; addresses with prefix lengths."""
+    one.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", other.name)
+    for namespace, addresses in ((one, addresses_of_one), (other, addresses_of_other)):
+        for address in addresses:
+            namespace.ip("addr", "add", address, "dev", "veth0", *(["nodad"] if ":" in address else []))
+        namespace.ip("link", "set", "veth0", "up")

@@ -212,7 +212,7 @@ def long_chain(path, size, plan):
         length = [step["length"] for step in record["mtls"]["messages"] if step["type"] == 11 and step["from"] == "client"]
         if length[0] < size:
             raise Failure(f"Certificate of {length[0]} bytes, expected at least {size}")
-        expect(record["tls"]["client"].get("subject"), "CN=client.test", "subject")
+        expect(record["tls"].get("client", {}).get("subject"), "CN=client.test", "subject")
     return f"Certificate of {length[0]} bytes"
 
 

@@ -13,9 +13,11 @@ import tempfile
 
 import endpoints
 import listener_cases
+import load_cases
 import path_cases
 import peer_cases
-from harness import PROGRAM, Suite, Tracer
+import program_cases
+from harness import PROGRAM, Failure, Suite, Tracer, expect
 
 
 def obstacle():
@@ -30,19 +32,32 @@ def obstacle():
     return f"{', '.join(missing)} not installed" if missing else None
 
 
+def ends_well(tracer):
+    """After all that: it still runs, lost nothing, and ends when it is told to."""
+    said = tracer.stop()
+    expect(tracer.process.returncode, 0, f"exit status ({said})")
+    for word in ("no room", "two CPUs", "no memory", "defect"):
+        if word in said:
+            raise Failure(said)
+    return said.replace("mtlsnoop: ", "").replace("\n", "; ")
+
+
 def main():
     reason = obstacle()
     if reason:
         print(f"SKIP kernel: {reason}")
         return 0
     suite = Suite(sys.argv[1:])
+    program_cases.run(suite)
     with contextlib.ExitStack() as stack:
         keys = endpoints.Keys(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtlsnoop-kernel-")))
-        tracer = stack.enter_context(Tracer())
-        for module in (path_cases, peer_cases, listener_cases):
-            with contextlib.ExitStack() as inner:
-                module.run(suite, inner, keys, tracer)
-        print(tracer.stop())
+        with Tracer() as tracer:
+            for module in (path_cases, peer_cases, listener_cases):
+                with contextlib.ExitStack() as network:
+                    module.run(suite, network, keys, tracer)
+            suite.run("end: SIGINT ends it with status 0", ends_well, tracer)
+        with contextlib.ExitStack() as network:
+            load_cases.run(suite, network, keys)
     return 1 if suite.failed else 0
 
 

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The BPF programs themselves: what the verifier made of them, and that they need no kernel newer than 5.10."""
+
+import contextlib
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from harness import ROOT, Failure, Skip, Tracer
+
+# The verifier of every kernel since 5.2 gives up after a million (BPF_COMPLEXITY_LIMIT_INSNS). Newer ones look at more or
+# fewer ways through a program: half of it is the reserve.
+VERIFIED_MAX = 500_000
+
+# bpf_redirect_peer: the last of include/uapi/linux/bpf.h in 5.10
+LAST_HELPER = 155
+
+# Instructions of the objects that 5.10 does not know: atomic operations that return a value came in 5.12, 32-bit signed
+# moves, bswap and long jumps (mcpu=v4) in 6.6.
+NEWER = {
+    "atomic operation that returns a value": re.compile(r"atomic_fetch|cmpxchg|xchg"),
+    "sign extension": re.compile(r"\(s(8|16|32)\)|= \*\(s(8|16|32) \*\)"),
+    "bswap": re.compile(r"= bswap"),
+    "long jump": re.compile(r"gotol"),
+    "signed division": re.compile(r"s[/%]="),
+}
+
+
+def verified():
+    """The verifier's count of instructions, from the descriptors of the programs (since 5.16)."""
+    with Tracer() as tracer:
+        counts = {}
+        directory = f"/proc/{tracer.process.pid}/fdinfo"
+        for fd in os.listdir(directory):
+            with contextlib.suppress(OSError):
+                info = dict(line.split(":\t") for line in open(f"{directory}/{fd}") if ":\t" in line)
+                if "verified_insns" in info:
+                    counts[int(info["prog_id"])] = int(info["verified_insns"])
+        listed = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True)
+        names = {entry["id"]: entry.get("name", "?") for entry in json.loads(listed.stdout)}
+    if not counts:
+        raise Skip("this kernel does not tell how many instructions were verified")
+    for program, count in counts.items():
+        if count > VERIFIED_MAX:
+            raise Failure(f"{names.get(program)}: {count} instructions verified, expected at most {VERIFIED_MAX}")
+    return ", ".join(sorted(f"{names.get(program)} {count}" for program, count in counts.items()))
+
+
+def disassemble(path):
+    tool = shutil.which("llvm-objdump") or shutil.which("llvm-objdump-14")
+    if not tool:
+        raise Skip("llvm-objdump not installed")
+    return subprocess.run([tool, "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True).stdout
+
+
+def nothing_newer(path):
+    helpers, found, instructions = set(), [], 0
+    for line in disassemble(path).splitlines():
+        instruction = re.match(r"\s+[0-9a-f]+:\s+(.*)", line)
+        if not instruction:
+            continue
+        instructions += 1
+        call = re.match(r"call (\d+)$", instruction[1])
+        if call:
+            helpers.add(int(call[1]))
+        found += [f"{what}: {instruction[1]}" for what, pattern in NEWER.items() if pattern.search(instruction[1])]
+    if not instructions or not helpers:
+        raise Failure(f"{instructions} instructions and {len(helpers)} helpers found: not disassembled")
+    found += [f"helper {number}" for number in sorted(helpers) if number > LAST_HELPER]
+    if found:
+        raise Failure("newer than 5.10: " + "; ".join(found[:5]))
+    return f"{instructions} instructions, helpers {' '.join(map(str, sorted(helpers)))}"
+
+
+def run(suite):
+    suite.run("program: the verifier's work", verified)
+    for path in sorted(glob.glob(os.path.join(ROOT, "build", "bpf", "*.bpf.o"))):
+        suite.run(f"program: {os.path.basename(path)} needs nothing newer than 5.10", nothing_newer, path)
