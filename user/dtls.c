@@ -432,8 +432,11 @@ static __u32 take_header(struct dtls *dtls, const __u8 *bytes, __u32 left)
 	dtls->header_have += count;
 	if (dtls->phase != PHASE_RECORD)
 		dtls->record_left -= count;
-	if (dtls->header_have < wanted)
+	if (dtls->header_have < wanted) {
+		if (dtls->phase == PHASE_RECORD && dtls->header_have >= 3 && !version_is_dtls(get_16(dtls->header + 1)))
+			dtls->phase = PHASE_IGNORE;
 		return count;
+	}
 	dtls->header_have = 0;
 	if (dtls->phase == PHASE_RECORD)
 		begin_record(dtls);
