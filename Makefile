@@ -16,6 +16,13 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD := build
 
+# make V=1 shows the commands
+ifeq ($(V),1)
+quiet =
+else
+quiet = @printf '  %-8s %s\n' '$(1)' '$@';
+endif
+
 ARCH := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
@@ -118,37 +125,37 @@ help:
 # BPF objects: compiled with debug information for BTF and CO-RE, of which only BTF is kept.
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.unstripped
-	$(LLVM_STRIP) -g -o $@ $@.unstripped
+	$(call quiet,BPF)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.unstripped
+	@$(LLVM_STRIP) -g -o $@ $@.unstripped
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
-	$(BPFTOOL) gen skeleton $< name $* > $@
+	$(call quiet,SKELETON)$(BPFTOOL) gen skeleton $< name $* > $@
 
 $(BUILD)/user/tracer.o: $(BPF_SKELETONS)
 
 $(BUILD)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -I$(BUILD)/bpf -MMD -MP -c $< -o $@
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -I$(BUILD)/bpf -MMD -MP -c $< -o $@
 
 $(PROGRAM): $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz $(LIBRARIES)
 
 $(BUILD)/sanitized/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(SANITIZE) $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(SANITIZE) $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBRARIES)
 
 # The fuzzers watch every module that takes bytes from the network.
 $(BUILD)/fuzzed/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
+	$(call quiet,CC)$(CLANG) $(CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(FUZZED)
 	@mkdir -p $(@D)
-	$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)
+	$(call quiet,LINK)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)
 
 .SECONDARY:
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

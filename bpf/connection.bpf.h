@@ -118,51 +118,77 @@ static __always_inline void event_submit(void *event)
 	bpf_ringbuf_submit(event, event_wakeup());
 }
 
-static __always_inline void event_fill(struct event *event, const struct sight *sight, __u8 kind, __u32 size)
+/* What all events of a packet have in common. */
+struct origin {
+	__u64 connection;
+	__u64 time_ns;
+	__u32 index; /* enum event_direction */
+	__u32 flags; /* enum event_flags */
+};
+
+static __always_inline struct origin sight_origin(const struct sight *sight)
+{
+	return (struct origin){
+		.connection = sight->connection->id,
+		.time_ns = sight->direction->time_ns,
+		.index = sight->index,
+		.flags = sight->connection->lost ? EVENT_LOST : 0,
+	};
+}
+
+static __always_inline void event_fill(struct event *event, const struct origin *origin, __u8 kind, __u32 size)
 {
 	event->size = size;
 	event->kind = kind;
-	event->direction = sight->index;
-	event->flags = sight->connection->lost ? EVENT_LOST : 0;
+	event->direction = origin->index;
+	event->flags = origin->flags;
 	event->reserved = 0;
-	event->connection = sight->connection->id;
-	event->time_ns = sight->direction->time_ns;
+	event->connection = origin->connection;
+	event->time_ns = origin->time_ns;
 }
 
-static __always_inline void event_fill_open(struct event_open *open, const struct sight *sight,
-					    const struct packet *packet)
+static __always_inline void event_fill_of(struct event *event, const struct sight *sight, __u8 kind, __u32 size)
 {
-	int sent = sight->index == EVENT_SENT;
+	struct origin origin = sight_origin(sight);
 
+	event_fill(event, &origin, kind, size);
+}
+
+/* Tell of a connection: its addresses, as the packet at hand has them. Returns 0 where there was no room. */
+static __always_inline int emit_open_of(struct __sk_buff *skb, const struct origin *origin, const struct packet *packet)
+{
+	struct event_open *open = bpf_ringbuf_reserve(&events, sizeof(*open), 0);
+	int sent = origin->index == EVENT_SENT;
+
+	if (!open)
+		return 0;
 	__builtin_memset(open, 0, sizeof(*open));
-	event_fill(&open->event, sight, EVENT_OPEN, sizeof(*open));
+	event_fill(&open->event, origin, EVENT_OPEN, sizeof(*open));
 	if (sent)
-		packet_addresses(sight->skb, packet->family, open->local_address, open->remote_address);
+		packet_addresses(skb, packet->family, open->local_address, open->remote_address);
 	else
-		packet_addresses(sight->skb, packet->family, open->remote_address, open->local_address);
+		packet_addresses(skb, packet->family, open->remote_address, open->local_address);
 	open->local_port = sent ? packet->source_port : packet->destination_port;
 	open->remote_port = sent ? packet->destination_port : packet->source_port;
 	open->family = packet->family;
 	open->transport = packet->protocol;
 	open->source = CONNECTION_SOURCE;
-	open->cgroup = bpf_skb_cgroup_id(sight->skb);
+	open->cgroup = bpf_skb_cgroup_id(skb);
+	event_submit(open);
+	return 1;
 }
 
 /* Tell of the connection, once. Where there is no room the next event tries again, and says that some were lost. */
 __noinline int connection_tell_open(struct __sk_buff *skb, __u32 index)
 {
 	struct packet packet = {};
-	struct event_open *open;
+	struct origin origin;
 	struct sight sight;
 
 	if (!sight_take(&sight, skb, connection_at_hand(skb), index) || !packet_parse(skb, &packet))
 		return 0;
-	open = bpf_ringbuf_reserve(&events, sizeof(*open), 0);
-	if (!open)
-		return 0;
-	event_fill_open(open, &sight, &packet);
-	event_submit(open);
-	sight.connection->opened = 1;
+	origin = sight_origin(&sight);
+	sight.connection->opened = emit_open_of(skb, &origin, &packet);
 	return 0;
 }
 
@@ -202,26 +228,26 @@ static __always_inline void event_fill_found(union event_found *event, const str
 	__builtin_memset(event, 0, sizeof(*event));
 	switch (found->kind) {
 	case TLS_WALK_EVENT_MESSAGE:
-		event_fill(&event->event, sight, EVENT_MESSAGE, sizeof(event->message));
+		event_fill_of(&event->event, sight, EVENT_MESSAGE, sizeof(event->message));
 		event->message.length = found->length;
 		event->message.version = found->version;
 		event->message.type = found->type;
 		event->message.ssl2 = found->ssl2;
 		break;
 	case TLS_WALK_EVENT_RECORD:
-		event_fill(&event->event, sight, EVENT_RECORD, sizeof(event->record));
+		event_fill_of(&event->event, sight, EVENT_RECORD, sizeof(event->record));
 		event->record.length = found->length;
 		event->record.version = found->version;
 		event->record.type = found->type;
 		break;
 	case TLS_WALK_EVENT_ALERT:
-		event_fill(&event->event, sight, EVENT_ALERT, sizeof(event->alert));
+		event_fill_of(&event->event, sight, EVENT_ALERT, sizeof(event->alert));
 		event->alert.level = found->level;
 		event->alert.description = found->description;
 		break;
 	default:
 		/* longer than struct event: a reader takes what the kind has */
-		event_fill(&event->event, sight, EVENT_NOT_TLS, sizeof(*event));
+		event_fill_of(&event->event, sight, EVENT_NOT_TLS, sizeof(*event));
 	}
 }
 
@@ -242,7 +268,7 @@ static __always_inline void emit_close(const struct sight *sight, __u8 how, __u3
 
 	if (!close)
 		return;
-	event_fill(&close->event, sight, EVENT_CLOSE, sizeof(*close));
+	event_fill_of(&close->event, sight, EVENT_CLOSE, sizeof(*close));
 	close->sequence = sequence;
 	close->how = how;
 	__builtin_memset(close->reserved, 0, sizeof(close->reserved));
@@ -255,7 +281,7 @@ static __always_inline void emit_cut(const struct sight *sight, __u32 position, 
 
 	if (!cut)
 		return;
-	event_fill(&cut->event, sight, EVENT_CUT, sizeof(*cut));
+	event_fill_of(&cut->event, sight, EVENT_CUT, sizeof(*cut));
 	cut->position = position;
 	cut->count = count;
 	event_submit(cut);
@@ -269,7 +295,7 @@ static __always_inline void emit_handover(const struct sight *sight)
 	handover = event_reserve(sight, struct event_handover);
 	if (!handover)
 		return;
-	event_fill(&handover->event, sight, EVENT_HANDOVER, sizeof(*handover));
+	event_fill_of(&handover->event, sight, EVENT_HANDOVER, sizeof(*handover));
 	handover->walk = sight->direction->walk;
 	handover->next_sequence = sight->direction->next_sequence;
 	handover->reserved = 0;
@@ -286,42 +312,46 @@ struct bytes_at {
 	__u8 flags;
 };
 
-static __always_inline void emit_bytes_sized(const struct sight *sight, const struct bytes_at *at, const __u32 capacity)
+static __always_inline int emit_bytes_sized(struct __sk_buff *skb, const struct origin *origin,
+					    const struct bytes_at *at, const __u32 capacity)
 {
-	struct event_bytes *bytes = NULL;
+	struct event_bytes *bytes = bpf_ringbuf_reserve(&events, sizeof(*bytes) + capacity, 0);
 	__u32 length = at->length;
 
-	if (sight->connection->opened)
-		bytes = bpf_ringbuf_reserve(&events, sizeof(*bytes) + capacity, 0);
-	if (!bytes) {
-		sight_lost(sight, STATISTIC_LOST_RING);
-		return;
-	}
-	event_fill(&bytes->event, sight, at->kind, sizeof(*bytes) + capacity);
+	if (!bytes)
+		return 0;
+	event_fill(&bytes->event, origin, at->kind, sizeof(*bytes) + capacity);
 	bytes->event.flags |= at->flags;
 	bytes->position = at->position;
 	bytes->type = at->type;
 	bytes->reserved = 0;
 	/* the compiler knows the bound from the choice of the capacity and would drop the check that the verifier needs */
 	asm volatile("" : "+r"(length));
-	if (length == 0 || length > capacity || bpf_skb_load_bytes(sight->skb, at->offset, bytes->data, length)) {
+	if (length == 0 || length > capacity || bpf_skb_load_bytes(skb, at->offset, bytes->data, length)) {
 		bpf_ringbuf_discard(bytes, BPF_RB_NO_WAKEUP);
-		sight_lost(sight, STATISTIC_LOST_RING);
-		return;
+		return 0;
 	}
 	bytes->length = length;
 	event_submit(bytes);
+	return 1;
 }
 
-/* Copy bytes of the packet into an event, in the smallest size that holds them. */
-static __always_inline void emit_bytes(const struct sight *sight, const struct bytes_at *at)
+/* Copy bytes of the packet into an event, in the smallest size that holds them. Returns 0 where there was no room. */
+static __always_inline int emit_bytes_of(struct __sk_buff *skb, const struct origin *origin, const struct bytes_at *at)
 {
 	if (at->length <= EVENT_BYTES_SMALL)
-		emit_bytes_sized(sight, at, EVENT_BYTES_SMALL);
-	else if (at->length <= EVENT_BYTES_MEDIUM)
-		emit_bytes_sized(sight, at, EVENT_BYTES_MEDIUM);
-	else
-		emit_bytes_sized(sight, at, EVENT_BYTES_LARGE);
+		return emit_bytes_sized(skb, origin, at, EVENT_BYTES_SMALL);
+	if (at->length <= EVENT_BYTES_MEDIUM)
+		return emit_bytes_sized(skb, origin, at, EVENT_BYTES_MEDIUM);
+	return emit_bytes_sized(skb, origin, at, EVENT_BYTES_LARGE);
+}
+
+static __always_inline void emit_bytes(const struct sight *sight, const struct bytes_at *at)
+{
+	struct origin origin = sight_origin(sight);
+
+	if (!sight->connection->opened || !emit_bytes_of(sight->skb, &origin, at))
+		sight_lost(sight, STATISTIC_LOST_RING);
 }
 
 static __always_inline void connection_end(struct connection *connection)

@@ -17,9 +17,9 @@
 enum {
 	PASS = 1,
 	EARLY_MAX = 4096,                  /* connections whose first bytes came before their socket */
-	DTLS_HEADER = 13,
-	EVENT_BYTES_DATAGRAM_MAX = 16384,
+	DATAGRAM_CHUNKS_MAX = 8,           /* 16 KiB of a DTLS datagram are handed over */
 	ID_WITHOUT_SOCKET = 1 << 31,       /* high half of a connection's id: no socket cookie has this bit */
+	DTLS_HEADER = 13,                  /* RFC 6347 section 4.1 */
 	DTLS_1_0 = 0xfeff,
 	DTLS_1_2 = 0xfefd,
 };
@@ -251,19 +251,94 @@ static __always_inline struct connection *connection_make(struct __sk_buff *skb,
 	return connection_at_hand(skb);
 }
 
+/* RFC 6347 section 4.1: whether a datagram begins with a record of a handshake. What is encrypted data is left alone. */
+static __always_inline int datagram_is_handshake(const __u8 *header)
+{
+	__u16 version = packet_u16(header + 1);
+
+	return header[0] >= TLS_CHANGE_CIPHER_SPEC && header[0] <= TLS_HANDSHAKE &&
+	       (version == DTLS_1_0 || version == DTLS_1_2);
+}
+
+/* One UDP socket may have many peers: an association is named by its socket and its addresses. */
+static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 index, const struct packet *packet)
+{
+	__u64 id = bpf_get_socket_cookie(skb);
+	struct packet_flow flow;
+	const __u64 *words = (const __u64 *)&flow;
+	int i;
+
+	if (!early_key(skb, packet, index == EVENT_RECEIVED, 0, &flow))
+		return 0;
+	/* FNV-1a over words */
+	for (i = 0; i < (int)(sizeof(flow) / sizeof(*words)); i++)
+		id = (id ^ words[i]) * 0x100000001b3ull;
+	return id | (__u64)ID_WITHOUT_SOCKET << 32;
+}
+
+_Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words");
+
+/* Hand over the bytes of a datagram at position, with its addresses before the first. Returns whether more may follow. */
+__noinline int datagram_chunk(struct __sk_buff *skb, __u32 index, __u32 position)
+{
+	struct bytes_at at = { .kind = EVENT_DATAGRAM, .position = position };
+	struct origin origin = { .index = index };
+	struct packet packet = {};
+
+	if (!packet_parse(skb, &packet) || position >= packet.payload_length)
+		return 0;
+	origin.connection = datagram_id(skb, index, &packet);
+	origin.time_ns = bpf_ktime_get_ns();
+	at.offset = packet.payload_offset + position;
+	at.length = packet.payload_length - position;
+	at.flags = position ? 0 : EVENT_SEGMENT_START;
+	if (at.length > EVENT_BYTES_LARGE)
+		at.length = EVENT_BYTES_LARGE;
+	if ((position == 0 && !emit_open_of(skb, &origin, &packet)) || !emit_bytes_of(skb, &origin, &at)) {
+		statistic_add(STATISTIC_LOST_RING);
+		return 0;
+	}
+	return 1;
+}
+
+/* DTLS is put together in userspace: the kernel keeps nothing of it, and hands over the datagrams of handshakes. */
+__noinline int datagram_packet(struct __sk_buff *skb, __u32 index)
+{
+	struct packet packet = {};
+	__u8 header[DTLS_HEADER];
+	int i;
+
+	if (!packet_parse(skb, &packet) || packet.protocol != PROTOCOL_UDP)
+		return 0;
+	if (packet.payload_length < DTLS_HEADER ||
+	    bpf_skb_load_bytes(skb, packet.payload_offset, header, sizeof(header)) || !datagram_is_handshake(header))
+		return 0;
+	for (i = 0; i < DATAGRAM_CHUNKS_MAX; i++)
+		if (!datagram_chunk(skb, index, i * EVENT_BYTES_LARGE))
+			return 0;
+	if (packet.payload_length > DATAGRAM_CHUNKS_MAX * EVENT_BYTES_LARGE)
+		statistic_add(STATISTIC_HANDOVER_BOUND);
+	return 0;
+}
+
 static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 {
 	struct bpf_sock *socket = socket_of(skb);
 	struct connection *connection;
 	struct packet packet = {};
 	struct sight sight;
+	__u32 protocol;
 
 	if (!socket)
 		return;
+	/* volatile: read once, at its place; the verifier takes no pointer computed from a socket */
+	protocol = *(volatile __u32 *)&socket->protocol;
 	connection = bpf_sk_storage_get(&sockets, socket, NULL, 0);
 	if (connection && connection_idle(connection))
 		return;
-	if (socket->protocol != PROTOCOL_TCP || !packet_parse(skb, &packet) || packet.protocol != PROTOCOL_TCP)
+	if (protocol == PROTOCOL_UDP)
+		datagram_packet(skb, index);
+	if (protocol != PROTOCOL_TCP || !packet_parse(skb, &packet) || packet.protocol != PROTOCOL_TCP)
 		return;
 	if (!connection)
 		connection = connection_make(skb, socket, index, &packet);
