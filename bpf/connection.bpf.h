@@ -13,10 +13,10 @@ enum connection_bounds {
 	STEPS_MAX = 48,                   /* headers and bodies walked in one packet; more is handed over */
 	BODY_MAX = 64 * 1024,             /* bytes told of one message's body */
 	HANDOVER_MAX = 96 * 1024,         /* bytes handed over of one direction */
-	CHUNKS_MAX = 40,                  /* events for one packet's payload: 80 KiB; an skb holds 64 KiB and headers */
+	CHUNKS_MAX = 48,                  /* events for the payload of one packet */
 };
 
-_Static_assert(CHUNKS_MAX * EVENT_BYTES_LARGE >= 65536 + EVENT_BYTES_LARGE, "a whole packet can be handed over");
+_Static_assert(CHUNKS_MAX * EVENT_BYTES_LARGE >= HANDOVER_MAX, "what is within the one bound is within the other");
 
 enum direction_state {
 	DIRECTION_UNKNOWN = 0, /* no sequence number known yet */
@@ -47,10 +47,12 @@ struct direction {
 struct connection {
 	__u64 id;
 	__u32 first_sequence;  /* of what was received, for state kept before there was a socket */
+	__u32 begun;           /* CPUs that met it first */
 	__u8 opened;           /* EVENT_OPEN went out */
 	__u8 hello;            /* a ClientHello was found: 1 + its direction */
 	__u8 lost;             /* an event did not go out */
 	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
+	__u32 reserved;
 	struct direction direction[EVENT_DIRECTIONS];
 };
 
@@ -366,10 +368,10 @@ static __always_inline void connection_end(struct connection *connection)
  * Kernel 5.10 has no atomic operation that returns a value, and no spin lock in an LRU hash; but after the addition each
  * CPU reads at least its own share, so at most one of them can read 1.
  */
-static __always_inline int direction_claim(struct direction *direction)
+static __always_inline int claim(__u32 *count)
 {
-	__sync_fetch_and_add(&direction->busy, 1);
-	return *(volatile __u32 *)&direction->busy == 1;
+	__sync_fetch_and_add(count, 1);
+	return *(volatile __u32 *)count == 1;
 }
 
 static __always_inline void direction_release(struct direction *direction)
@@ -651,7 +653,7 @@ static __always_inline void connection_packet(const struct sight *sight, const s
 {
 	if (packet->payload_length == 0 && !(packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)))
 		return;
-	if (direction_claim(sight->direction)) {
+	if (claim(&sight->direction->busy)) {
 		sight->direction->time_ns = bpf_ktime_get_ns();
 		direction_packet(sight, packet);
 	} else {

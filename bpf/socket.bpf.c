@@ -85,14 +85,12 @@ static __always_inline struct connection *connection_at_hand(struct __sk_buff *s
 {
 	struct bpf_sock *socket = socket_of(skb);
 	struct packet packet = {};
-	struct connection *found;
 	struct packet_flow flow;
 
 	if (!socket)
 		return NULL;
-	found = bpf_sk_storage_get(&sockets, socket, NULL, 0);
-	if (found || socket->state != BPF_TCP_LISTEN)
-		return found;
+	if (socket->state != BPF_TCP_LISTEN)
+		return bpf_sk_storage_get(&sockets, socket, NULL, 0);
 	if (!packet_parse(skb, &packet) || !early_key_of_packet(skb, &packet, &flow))
 		return NULL;
 	return bpf_map_lookup_elem(&early, &flow);
@@ -174,6 +172,7 @@ static __always_inline int connection_adopt(const struct sight *sight, const str
 	if (!found || found->first_sequence != starts->received)
 		return 0;
 	*connection = *found;
+	connection->begun = 1;
 	if (received->busy) {
 		received->busy = 0;
 		sight_lost(sight, STATISTIC_CONTENDED);
@@ -200,7 +199,8 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 		return 0;
 	if (!sight_take(&sight, skb, bpf_sk_storage_get(&sockets, socket, NULL, 0), index))
 		return 0;
-	sight.connection->id = bpf_get_socket_cookie(skb);
+	/* a socket that is disconnected and connects again keeps its cookie */
+	sight.connection->id = bpf_get_socket_cookie(skb) << 16 | (bpf_get_prandom_u32() & 0xffff);
 	if (packet.tcp_flags & TCP_FLAG_BIT_SYN) {
 		statistic_add(STATISTIC_CONNECTIONS);
 		return 0;
@@ -220,9 +220,16 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 	return 0;
 }
 
-/* A SYN says where its direction begins. It may come again; once bytes were walked it says nothing new. */
-static __always_inline void direction_synchronize(struct direction *direction, const struct packet *packet)
+/*
+ * A SYN says where its direction begins. It may come again; once bytes were walked it says nothing new. One that is received
+ * by a socket which is not connecting is none that TCP would take.
+ */
+static __always_inline void direction_synchronize(const struct sight *sight, const struct packet *packet, __u32 tcp_state)
 {
+	struct direction *direction = sight->direction;
+
+	if (sight->index == EVENT_RECEIVED && tcp_state != BPF_TCP_SYN_SENT && direction->state != DIRECTION_UNKNOWN)
+		return;
 	if (direction->state == DIRECTION_UNKNOWN ||
 	    (direction->state == DIRECTION_WALKED && !(direction->walk.flags & TLS_WALK_STARTED))) {
 		direction->next_sequence = packet->sequence + 1;
@@ -236,19 +243,26 @@ static __always_inline int connection_idle(const struct connection *connection)
 	       connection->direction[EVENT_SENT].state == DIRECTION_ENDED;
 }
 
-/* Make the state of a connection that has none yet, with its socket or, while that is the listener's, without. */
-static __always_inline struct connection *connection_make(struct __sk_buff *skb, struct bpf_sock *socket, __u32 index,
-							  const struct packet *packet)
+/* Payload with a listening socket: the state of a connection that has no socket of its own yet. */
+static __always_inline struct connection *connection_of_listener(struct __sk_buff *skb, __u32 index,
+								 const struct packet *packet)
 {
-	if (socket->state == BPF_TCP_LISTEN) {
-		if (packet->payload_length && index == EVENT_RECEIVED)
-			early_begin(skb);
-	} else if (bpf_sk_storage_get(&sockets, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE)) {
-		connection_begin(skb, index);
-	} else {
-		statistic_add(STATISTIC_LOST_STORAGE);
-	}
+	if (packet->payload_length == 0 || index != EVENT_RECEIVED)
+		return NULL;
+	early_begin(skb);
 	return connection_at_hand(skb);
+}
+
+/* Make the state of a connection that has none yet. Of two CPUs that meet it at the same time the second leaves it alone. */
+static __always_inline struct connection *connection_make(struct __sk_buff *skb, struct bpf_sock *socket, __u32 index)
+{
+	struct connection *connection = bpf_sk_storage_get(&sockets, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!connection)
+		statistic_add(STATISTIC_LOST_STORAGE);
+	else if (claim(&connection->begun))
+		connection_begin(skb, index);
+	return connection;
 }
 
 /* RFC 6347 section 4.1: whether a datagram begins with a record of a handshake. What is encrypted data is left alone. */
@@ -327,25 +341,33 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 	struct connection *connection;
 	struct packet packet = {};
 	struct sight sight;
-	__u32 protocol;
+	__u32 protocol, tcp_state;
 
 	if (!socket)
 		return;
-	/* volatile: read once, at its place; the verifier takes no pointer computed from a socket */
+	/* volatile: read once, at their place; the verifier takes no pointer computed from a socket */
 	protocol = *(volatile __u32 *)&socket->protocol;
+	tcp_state = *(volatile __u32 *)&socket->state;
 	connection = bpf_sk_storage_get(&sockets, socket, NULL, 0);
-	if (connection && connection_idle(connection))
-		return;
+	if (connection && connection_idle(connection)) {
+		if (tcp_state != BPF_TCP_SYN_SENT)
+			return;
+		/* the socket was disconnected, and now connects again */
+		bpf_sk_storage_delete(&sockets, socket);
+		connection = NULL;
+	}
 	if (protocol == PROTOCOL_UDP)
 		datagram_packet(skb, index);
 	if (protocol != PROTOCOL_TCP || !packet_parse(skb, &packet) || packet.protocol != PROTOCOL_TCP)
 		return;
-	if (!connection)
-		connection = connection_make(skb, socket, index, &packet);
+	if (tcp_state == BPF_TCP_LISTEN)
+		connection = connection_of_listener(skb, index, &packet);
+	else if (!connection)
+		connection = connection_make(skb, socket, index);
 	if (!sight_take(&sight, skb, connection, index))
 		return;
 	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)
-		direction_synchronize(sight.direction, &packet);
+		direction_synchronize(&sight, &packet, tcp_state);
 	connection_packet(&sight, &packet);
 }
 
