@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The record lengths are those that stacks sent where they say so, or put together from RFC 8446: a record is the messages,
+ * one byte of type and the tag.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "inference.h"
+
+enum {
+	AES_128_GCM_SHA256 = 0x1301,
+	AES_256_GCM_SHA384 = 0x1302,
+	CHACHA20_POLY1305_SHA256 = 0x1303,
+	AES_128_CCM_SHA256 = 0x1304,
+	AES_128_CCM_8_SHA256 = 0x1305,
+};
+
+struct vector {
+	const char *name;
+	uint16_t suite;
+	uint16_t server[HANDSHAKE_RECORDS_MAX]; /* the server's flight */
+	uint16_t client[HANDSHAKE_RECORDS_MAX]; /* the client's flight, and what comes behind it */
+	uint16_t reply[HANDSHAKE_RECORDS_MAX];  /* the server's records after all those of the client */
+	uint8_t expected_flight;
+	uint8_t expected_reply;
+	bool pre_shared_key;
+	bool client_closed_first;
+};
+
+static const struct vector vectors[] = {
+	{
+		.name = "not requested: OpenSSL 3.0, two tickets",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 815, 281, 69 },
+		.client = { 69 },
+		.reply = { 250, 250 },
+		.expected_flight = FLIGHT_FINISHED,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "requested, client has none: OpenSSL 3.0",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 62, 815, 281, 69 },
+		.client = { 25, 69 },
+		.reply = { 250 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "requested, client answers: OpenSSL 3.0",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 62, 815, 281, 69 },
+		.client = { 811, 281, 69 },
+		.reply = { 1000 },
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "required, client has none, its request follows: an alert",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 89, 1498, 281, 69 },
+		.client = { 25, 69, 96 },
+		.reply = { 19 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
+		.name = "SHA-256: Finished is 16 bytes shorter",
+		.suite = CHACHA20_POLY1305_SHA256,
+		.client = { 53 },
+		.expected_flight = FLIGHT_FINISHED,
+	},
+	{
+		.name = "SHA-256: the length of a Finished with SHA-384 is none",
+		.suite = AES_128_GCM_SHA256,
+		.client = { 69 },
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "CCM: a tag of 16 bytes",
+		.suite = AES_128_CCM_SHA256,
+		.client = { 25, 53 },
+		.expected_flight = FLIGHT_EMPTY,
+	},
+	{
+		.name = "CCM_8: a tag of 8 bytes",
+		.suite = AES_128_CCM_8_SHA256,
+		.client = { 17, 45 },
+		.reply = { 11 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
+		.name = "CCM_8: not requested",
+		.suite = AES_128_CCM_8_SHA256,
+		.client = { 45 },
+		.expected_flight = FLIGHT_FINISHED,
+	},
+	{
+		.name = "empty Certificate and Finished in one record",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 77 },
+		.expected_flight = FLIGHT_EMPTY,
+	},
+	{
+		.name = "Certificate and CertificateVerify in one record, then Finished",
+		.suite = AES_128_GCM_SHA256,
+		.client = { 1075, 53 },
+		.expected_flight = FLIGHT_CERTIFICATE,
+	},
+	{
+		.name = "a Certificate of two records",
+		.suite = AES_128_GCM_SHA256,
+		.client = { 16401, 3000, 281, 53 },
+		.expected_flight = FLIGHT_CERTIFICATE,
+	},
+	{
+		.name = "all in one record: padding could look so",
+		.suite = AES_128_GCM_SHA256,
+		.server = { 712 },
+		.client = { 645 },
+		.reply = { 200 },
+		.expected_flight = FLIGHT_UNCLEAR,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "all in one record, and the server's flight has one for CertificateRequest",
+		.suite = AES_128_GCM_SHA256,
+		.server = { 23, 62, 815, 281, 53 },
+		.client = { 645 },
+		.reply = { 200 },
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "padded to 512 bytes: Finished, then data",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 815, 281, 69 },
+		.client = { 528, 528, 528 },
+		.reply = { 250 },
+		.expected_flight = FLIGHT_UNCLEAR,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "something short that is no message of a flight",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 30, 69 },
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "an empty Certificate, and nothing behind it yet",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 25 },
+		.expected_flight = FLIGHT_EMPTY_ONLY,
+	},
+	{
+		.name = "an empty Certificate, and then no Finished",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 25, 70 },
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "an alert instead of a flight: the client refuses the server's certificate",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 815, 281, 69 },
+		.client = { 19 },
+		.expected_flight = FLIGHT_ALERT,
+	},
+	{
+		.name = "a record of an alert's length that others follow is none",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 25, 69 },
+		.reply = { 19, 19 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "the client says close_notify: the server's may be the answer to it",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 25, 69, 19 },
+		.reply = { 19 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
+		.name = "the client says close_notify, the server's ticket comes all the same",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 25, 69, 19 },
+		.reply = { 250, 19 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "the client's FIN came before the server's last word",
+		.suite = AES_256_GCM_SHA384,
+		.client = { 25, 69 },
+		.reply = { 19 },
+		.client_closed_first = true,
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
+		.name = "resumed, with early data and EndOfEarlyData before Finished",
+		.suite = AES_256_GCM_SHA384,
+		.pre_shared_key = true,
+		.client = { 300, 21, 69 },
+		.reply = { 250 },
+		.expected_flight = FLIGHT_FINISHED,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "a suite of which nothing is known",
+		.suite = 0x13ff,
+		.client = { 69 },
+		.expected_flight = FLIGHT_NONE,
+	},
+};
+
+static void add_records(struct handshake_records *records, const uint16_t *lengths, uint8_t after)
+{
+	for (int index = 0; index < HANDSHAKE_RECORDS_MAX && lengths[index]; index++) {
+		assert_in_range(records->count, 0, HANDSHAKE_RECORDS_MAX - 1);
+		records->length[records->count] = lengths[index];
+		records->after[records->count++] = after;
+	}
+}
+
+static struct handshake_facts facts_of(const struct vector *vector)
+{
+	struct handshake_facts facts = {
+		.client_hello = true,
+		.server_hello = true,
+		.version_1_3 = true,
+		.cipher_suite = vector->suite,
+		.pre_shared_key = vector->pre_shared_key,
+		.client_closed_first = vector->client_closed_first,
+	};
+
+	add_records(&facts.server_records, vector->server, 0);
+	add_records(&facts.client_records, vector->client, facts.server_records.count);
+	add_records(&facts.server_records, vector->reply, facts.client_records.count);
+	return facts;
+}
+
+static void test_vectors(void **state)
+{
+	(void)state;
+	for (size_t index = 0; index < sizeof(vectors) / sizeof(*vectors); index++) {
+		struct handshake_facts facts = facts_of(&vectors[index]);
+		struct inference inference = inference_of(&facts);
+
+		if (inference.flight != vectors[index].expected_flight || inference.reply != vectors[index].expected_reply)
+			fail_msg("%s: flight %u, reply %u; expected %u, %u", vectors[index].name, inference.flight,
+				 inference.reply, vectors[index].expected_flight, vectors[index].expected_reply);
+	}
+}
+
+/*
+ * One record of any length: only the lengths that RFC 8446 fixes say anything, whatever the server's flight looks like,
+ * unless that has five records.
+ */
+static void test_every_single_length(void **state)
+{
+	(void)state;
+	for (uint32_t length = 1; length <= 16384 + 256; length++) {
+		struct vector vector = { .suite = AES_256_GCM_SHA384, .server = { 23, 815, 281, 69 }, .client = { length } };
+		struct handshake_facts facts = facts_of(&vector);
+		uint8_t expected = FLIGHT_UNCLEAR;
+
+		switch (length) {
+		case 2 + 17:
+			expected = FLIGHT_ALERT;
+			break;
+		case 4 + 4 + 17:
+			expected = FLIGHT_EMPTY_ONLY;
+			break;
+		case 4 + 48 + 17:
+			expected = FLIGHT_FINISHED;
+			break;
+		case 4 + 4 + 4 + 48 + 17:
+			expected = FLIGHT_EMPTY;
+			break;
+		}
+		if (inference_of(&facts).flight != expected)
+			fail_msg("length %u: flight %u, expected %u", length, inference_of(&facts).flight, expected);
+	}
+}
+
+/* Hostile counts: every number of records that the facts can hold, of lengths that look like the end of a flight. */
+static void test_full_records(void **state)
+{
+	struct handshake_facts facts = { .version_1_3 = true, .cipher_suite = AES_128_GCM_SHA256 };
+
+	(void)state;
+	for (uint8_t client = 0; client <= HANDSHAKE_RECORDS_MAX; client++) {
+		for (uint8_t server = 0; server <= HANDSHAKE_RECORDS_MAX; server++) {
+			facts.client_records.count = client;
+			facts.server_records.count = server;
+			for (int index = 0; index < HANDSHAKE_RECORDS_MAX; index++) {
+				facts.client_records.length[index] = index % 2 ? 53 : 200;
+				facts.client_records.after[index] = server;
+				facts.server_records.length[index] = 19;
+			}
+			assert_in_range(inference_of(&facts).flight, FLIGHT_NONE, FLIGHT_UNCLEAR);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_every_single_length),
+		cmocka_unit_test(test_full_records),
+	};
+
+	return cmocka_run_group_tests_name("inference", tests, NULL, NULL);
+}
