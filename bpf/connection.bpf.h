@@ -56,6 +56,14 @@ struct connection {
 	struct direction direction[EVENT_DIRECTIONS];
 };
 
+/* Ids made here, and not from a socket's cookie, have this bit, which no cookie has. */
+static const __u64 CONNECTION_WITHOUT_SOCKET = 1ull << 63;
+
+static __always_inline __u64 connection_random_id(void)
+{
+	return CONNECTION_WITHOUT_SOCKET | (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+}
+
 /* The packet at hand, its connection and its direction. */
 struct sight {
 	struct __sk_buff *skb;
@@ -87,7 +95,11 @@ static __always_inline void statistic_add(__u32 statistic)
 		__sync_fetch_and_add(count, 1);
 }
 
-/* Find the state that belongs to a packet, NULL where there is none: each hook has its own place for it. */
+/* A value to make an entry of a hash from: it is too large for the stack */
+static const __u8 connection_zero[sizeof(struct connection)] __attribute__((unused));
+
+/* What each hook provides: the headers of a packet, and its state, NULL where there is none. */
+static int packet_at_hand(struct __sk_buff *skb, struct packet *packet);
 static struct connection *connection_at_hand(struct __sk_buff *skb);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
@@ -167,9 +179,9 @@ static __always_inline int emit_open_of(struct __sk_buff *skb, const struct orig
 	__builtin_memset(open, 0, sizeof(*open));
 	event_fill(&open->event, origin, EVENT_OPEN, sizeof(*open));
 	if (sent)
-		packet_addresses(skb, packet->family, open->local_address, open->remote_address);
+		packet_addresses(skb, packet, open->local_address, open->remote_address);
 	else
-		packet_addresses(skb, packet->family, open->remote_address, open->local_address);
+		packet_addresses(skb, packet, open->remote_address, open->local_address);
 	open->local_port = sent ? packet->source_port : packet->destination_port;
 	open->remote_port = sent ? packet->destination_port : packet->source_port;
 	open->family = packet->family;
@@ -187,7 +199,7 @@ __noinline int connection_tell_open(struct __sk_buff *skb, __u32 index)
 	struct origin origin;
 	struct sight sight;
 
-	if (!sight_take(&sight, skb, connection_at_hand(skb), index) || !packet_parse(skb, &packet))
+	if (!sight_take(&sight, skb, connection_at_hand(skb), index) || !packet_at_hand(skb, &packet))
 		return 0;
 	origin = sight_origin(&sight);
 	sight.connection->opened = emit_open_of(skb, &origin, &packet);
@@ -360,6 +372,12 @@ static __always_inline void connection_end(struct connection *connection)
 {
 	connection->direction[EVENT_RECEIVED].state = DIRECTION_ENDED;
 	connection->direction[EVENT_SENT].state = DIRECTION_ENDED;
+}
+
+static __always_inline int connection_idle(const struct connection *connection)
+{
+	return connection->direction[EVENT_RECEIVED].state == DIRECTION_ENDED &&
+	       connection->direction[EVENT_SENT].state == DIRECTION_ENDED;
 }
 
 /*

@@ -23,6 +23,8 @@ enum packet_numbers {
 	TCP_HEADER = 20,
 	UDP_HEADER = 8,
 	IPV6_EXTENSIONS_MAX = 8,
+	IPV4_LENGTH_AT = 2, /* total length, with the header */
+	IPV6_LENGTH_AT = 4, /* payload length, without it */
 
 	TCP_FLAG_BIT_FIN = 1 << 0,
 	TCP_FLAG_BIT_SYN = 1 << 1,
@@ -31,6 +33,7 @@ enum packet_numbers {
 };
 
 struct packet {
+	__u32 network_offset; /* of the IP header in the skb */
 	__u32 payload_offset; /* in the skb */
 	__u32 payload_length;
 	__u32 sequence;       /* TCP, host byte order */
@@ -61,14 +64,17 @@ static __always_inline __u32 packet_u32(const __u8 *bytes)
 	return (__u32)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
 }
 
-/* Where the transport header is, in one number: what a function that is verified on its own can return. */
+/*
+ * Where the transport header is behind the IP header's start, in one number: what a function that is verified on its own
+ * can return.
+ */
 static __always_inline __u32 packet_transport_pack(__u32 offset, __u8 family, __u8 protocol)
 {
 	return offset << 16 | family << 8 | protocol;
 }
 
 /* RFC 8200 section 4: walk the extension headers. */
-static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u8 protocol)
+static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u32 network_offset, __u8 protocol)
 {
 	__u32 offset = IPV6_HEADER;
 	__u8 header[4];
@@ -89,10 +95,10 @@ static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u8 
 		default:
 			return 0;
 		}
-		if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
+		if (bpf_skb_load_bytes(skb, network_offset + offset, header, sizeof(header)))
 			return 0;
 		if (protocol == PROTOCOL_FRAGMENT) {
-			/* a socket sees reassembled packets; what is left is an atomic fragment, RFC 6946 */
+			/* only the first fragment has the transport header; all of it an atomic one, RFC 6946 */
 			if (packet_u16(header + 2) & 0xfff8)
 				return 0;
 			offset += 8;
@@ -110,11 +116,11 @@ static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u8 
  * Returns packet_transport_pack() of the transport header, 0 where there is none. Not static, so that the verifier looks
  * at it once, on its own, and not anew for each way to each of its calls.
  */
-__noinline __u32 packet_transport(struct __sk_buff *skb)
+__noinline __u32 packet_transport(struct __sk_buff *skb, __u32 network_offset)
 {
 	__u8 header[10];
 
-	if (bpf_skb_load_bytes(skb, 0, header, sizeof(header)))
+	if (bpf_skb_load_bytes(skb, network_offset, header, sizeof(header)))
 		return 0;
 	switch (header[0] >> 4) {
 	case 4:
@@ -122,7 +128,7 @@ __noinline __u32 packet_transport(struct __sk_buff *skb)
 			return 0;
 		return packet_transport_pack((header[0] & 0xf) * 4, 4, header[9]);
 	case 6:
-		return packet_skip_extensions(skb, header[6]);
+		return packet_skip_extensions(skb, network_offset, header[6]);
 	default:
 		return 0;
 	}
@@ -156,34 +162,77 @@ static __always_inline int packet_parse_udp(struct __sk_buff *skb, __u32 offset,
 }
 
 /*
- * Parse the headers of an skb that begins at its IP header. The payload's length comes from the skb's, since the IP header
- * of a GSO packet need not know it; IP has trimmed link padding before a socket sees the packet. Returns 0 where this is
- * neither TCP nor UDP.
+ * Where the IP packet ends in the skb. Behind it a device may see padding of the link layer; the length 0 is that of a GSO
+ * packet longer than the field can say.
  */
-static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *packet)
+static __always_inline __u32 packet_end(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u32 transport = packet_transport(skb);
-	__u32 offset = transport >> 16;
-	int parsed = 0;
+	__u8 header[IPV6_LENGTH_AT + 2];
+	__u32 length, end;
 
+	if (bpf_skb_load_bytes(skb, packet->network_offset, header, sizeof(header)))
+		return 0;
+	if (packet->family == 4)
+		length = packet_u16(header + IPV4_LENGTH_AT);
+	else
+		length = packet_u16(header + IPV6_LENGTH_AT) ? packet_u16(header + IPV6_LENGTH_AT) + IPV6_HEADER : 0;
+	end = packet->network_offset + length;
+	return length && end < skb->len ? end : skb->len;
+}
+
+/* Parse the headers of an IP packet that begins at network_offset. Returns 0 where this is neither TCP nor UDP. */
+static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_offset, struct packet *packet)
+{
+	__u32 transport = packet_transport(skb, network_offset);
+	__u32 offset = network_offset + (transport >> 16);
+	int parsed = 0;
+	__u32 end;
+
+	if (!transport)
+		return 0;
+	packet->network_offset = network_offset;
 	packet->family = transport >> 8;
 	packet->protocol = transport;
 	if (packet->protocol == PROTOCOL_TCP)
 		parsed = packet_parse_tcp(skb, offset, packet);
 	else if (packet->protocol == PROTOCOL_UDP)
 		parsed = packet_parse_udp(skb, offset, packet);
-	if (!parsed || packet->payload_offset > skb->len)
+	end = packet_end(skb, packet);
+	if (!parsed || packet->payload_offset > end)
 		return 0;
-	packet->payload_length = skb->len - packet->payload_offset;
+	packet->payload_length = end - packet->payload_offset;
 	return 1;
 }
 
 /* Load the packet's addresses into two buffers of 16 bytes that are all zero. */
-static __always_inline int packet_addresses(struct __sk_buff *skb, __u8 family, void *source, void *destination)
+static __always_inline int packet_addresses(struct __sk_buff *skb, const struct packet *packet, void *source,
+					    void *destination)
 {
-	if (family == 4)
-		return bpf_skb_load_bytes(skb, 12, source, 4) == 0 && bpf_skb_load_bytes(skb, 16, destination, 4) == 0;
-	return bpf_skb_load_bytes(skb, 8, source, 16) == 0 && bpf_skb_load_bytes(skb, 24, destination, 16) == 0;
+	__u32 offset = packet->network_offset;
+
+	if (packet->family == 4)
+		return bpf_skb_load_bytes(skb, offset + 12, source, 4) == 0 &&
+		       bpf_skb_load_bytes(skb, offset + 16, destination, 4) == 0;
+	return bpf_skb_load_bytes(skb, offset + 8, source, 16) == 0 &&
+	       bpf_skb_load_bytes(skb, offset + 24, destination, 16) == 0;
+}
+
+/*
+ * The packet's addresses and ports, as seen from the end it goes to or, with reverse, from the one it comes from: the same
+ * for both directions of a connection.
+ */
+static __always_inline int packet_flow_of(struct __sk_buff *skb, const struct packet *packet, int reverse,
+					  struct packet_flow *flow)
+{
+	__builtin_memset(flow, 0, sizeof(*flow));
+	if (reverse) {
+		flow->source_port = packet->destination_port;
+		flow->destination_port = packet->source_port;
+		return packet_addresses(skb, packet, flow->destination, flow->source);
+	}
+	flow->source_port = packet->source_port;
+	flow->destination_port = packet->destination_port;
+	return packet_addresses(skb, packet, flow->source, flow->destination);
 }
 
 #endif /* PACKET_BPF_H */

@@ -13,15 +13,11 @@
 #include "packet.bpf.h"
 #define CONNECTION_SOURCE EVENT_FROM_SOCKET
 #include "connection.bpf.h"
+#include "datagram.bpf.h"
 
 enum {
 	PASS = 1,
-	EARLY_MAX = 4096,                  /* connections whose first bytes came before their socket */
-	DATAGRAM_CHUNKS_MAX = 8,           /* 16 KiB of a DTLS datagram are handed over */
-	ID_WITHOUT_SOCKET = 1 << 31,       /* high half of a connection's id: no socket cookie has this bit */
-	DTLS_HEADER = 13,                  /* RFC 6347 section 4.1 */
-	DTLS_1_0 = 0xfeff,
-	DTLS_1_2 = 0xfefd,
+	EARLY_MAX = 4096, /* connections whose first bytes came before their socket */
 };
 
 /* State of a connection, kept with its socket. */
@@ -43,25 +39,6 @@ struct {
 	__type(value, struct connection);
 } early SEC(".maps");
 
-/* A value to create an entry of `early` from: too large for the stack */
-static const __u8 connection_zero[sizeof(struct connection)];
-
-/* The key of a connection in `early`, from a packet that goes to the local end or comes from it. */
-static __always_inline int early_key(struct __sk_buff *skb, const struct packet *packet, int to_local,
-				     __u32 acknowledgment, struct packet_flow *flow)
-{
-	__builtin_memset(flow, 0, sizeof(*flow));
-	flow->acknowledgment = acknowledgment;
-	if (to_local) {
-		flow->source_port = packet->source_port;
-		flow->destination_port = packet->destination_port;
-		return packet_addresses(skb, packet->family, flow->source, flow->destination);
-	}
-	flow->source_port = packet->destination_port;
-	flow->destination_port = packet->source_port;
-	return packet_addresses(skb, packet->family, flow->destination, flow->source);
-}
-
 /*
  * The key of a packet that is shown with a listening socket. The server has sent nothing but its SYN/ACK, so all such
  * packets of a connection acknowledge the same number, the server's first: with it the key tells this connection from the
@@ -71,7 +48,22 @@ static __always_inline int early_key(struct __sk_buff *skb, const struct packet 
 static __always_inline int early_key_of_packet(struct __sk_buff *skb, const struct packet *packet,
 					       struct packet_flow *flow)
 {
-	return early_key(skb, packet, 1, packet->tcp_flags & TCP_FLAG_BIT_ACK ? packet->acknowledgment : 0, flow);
+	int loaded = packet_flow_of(skb, packet, 0, flow);
+
+	flow->acknowledgment = packet->tcp_flags & TCP_FLAG_BIT_ACK ? packet->acknowledgment : 0;
+	return loaded;
+}
+
+/* A packet is shown from its IP header on. */
+static __always_inline int packet_at_hand(struct __sk_buff *skb, struct packet *packet)
+{
+	return packet_parse(skb, 0, packet);
+}
+
+/* One UDP socket may have many peers: an association is named by its socket and its addresses. */
+static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
+{
+	return bpf_get_socket_cookie(skb);
 }
 
 static __always_inline struct bpf_sock *socket_of(struct __sk_buff *skb)
@@ -91,7 +83,7 @@ static __always_inline struct connection *connection_at_hand(struct __sk_buff *s
 		return NULL;
 	if (socket->state != BPF_TCP_LISTEN)
 		return bpf_sk_storage_get(&sockets, socket, NULL, 0);
-	if (!packet_parse(skb, &packet) || !early_key_of_packet(skb, &packet, &flow))
+	if (!packet_at_hand(skb, &packet) || !early_key_of_packet(skb, &packet, &flow))
 		return NULL;
 	return bpf_map_lookup_elem(&early, &flow);
 }
@@ -104,7 +96,7 @@ __noinline int early_begin(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct packet_flow flow;
 
-	if (!packet_parse(skb, &packet) || !early_key_of_packet(skb, &packet, &flow))
+	if (!packet_at_hand(skb, &packet) || !early_key_of_packet(skb, &packet, &flow))
 		return 0;
 	connection = bpf_map_lookup_elem(&early, &flow);
 	if (!connection) {
@@ -117,7 +109,7 @@ __noinline int early_begin(struct __sk_buff *skb)
 	}
 	received = &connection->direction[EVENT_RECEIVED];
 	if (received->state == DIRECTION_UNKNOWN) {
-		connection->id = (__u64)(bpf_get_prandom_u32() | ID_WITHOUT_SOCKET) << 32 | bpf_get_prandom_u32();
+		connection->id = connection_random_id();
 		connection->first_sequence = packet.sequence + !!(packet.tcp_flags & TCP_FLAG_BIT_SYN);
 		received->next_sequence = connection->first_sequence;
 		received->state = DIRECTION_WALKED;
@@ -162,8 +154,9 @@ static __always_inline int connection_adopt(const struct sight *sight, const str
 	struct connection *found;
 	struct packet_flow flow;
 
-	if (!early_key(sight->skb, packet, sight->index == EVENT_RECEIVED, starts->sent, &flow))
+	if (!packet_flow_of(sight->skb, packet, sight->index == EVENT_SENT, &flow))
 		return 0;
+	flow.acknowledgment = starts->sent;
 	found = bpf_map_lookup_elem(&early, &flow);
 	if (!found) {
 		flow.acknowledgment = 0;
@@ -195,7 +188,7 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 	struct packet packet = {};
 	struct sight sight;
 
-	if (!socket || !packet_parse(skb, &packet))
+	if (!socket || !packet_at_hand(skb, &packet))
 		return 0;
 	if (!sight_take(&sight, skb, bpf_sk_storage_get(&sockets, socket, NULL, 0), index))
 		return 0;
@@ -237,12 +230,6 @@ static __always_inline void direction_synchronize(const struct sight *sight, con
 	}
 }
 
-static __always_inline int connection_idle(const struct connection *connection)
-{
-	return connection->direction[EVENT_RECEIVED].state == DIRECTION_ENDED &&
-	       connection->direction[EVENT_SENT].state == DIRECTION_ENDED;
-}
-
 /* Payload with a listening socket: the state of a connection that has no socket of its own yet. */
 static __always_inline struct connection *connection_of_listener(struct __sk_buff *skb, __u32 index,
 								 const struct packet *packet)
@@ -263,76 +250,6 @@ static __always_inline struct connection *connection_make(struct __sk_buff *skb,
 	else if (claim(&connection->begun))
 		connection_begin(skb, index);
 	return connection;
-}
-
-/* RFC 6347 section 4.1: whether a datagram begins with a record of a handshake. What is encrypted data is left alone. */
-static __always_inline int datagram_is_handshake(const __u8 *header)
-{
-	__u16 version = packet_u16(header + 1);
-
-	return header[0] >= TLS_CHANGE_CIPHER_SPEC && header[0] <= TLS_HANDSHAKE &&
-	       (version == DTLS_1_0 || version == DTLS_1_2);
-}
-
-/* One UDP socket may have many peers: an association is named by its socket and its addresses. */
-static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 index, const struct packet *packet)
-{
-	__u64 id = bpf_get_socket_cookie(skb);
-	struct packet_flow flow;
-	const __u64 *words = (const __u64 *)&flow;
-	int i;
-
-	if (!early_key(skb, packet, index == EVENT_RECEIVED, 0, &flow))
-		return 0;
-	/* FNV-1a over words */
-	for (i = 0; i < (int)(sizeof(flow) / sizeof(*words)); i++)
-		id = (id ^ words[i]) * 0x100000001b3ull;
-	return id | (__u64)ID_WITHOUT_SOCKET << 32;
-}
-
-_Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words");
-
-/* Hand over the bytes of a datagram at position, with its addresses before the first. Returns whether more may follow. */
-__noinline int datagram_chunk(struct __sk_buff *skb, __u32 index, __u32 position)
-{
-	struct bytes_at at = { .kind = EVENT_DATAGRAM, .position = position };
-	struct origin origin = { .index = index };
-	struct packet packet = {};
-
-	if (!packet_parse(skb, &packet) || position >= packet.payload_length)
-		return 0;
-	origin.connection = datagram_id(skb, index, &packet);
-	origin.time_ns = bpf_ktime_get_ns();
-	at.offset = packet.payload_offset + position;
-	at.length = packet.payload_length - position;
-	at.flags = position ? 0 : EVENT_SEGMENT_START;
-	if (at.length > EVENT_BYTES_LARGE)
-		at.length = EVENT_BYTES_LARGE;
-	if ((position == 0 && !emit_open_of(skb, &origin, &packet)) || !emit_bytes_of(skb, &origin, &at)) {
-		statistic_add(STATISTIC_LOST_RING);
-		return 0;
-	}
-	return 1;
-}
-
-/* DTLS is put together in userspace: the kernel keeps nothing of it, and hands over the datagrams of handshakes. */
-__noinline int datagram_packet(struct __sk_buff *skb, __u32 index)
-{
-	struct packet packet = {};
-	__u8 header[DTLS_HEADER];
-	int i;
-
-	if (!packet_parse(skb, &packet) || packet.protocol != PROTOCOL_UDP)
-		return 0;
-	if (packet.payload_length < DTLS_HEADER ||
-	    bpf_skb_load_bytes(skb, packet.payload_offset, header, sizeof(header)) || !datagram_is_handshake(header))
-		return 0;
-	for (i = 0; i < DATAGRAM_CHUNKS_MAX; i++)
-		if (!datagram_chunk(skb, index, i * EVENT_BYTES_LARGE))
-			return 0;
-	if (packet.payload_length > DATAGRAM_CHUNKS_MAX * EVENT_BYTES_LARGE)
-		statistic_add(STATISTIC_HANDOVER_BOUND);
-	return 0;
 }
 
 static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
@@ -358,7 +275,7 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 	}
 	if (protocol == PROTOCOL_UDP)
 		datagram_packet(skb, index);
-	if (protocol != PROTOCOL_TCP || !packet_parse(skb, &packet) || packet.protocol != PROTOCOL_TCP)
+	if (protocol != PROTOCOL_TCP || !packet_at_hand(skb, &packet) || packet.protocol != PROTOCOL_TCP)
 		return;
 	if (tcp_state == BPF_TCP_LISTEN)
 		connection = connection_of_listener(skb, index, &packet);

@@ -28,7 +28,8 @@
  * includer provides __u8 to __u64.
  *
  * Sources: RFC 5246 sections 6.2.1 and 7 (records, handshake), RFC 8446 sections 4 and 5 and appendix D.4 (TLS 1.3 and
- * its middlebox compatibility), RFC 6101 (SSL 3.0), RFC 5246 appendix E.2 (SSL 2.0 compatible ClientHello).
+ * its middlebox compatibility), RFC 6101 (SSL 3.0), RFC 5246 appendix E.2 (SSL 2.0 compatible ClientHello), HAProxy's
+ * PROXY protocol, versions 1 and 2 (the header in which a load balancer tells of the client, in front of its bytes).
  */
 #ifndef TLS_WALK_H
 #define TLS_WALK_H
@@ -86,7 +87,9 @@ enum tls_walk_bounds {
 	TLS_WALK_CHANGE_CIPHER_SPEC_LENGTH = 1,
 	TLS_WALK_SSL2_HEADER = 6,	    /* what follows the first five bytes: three lengths */
 	TLS_WALK_SSL2_MIN = 3 + 6 + 3 + 16, /* type and version, the lengths, one cipher spec, a challenge */
-	TLS_WALK_CLIENT_HELLO_MAX = 65535,  /* of its body: a candidate that claims more is none */
+	TLS_WALK_PROXY_HEADER = 11,	   /* what follows the first five bytes of a PROXY protocol header, version 2 */
+	TLS_WALK_PROXY_LINE_MAX = 107,	   /* of version 1: a line, its end included */
+	TLS_WALK_CLIENT_HELLO_MAX = 65535, /* of its body: a candidate that claims more is none */
 	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
 	TLS_WALK_SEARCH_MAX = 16384,	    /* bytes of a direction in which a ClientHello is looked for */
 	TLS_WALK_ENCRYPTED_MAX = 12,	    /* encrypted records told of per direction */
@@ -96,6 +99,8 @@ enum tls_walk_phase {
 	TLS_WALK_SEARCH = 0, /* no ClientHello yet: nothing to read before the next segment */
 	TLS_WALK_RECORD,     /* in a record header */
 	TLS_WALK_SSL2_HELLO, /* in the second part of an SSL 2.0 ClientHello's header */
+	TLS_WALK_PROXY_LINE, /* in the line of a PROXY protocol header, version 1 */
+	TLS_WALK_PROXY_HEAD, /* in the second part of a PROXY protocol header, version 2 */
 	TLS_WALK_MESSAGE,    /* in a handshake message header */
 	TLS_WALK_BODY,	     /* in a handshake message's body */
 	TLS_WALK_ALERT,	     /* in an alert in cleartext */
@@ -192,6 +197,12 @@ TLS_WALK_FUNCTION __u32 tls_walk_wanted(const struct tls_walk *walk)
 		return TLS_WALK_RECORD_HEADER - walk->header_have;
 	case TLS_WALK_SSL2_HELLO:
 		return TLS_WALK_SSL2_HEADER - walk->header_have;
+	case TLS_WALK_PROXY_LINE:
+		/* if the line ends in these, what is left of them is not more than the header behind it */
+		return TLS_WALK_RECORD_HEADER;
+	case TLS_WALK_PROXY_HEAD:
+		wanted = TLS_WALK_PROXY_HEADER - walk->header_have;
+		return wanted < TLS_WALK_READ_MAX ? wanted : TLS_WALK_READ_MAX;
 	case TLS_WALK_MESSAGE:
 		wanted = TLS_WALK_MESSAGE_HEADER - walk->message_have;
 		break;
@@ -264,6 +275,8 @@ TLS_WALK_FUNCTION void tls_walk_pass(struct tls_walk *walk, __u32 count)
 		tls_walk_after_bytes(walk);
 		break;
 	case TLS_WALK_SKIP:
+		if (walk->flags & TLS_WALK_CANDIDATE)
+			walk->searched += count;
 		walk->record_left -= count;
 		tls_walk_after_bytes(walk);
 		break;
@@ -279,7 +292,7 @@ TLS_WALK_FUNCTION __u64 tls_walk_append(__u64 header, const __u8 *bytes, __u32 c
 {
 	__u32 i;
 
-	for (i = 0; i < TLS_WALK_SSL2_HEADER; i++)
+	for (i = 0; i < TLS_WALK_READ_MAX; i++)
 		if (i < count)
 			header = header << 8 | bytes[i];
 	return header;
@@ -447,19 +460,89 @@ TLS_WALK_FUNCTION void tls_walk_begin_ssl2(struct tls_walk *walk)
 	walk->header = 0;
 }
 
+/*
+ * The PROXY protocol, sections 2.1 and 2.2: version 1 begins with "PROXY", version 2 with CR LF CR LF NUL. Behind the
+ * header the client's own bytes begin, most often in the same segment.
+ */
+#define TLS_WALK_PROXY_1 0x50524f5859ull
+#define TLS_WALK_PROXY_2 0x0d0a0d0a00ull
+
+TLS_WALK_FUNCTION int tls_walk_may_be_proxy(__u64 header, __u32 have)
+{
+	__u32 missing = ((TLS_WALK_RECORD_HEADER - have) & 7) * 8;
+
+	return header == TLS_WALK_PROXY_1 >> missing || header == TLS_WALK_PROXY_2 >> missing;
+}
+
+TLS_WALK_FUNCTION void tls_walk_begin_proxy(struct tls_walk *walk)
+{
+	walk->phase = walk->header == TLS_WALK_PROXY_1 ? TLS_WALK_PROXY_LINE : TLS_WALK_PROXY_HEAD;
+	/* there is one such header, and an SSL 2.0 ClientHello behind it is not looked for */
+	walk->flags |= TLS_WALK_STARTED;
+	walk->header_have = 0;
+	walk->header = 0;
+}
+
+/* The first bytes of a candidate are not those of a TLS record. */
+TLS_WALK_FUNCTION void tls_walk_read_other_header(struct tls_walk *walk)
+{
+	int ssl2 = tls_walk_may_be_ssl2(walk->header, walk->header_have);
+
+	if (walk->flags & TLS_WALK_STARTED || !(ssl2 || tls_walk_may_be_proxy(walk->header, walk->header_have)))
+		tls_walk_reject_candidate(walk);
+	else if (walk->header_have == TLS_WALK_RECORD_HEADER && ssl2)
+		tls_walk_begin_ssl2(walk);
+	else if (walk->header_have == TLS_WALK_RECORD_HEADER)
+		tls_walk_begin_proxy(walk);
+}
+
 TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct tls_walk_event *event)
 {
 	if (walk->flags & TLS_WALK_CANDIDATE && walk->message_have == 0 &&
-	    !tls_walk_may_be_hello(walk->header, walk->header_have)) {
-		if (walk->flags & TLS_WALK_STARTED || !tls_walk_may_be_ssl2(walk->header, walk->header_have)) {
+	    !tls_walk_may_be_hello(walk->header, walk->header_have))
+		tls_walk_read_other_header(walk);
+	else if (walk->header_have == TLS_WALK_RECORD_HEADER)
+		tls_walk_begin_record(walk, event);
+}
+
+/* The line ends with LF. What was read behind it begins the header of the ClientHello's record. */
+TLS_WALK_FUNCTION void tls_walk_read_proxy_line(struct tls_walk *walk, const __u8 *bytes, __u32 count,
+						struct tls_walk_event *event)
+{
+	__u32 before = walk->searched - count;
+	__u32 i;
+
+	for (i = 0; i < TLS_WALK_RECORD_HEADER; i++) {
+		if (i >= count)
+			break;
+		if (walk->phase == TLS_WALK_RECORD) {
+			walk->header = walk->header << 8 | bytes[i];
+			walk->header_have++;
+		} else if (before + i >= TLS_WALK_PROXY_LINE_MAX) {
 			tls_walk_reject_candidate(walk);
-		} else if (walk->header_have == TLS_WALK_RECORD_HEADER) {
-			tls_walk_begin_ssl2(walk);
+			return;
+		} else if (bytes[i] == '\n') {
+			walk->phase = TLS_WALK_RECORD;
 		}
+	}
+	if (walk->header_have)
+		tls_walk_read_record_header(walk, event);
+}
+
+/* The rest of the signature (of which the last bytes are looked at), version and command, family, length. */
+TLS_WALK_FUNCTION void tls_walk_read_proxy_head(struct tls_walk *walk)
+{
+	if (walk->header_have < TLS_WALK_PROXY_HEADER)
+		return;
+	if (walk->header >> 32 != 0x5549540a || (walk->header >> 28 & 0xf) != 2) {
+		tls_walk_reject_candidate(walk);
 		return;
 	}
-	if (walk->header_have == TLS_WALK_RECORD_HEADER)
-		tls_walk_begin_record(walk, event);
+	walk->record_left = walk->header;
+	if (walk->record_left)
+		walk->phase = TLS_WALK_SKIP;
+	else
+		tls_walk_next_record(walk);
 }
 
 /* RFC 5246 appendix E.2: cipher_spec_length, session_id_length, challenge_length; they must fill the record. */
@@ -635,13 +718,18 @@ TLS_WALK_FUNCTION struct tls_walk_event tls_walk_read(struct tls_walk *walk, con
 	case TLS_WALK_ALERT:
 		tls_walk_read_alert(walk, bytes, count, &event);
 		break;
+	case TLS_WALK_PROXY_LINE:
+		tls_walk_read_proxy_line(walk, bytes, count, &event);
+		break;
 	default:
 		walk->header = tls_walk_append(walk->header, bytes, count);
 		walk->header_have += count;
 		if (walk->phase == TLS_WALK_RECORD)
 			tls_walk_read_record_header(walk, &event);
-		else
+		else if (walk->phase == TLS_WALK_SSL2_HELLO)
 			tls_walk_read_ssl2_header(walk, &event);
+		else
+			tls_walk_read_proxy_head(walk);
 	}
 	if (!(walk->flags & TLS_WALK_CANDIDATE))
 		walk->flags |= TLS_WALK_STARTED;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * datagram - DTLS: the kernel keeps nothing of it, and hands over the datagrams of handshakes with their addresses.
+ */
+#ifndef DATAGRAM_BPF_H
+#define DATAGRAM_BPF_H
+
+enum datagram_numbers {
+	DATAGRAM_CHUNKS_MAX = 8, /* events for one datagram: 16 KiB of it are handed over */
+	DTLS_HEADER = 13,        /* RFC 6347 section 4.1 */
+	DTLS_1_0 = 0xfeff,
+	DTLS_1_2 = 0xfefd,
+};
+
+/* RFC 6347 section 4.1: whether a datagram begins with a record of a handshake. What is encrypted data is left alone. */
+static __always_inline int datagram_is_handshake(const __u8 *header)
+{
+	__u16 version = packet_u16(header + 1);
+
+	return header[0] >= TLS_CHANGE_CIPHER_SPEC && header[0] <= TLS_HANDSHAKE &&
+	       (version == DTLS_1_0 || version == DTLS_1_2);
+}
+
+/* What each hook provides: the scope in which addresses and ports name an association. */
+static __u64 datagram_scope(struct __sk_buff *skb);
+
+static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 index, const struct packet *packet)
+{
+	__u64 id = datagram_scope(skb);
+	struct packet_flow flow;
+	const __u64 *words = (const __u64 *)&flow;
+	int i;
+
+	if (!packet_flow_of(skb, packet, index == EVENT_SENT, &flow))
+		return 0;
+	/* FNV-1a over words */
+	for (i = 0; i < (int)(sizeof(flow) / sizeof(*words)); i++)
+		id = (id ^ words[i]) * 0x100000001b3ull;
+	return id | CONNECTION_WITHOUT_SOCKET;
+}
+
+_Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words");
+
+/* Hand over the bytes of a datagram at position, with its addresses before the first. Returns whether more may follow. */
+__noinline int datagram_chunk(struct __sk_buff *skb, __u32 index, __u32 position)
+{
+	struct bytes_at at = { .kind = EVENT_DATAGRAM, .position = position };
+	struct origin origin = { .index = index };
+	struct packet packet = {};
+
+	if (!packet_at_hand(skb, &packet) || position >= packet.payload_length)
+		return 0;
+	origin.connection = datagram_id(skb, index, &packet);
+	origin.time_ns = bpf_ktime_get_ns();
+	at.offset = packet.payload_offset + position;
+	at.length = packet.payload_length - position;
+	at.flags = position ? 0 : EVENT_SEGMENT_START;
+	if (at.length > EVENT_BYTES_LARGE)
+		at.length = EVENT_BYTES_LARGE;
+	if ((position == 0 && !emit_open_of(skb, &origin, &packet)) || !emit_bytes_of(skb, &origin, &at)) {
+		statistic_add(STATISTIC_LOST_RING);
+		return 0;
+	}
+	return 1;
+}
+
+/* DTLS is put together in userspace: the kernel keeps nothing of it, and hands over the datagrams of handshakes. */
+__noinline int datagram_packet(struct __sk_buff *skb, __u32 index)
+{
+	struct packet packet = {};
+	__u8 header[DTLS_HEADER];
+	int i;
+
+	if (!packet_at_hand(skb, &packet) || packet.protocol != PROTOCOL_UDP)
+		return 0;
+	if (packet.payload_length < DTLS_HEADER ||
+	    bpf_skb_load_bytes(skb, packet.payload_offset, header, sizeof(header)) || !datagram_is_handshake(header))
+		return 0;
+	for (i = 0; i < DATAGRAM_CHUNKS_MAX; i++)
+		if (!datagram_chunk(skb, index, i * EVENT_BYTES_LARGE))
+			return 0;
+	if (packet.payload_length > DATAGRAM_CHUNKS_MAX * EVENT_BYTES_LARGE)
+		statistic_add(STATISTIC_HANDOVER_BOUND);
+	return 0;
+}
+
+#endif /* DATAGRAM_BPF_H */

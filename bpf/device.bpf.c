@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * device - the device hook: a packet classifier on a network device. There is no socket to keep state with; a hash keyed by
+ * addresses and ports holds the connections whose handshake is under way. An entry is made by a SYN and removed as soon as
+ * nothing more is wanted, so that the packets of established connections find none.
+ *
+ * Every path returns GO_ON: nothing is changed, delayed or dropped.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "event.h"
+#include "tcp_order.h"
+#include "packet.bpf.h"
+#define CONNECTION_SOURCE EVENT_FROM_DEVICE
+#include "connection.bpf.h"
+#include "datagram.bpf.h"
+
+enum {
+	GO_ON = -1, /* TC_ACT_UNSPEC: as if there were no classifier */
+	ETHERNET_HEADER = 14,
+	VLAN_HEADER = 4,
+	VLAN_TAGS_MAX = 2,
+	ETHERTYPE_IPV4 = 0x0800,
+	ETHERTYPE_IPV6 = 0x86dd,
+	ETHERTYPE_VLAN = 0x8100,
+	ETHERTYPE_SERVICE_VLAN = 0x88a8,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536); /* set before loading */
+	__type(key, struct packet_flow);
+	__type(value, struct connection);
+} flows SEC(".maps");
+
+/* Where the IP header is, behind the Ethernet header and the tags of VLANs; 0 where there is none. */
+static __always_inline __u32 network_offset_of(struct __sk_buff *skb)
+{
+	__u32 offset = ETHERNET_HEADER;
+	__u8 type[2];
+	int tag;
+
+	for (tag = 0; tag <= VLAN_TAGS_MAX; tag++) {
+		if (bpf_skb_load_bytes(skb, offset - sizeof(type), type, sizeof(type)))
+			return 0;
+		switch (packet_u16(type)) {
+		case ETHERTYPE_IPV4:
+		case ETHERTYPE_IPV6:
+			return offset;
+		case ETHERTYPE_VLAN:
+		case ETHERTYPE_SERVICE_VLAN:
+			offset += VLAN_HEADER;
+			break;
+		default:
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static __always_inline int packet_at_hand(struct __sk_buff *skb, struct packet *packet)
+{
+	__u32 offset = network_offset_of(skb);
+
+	return offset && packet_parse(skb, offset, packet);
+}
+
+/* Addresses and ports name an association wherever it is seen. */
+static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
+{
+	(void)skb;
+	return 0;
+}
+
+/* Of the two ends of a connection the one with the higher address and port counts as the local one. */
+static __always_inline __u32 direction_of(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct packet_flow flow;
+	int i;
+
+	if (!packet_flow_of(skb, packet, 0, &flow))
+		return EVENT_RECEIVED;
+	for (i = 0; i < (int)sizeof(flow.source); i++) {
+		if (flow.source[i] > flow.destination[i])
+			return EVENT_SENT;
+		if (flow.source[i] < flow.destination[i])
+			return EVENT_RECEIVED;
+	}
+	return flow.source_port > flow.destination_port ? EVENT_SENT : EVENT_RECEIVED;
+}
+
+/* The direction of the packet at hand, on its own for the verifier: it compares byte by byte. */
+__noinline __u32 direction_at_hand(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+
+	return packet_at_hand(skb, &packet) ? direction_of(skb, &packet) : EVENT_RECEIVED;
+}
+
+/* Not inlined: the frames of its callers, which call each other, would not fit on the stack together. */
+static __noinline struct connection *flow_find(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct packet_flow flow;
+
+	if (!packet_at_hand(skb, &packet) ||
+	    !packet_flow_of(skb, &packet, direction_at_hand(skb) == EVENT_SENT, &flow))
+		return NULL;
+	return bpf_map_lookup_elem(&flows, &flow);
+}
+
+static __always_inline struct connection *connection_at_hand(struct __sk_buff *skb)
+{
+	return flow_find(skb);
+}
+
+/* A SYN begins a connection, unless it is the one that began it come again, or the answer to it. */
+static __always_inline int begins_anew(const struct sight *sight, const struct packet *packet)
+{
+	const struct direction *direction = sight->direction;
+
+	if (direction->state == DIRECTION_UNKNOWN)
+		return 0;
+	return direction->state != DIRECTION_WALKED || direction->next_sequence != packet->sequence + 1;
+}
+
+/* Make the state of a connection, or find it. A new one on the same addresses and ports takes the old one's place. */
+__noinline int flow_begin(struct __sk_buff *skb, __u32 index)
+{
+	struct packet packet = {};
+	struct packet_flow flow;
+	struct sight sight;
+
+	if (!packet_at_hand(skb, &packet) || !packet_flow_of(skb, &packet, index == EVENT_SENT, &flow))
+		return 0;
+	if (sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), index) && begins_anew(&sight, &packet)) {
+		if (sight.connection->opened)
+			emit_cut(&sight, sight.direction->next_sequence, 0);
+		bpf_map_delete_elem(&flows, &flow);
+	}
+	bpf_map_update_elem(&flows, &flow, connection_zero, BPF_NOEXIST);
+	if (!sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), index)) {
+		statistic_add(STATISTIC_LOST_STORAGE);
+		return 0;
+	}
+	if (claim(&sight.connection->begun)) {
+		sight.connection->id = connection_random_id();
+		statistic_add(STATISTIC_CONNECTIONS);
+	}
+	if (sight.direction->state == DIRECTION_UNKNOWN) {
+		sight.direction->next_sequence = packet.sequence + 1;
+		sight.direction->state = DIRECTION_WALKED;
+	}
+	return 0;
+}
+
+/* Nothing more is wanted of the connection. */
+__noinline int flow_end(struct __sk_buff *skb, __u32 index)
+{
+	struct packet packet = {};
+	struct packet_flow flow;
+
+	if (packet_at_hand(skb, &packet) && packet_flow_of(skb, &packet, index == EVENT_SENT, &flow))
+		bpf_map_delete_elem(&flows, &flow);
+	return 0;
+}
+
+SEC("tc")
+int mtlsnoop_device(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct sight sight;
+	__u32 index;
+
+	if (!packet_at_hand(skb, &packet))
+		return GO_ON;
+	index = direction_at_hand(skb);
+	if (packet.protocol == PROTOCOL_UDP) {
+		datagram_packet(skb, index);
+		return GO_ON;
+	}
+	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)
+		flow_begin(skb, index);
+	if (!sight_take(&sight, skb, connection_at_hand(skb), index))
+		return GO_ON;
+	connection_packet(&sight, &packet);
+	if (connection_idle(sight.connection))
+		flow_end(skb, index);
+	return GO_ON;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
