@@ -29,6 +29,7 @@ struct reference {
 	enum reference_begin begin;
 	struct recorder *recorder;
 	size_t position;
+	size_t hello; /* where the candidate's record begins */
 	bool client;
 	bool ciphered;
 	bool over;
@@ -151,21 +152,14 @@ static inline enum reference_match reference_first_message(struct reference *ref
 	return reference->client ? REFERENCE_TLS : REFERENCE_NONE;
 }
 
-static inline enum reference_match reference_match_hello(struct reference *reference, size_t start)
+static inline enum reference_match reference_match_tls(struct reference *reference, size_t start)
 {
 	const uint8_t *bytes = reference->bytes + start;
 	size_t left = reference->length - start;
-	enum reference_match match;
 
 	reference->position = start;
 	if (left == 0)
 		return REFERENCE_INCOMPLETE;
-	if (start == 0 && bytes[0] & 0x80) {
-		match = reference_match_ssl2(reference, start);
-		if (match == REFERENCE_NONE)
-			reference->position = reference_ssl2_end(reference, start);
-		return match;
-	}
 	if (bytes[0] != 22)
 		return REFERENCE_NONE;
 	if (left > 1 && bytes[1] != 3) {
@@ -177,6 +171,70 @@ static inline enum reference_match reference_match_hello(struct reference *refer
 		return REFERENCE_NONE;
 	}
 	return reference_first_message(reference, start);
+}
+
+/*
+ * Where the PROXY protocol's header ends that the stream begins with, which is where the hello begins; 0 where there is
+ * none: position is then where that was clear.
+ */
+static inline size_t reference_proxy_end(struct reference *reference)
+{
+	/* of the longer signature three bytes are not looked at: the walker has no room to keep them */
+	static const char signature[] = "\r\n\r\n\0???UIT\n";
+	const uint8_t *bytes = reference->bytes;
+	size_t length = reference->length, end;
+	const char *expected = bytes[0] == 'P' ? "PROXY" : signature;
+
+	for (end = 0; end < 5 && end < length && bytes[end] == (uint8_t)expected[end];)
+		end++;
+	reference->position = end;
+	if (end < 5)
+		return end == length ? SIZE_MAX : 0;
+	if (bytes[0] == 'P') {
+		for (end = 5; end < length && end < 107; end++)
+			if (bytes[end] == '\n')
+				return end + 1;
+		reference->position = end;
+		return end == length ? SIZE_MAX : 0;
+	}
+	if (length < 16)
+		return SIZE_MAX;
+	reference->position = 15;
+	if (memcmp(bytes + 8, signature + 8, 4) || bytes[12] >> 4 != 2)
+		return 0;
+	return 16 + reference_number(reference, 14, 2);
+}
+
+/* Whether there is a hello at start, or behind what may come before one; position is where it was found, or not. */
+static inline enum reference_match reference_match_hello(struct reference *reference, size_t start)
+{
+	enum reference_match match;
+
+	reference->hello = start;
+	if (start == 0 && reference->bytes[0] & 0x80) {
+		match = reference_match_ssl2(reference, start);
+		if (match == REFERENCE_NONE)
+			reference->position = reference_ssl2_end(reference, start);
+		return match;
+	}
+	if (start == 0 && (reference->bytes[0] == 'P' || reference->bytes[0] == '\r')) {
+		reference->hello = reference_proxy_end(reference);
+		if (reference->hello == 0)
+			return REFERENCE_NONE;
+		if (reference->hello >= reference->length)
+			return REFERENCE_INCOMPLETE;
+	}
+	return reference_match_tls(reference, reference->hello);
+}
+
+static inline void reference_ssl2_hello(struct reference *reference)
+{
+	uint32_t length = reference_number(reference, reference->position, 2) - 0x8000;
+
+	reference->client = true;
+	recorder_line(reference->recorder, "message 1 %u %04x ssl2\n", length,
+		      reference_number(reference, reference->position + 3, 2));
+	reference->position += 2 + length;
 }
 
 /* Find the hello; position is then at its first record, or for SSL 2.0 behind it. Returns false where there is none. */
@@ -193,20 +251,12 @@ static inline bool reference_search(struct reference *reference)
 		match = reference_match_hello(reference, reference->start[i]);
 		if (match == REFERENCE_INCOMPLETE)
 			return false;
-		if (match == REFERENCE_NONE) {
-			from = reference->position + 1;
-			continue;
-		}
-		reference->position = reference->start[i];
-		if (match == REFERENCE_SSL2) {
-			uint32_t length = reference_number(reference, reference->position, 2) - 0x8000;
-
-			reference->client = true;
-			recorder_line(reference->recorder, "message 1 %u %04x ssl2\n", length,
-				      reference_number(reference, reference->position + 3, 2));
-			reference->position += 2 + length;
-		}
-		return true;
+		from = reference->position + 1;
+		reference->position = reference->hello;
+		if (match == REFERENCE_SSL2)
+			reference_ssl2_hello(reference);
+		if (match != REFERENCE_NONE)
+			return true;
 	}
 	return false;
 }

@@ -166,4 +166,15 @@ static inline void stream_ssl2_hello(struct stream *stream, uint16_t version, ui
 	stream_fill(stream, 0x5c, specs + challenge);
 }
 
+/* A header of the PROXY protocol, version 2, with length bytes of addresses and more */
+static inline void stream_proxy_header(struct stream *stream, uint16_t length)
+{
+	stream_number(stream, 0x0d0a0d0a, 4);
+	stream_number(stream, 0x000d0a51, 4);
+	stream_number(stream, 0x5549540a, 4);
+	stream_number(stream, 0x2111, 2);
+	stream_number(stream, length, 2);
+	stream_fill(stream, 22, length);
+}
+
 #endif /* STREAM_H */

@@ -32,12 +32,14 @@ static inline void stream_random_segment(struct stream *stream, uint32_t *random
 /* What a protocol says before it turns to TLS, now and then with bytes that look like the beginning of a hello */
 static inline void stream_random_dialog(struct stream *stream, uint32_t *random)
 {
-	static const char *const lines[] = {"STARTTLS\r\n", "\x16\x03", "\x16", "\x16\x03\x01\x02", "\x80\x2e\x01\x03"};
+	static const char *const lines[] = {"STARTTLS\r\n",	"\x16\x03",	    "\x16",
+					    "\x16\x03\x01\x02", "\x80\x2e\x01\x03", "PROXY UNKNOWN\r\n"};
 	uint32_t count = stream_random_below(random, 4);
 
 	while (count--) {
-		stream_text(stream, lines[stream_random_below(random, 5)]);
-		stream_segment(stream);
+		stream_text(stream, lines[stream_random_below(random, 6)]);
+		if (stream_random_below(random, 3))
+			stream_segment(stream);
 	}
 }
 
@@ -114,6 +116,8 @@ static inline void stream_random(struct stream *stream, uint32_t *random, bool a
 	stream_reset(stream);
 	if (!answer)
 		stream_random_dialog(stream, random);
+	if (!answer && stream_random_below(random, 10) == 0)
+		stream_proxy_header(stream, stream_random_length(random));
 	if (!answer && stream_random_below(random, 10) == 0)
 		stream_ssl2_hello(stream, 0x0301, 3 * (1 + stream_random_below(random, 20)), 16);
 	stream_random_handshake(stream, hello, random);

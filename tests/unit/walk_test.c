@@ -605,6 +605,96 @@ static void build_hello_over_records(struct stream *stream)
 	stream_record_end(stream);
 }
 
+static const char proxy_line[] = "PROXY TCP4 192.0.2.7 192.0.2.1 51234 443\r\n";
+
+static void build_proxy_line(struct stream *stream)
+{
+	stream_text(stream, proxy_line);
+	stream_message_record(stream, TLS10, 1, 200);
+	stream_message_record(stream, TLS12, 11, 30);
+}
+
+static void build_proxy_line_segment(struct stream *stream)
+{
+	stream_text(stream, proxy_line);
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+/* 107 bytes with the line's end, the most there can be */
+static void build_proxy_line_longest(struct stream *stream)
+{
+	stream_text(stream, "PROXY UNKNOWN ");
+	stream_fill(stream, 'x', 107 - 16);
+	stream_text(stream, "\r\n");
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_proxy_line_too_long(struct stream *stream)
+{
+	stream_text(stream, "PROXY UNKNOWN ");
+	stream_fill(stream, 'x', 108 - 16);
+	stream_text(stream, "\r\n");
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_proxy_line_then_other(struct stream *stream)
+{
+	stream_text(stream, proxy_line);
+	stream_text(stream, "EHLO example.org\r\n");
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_proxy_header(struct stream *stream)
+{
+	stream_proxy_header(stream, 12);
+	stream_message_record(stream, TLS10, 1, 200);
+	stream_message_record(stream, TLS12, 11, 30);
+}
+
+static void build_proxy_header_empty(struct stream *stream)
+{
+	stream_proxy_header(stream, 0);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_proxy_header_longest(struct stream *stream)
+{
+	stream_proxy_header(stream, 0xffff);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+/* Twice is no protocol, nor is another signature or version. */
+static void build_proxy_header_invalid(struct stream *stream)
+{
+	stream_proxy_header(stream, 12);
+	stream_proxy_header(stream, 12);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_proxy_header_signature(struct stream *stream)
+{
+	stream_proxy_header(stream, 12);
+	stream->bytes[11] = '\r';
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_proxy_header_version(struct stream *stream)
+{
+	stream_proxy_header(stream, 12);
+	stream->bytes[12] = 0x31;
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_proxy_later(struct stream *stream)
+{
+	stream_text(stream, "EHLO example.org\r\n");
+	stream_segment(stream);
+	stream_text(stream, proxy_line);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
 static void build_hello_inside_segment(struct stream *stream)
 {
 	stream_text(stream, "STARTTLS\r\n");
@@ -1023,6 +1113,66 @@ static const struct vector vectors[] = {
 		.name = "hello_over_records",
 		.build = build_hello_over_records,
 		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "proxy_line",
+		.build = build_proxy_line,
+		.expected = "message 1 200 0301\nbody 1 0+200\nmessage 11 30 0303\nbody 11 0+30\n",
+	},
+	{
+		.name = "proxy_line_segment",
+		.build = build_proxy_line_segment,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "proxy_line_longest",
+		.build = build_proxy_line_longest,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "proxy_line_too_long",
+		.build = build_proxy_line_too_long,
+		.expected = "",
+	},
+	{
+		.name = "proxy_line_then_other",
+		.build = build_proxy_line_then_other,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "proxy_header",
+		.build = build_proxy_header,
+		.expected = "message 1 200 0301\nbody 1 0+200\nmessage 11 30 0303\nbody 11 0+30\n",
+	},
+	{
+		.name = "proxy_header_empty",
+		.build = build_proxy_header_empty,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "proxy_header_longest",
+		.build = build_proxy_header_longest,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "proxy_header_invalid",
+		.build = build_proxy_header_invalid,
+		.expected = "",
+	},
+	{
+		.name = "proxy_header_signature",
+		.build = build_proxy_header_signature,
+		.expected = "",
+	},
+	{
+		.name = "proxy_header_version",
+		.build = build_proxy_header_version,
+		.expected = "",
+	},
+	{
+		.name = "proxy_later",
+		.build = build_proxy_later,
+		.expected = "",
 	},
 	{
 		.name = "hello_inside_segment",
