@@ -4,8 +4,9 @@
  *
  * Input is a message body (without its four-byte header) as it came from the network: hostile, and possibly cut short
  * where a bound was hit. Each parser returns 0, or -EBADMSG where the bytes are not that message; what it had read until
- * then stays in the result, the rest is zero. Text is kept as the bytes that were sent, NUL-terminated (a NUL sent
- * becomes '?'): reports escape it. Nothing is allocated; no I/O.
+ * then stays in the result, the rest is zero. A hello that is cut just where its extensions begin is one without any: the
+ * caller knows the length that it should have. Text is kept as the bytes that were sent, NUL-terminated (a NUL sent
+ * becomes '?'): reports escape it. Text that is longer than its bound ends in "...". Nothing stays allocated; no I/O.
  */
 #ifndef MESSAGE_H
 #define MESSAGE_H
@@ -21,57 +22,65 @@ enum message_bounds {
 	MESSAGE_SESSION_ID_MAX = 32,
 	MESSAGE_CERTIFICATE_TYPES_MAX = 16,
 	MESSAGE_SIGNATURE_ALGORITHMS_MAX = 64,
-	MESSAGE_AUTHORITIES_MAX = 32,  /* CA names kept; all are counted */
-	MESSAGE_NAME_MAX = 512,        /* a distinguished name as text, RFC 4514 */
+	MESSAGE_AUTHORITIES_MAX = 32, /* CA names kept; all are counted */
+	MESSAGE_NAME_MAX = 512,	      /* a distinguished name as text, RFC 4514 */
+	/* In DER. What is longer is not read into fields: hostile, it would take the CPU as the square of its length. */
+	MESSAGE_NAME_ENCODED_MAX = 4096,
+	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
 	MESSAGE_SHA256 = 32,
 };
 
 /* RFC 5246 section 7.4.1.2, RFC 8446 section 4.1.2 */
 struct client_hello {
 	uint16_t legacy_version;
-	uint16_t highest_version; /* in supported_versions (GREASE left out), else legacy_version */
+	uint16_t highest_version; /* in supported_versions (GREASE left out), else legacy_version; 0 where not known */
 	uint8_t random[MESSAGE_RANDOM];
 	uint8_t session_id_length;
 	uint8_t session_id[MESSAGE_SESSION_ID_MAX];
-	uint16_t cipher_suites;              /* how many were offered */
+	uint16_t cipher_suites;			       /* how many were offered */
 	char server_name[MESSAGE_SERVER_NAME_MAX + 1]; /* RFC 6066 section 3; "" where not sent */
 	char protocol[MESSAGE_PROTOCOL_MAX + 1];       /* the first offered, RFC 7301; "" where none */
-	bool session_ticket;      /* a ticket that is not empty, RFC 5077 section 3.2 */
-	bool pre_shared_key;      /* RFC 8446 section 4.2.11 */
-	bool early_data;          /* RFC 8446 section 4.2.10 */
-	bool post_handshake_auth; /* RFC 8446 section 4.2.6 */
+	bool session_ticket;			       /* a ticket that is not empty, RFC 5077 section 3.2 */
+	bool pre_shared_key;			       /* RFC 8446 section 4.2.11 */
+	bool early_data;			       /* RFC 8446 section 4.2.10 */
+	bool post_handshake_auth;		       /* RFC 8446 section 4.2.6 */
 };
 
 /* RFC 5246 section 7.4.1.3, RFC 8446 section 4.1.3 */
 struct server_hello {
-	uint16_t version; /* negotiated: supported_versions, else legacy_version */
+	/*
+	 * Negotiated: supported_versions, else legacy_version; 0 where not known: TLS 1.3 calls itself 1.2 in legacy_version,
+	 * so that this says nothing where the rest could not be read. All drafts of TLS 1.3 are 0x0304.
+	 */
+	uint16_t version;
 	uint8_t random[MESSAGE_RANDOM];
 	uint8_t session_id_length;
 	uint8_t session_id[MESSAGE_SESSION_ID_MAX];
 	uint16_t cipher_suite;
 	char protocol[MESSAGE_PROTOCOL_MAX + 1]; /* chosen, where it is in cleartext (TLS 1.2 and older) */
-	bool hello_retry_request; /* RFC 8446 section 4.1.3: the random says so */
-	bool pre_shared_key;      /* TLS 1.3: the handshake resumes a session or uses an external key */
+	bool hello_retry_request;		 /* RFC 8446 section 4.1.3: the random says so */
+	bool pre_shared_key;			 /* TLS 1.3: the handshake resumes a session or uses an external key */
 };
 
 /* RFC 5246 section 7.4.4, RFC 8446 section 4.3.2 */
 struct certificate_request {
-	uint8_t certificate_types;  /* how many were sent, of which at most the bound are kept */
+	uint8_t certificate_types; /* how many were sent, of which at most the bound are kept */
 	uint8_t certificate_type[MESSAGE_CERTIFICATE_TYPES_MAX];
 	uint16_t signature_algorithms;
 	uint16_t signature_algorithm[MESSAGE_SIGNATURE_ALGORITHMS_MAX];
 	uint16_t authorities;
-	char authority[MESSAGE_AUTHORITIES_MAX][MESSAGE_NAME_MAX]; /* RFC 4514 text */
+	char authority[MESSAGE_AUTHORITIES_MAX][MESSAGE_NAME_MAX]; /* RFC 4514 text; "" where it is no name in DER */
 };
 
 /* A client's Certificate: RFC 5246 section 7.4.6, RFC 8446 section 4.4.2 */
 struct certificate {
-	uint16_t certificates; /* 0: the client has none to send */
-	bool leaf_parsed;      /* the X.509 library could read the first one: the fields below are set */
-	bool sha256_known;     /* the first one was there in whole: sha256 is set, whatever is in it */
-	char subject[MESSAGE_NAME_MAX];
+	uint16_t certificates; /* 0: the client has none to send; but where -EBADMSG was returned 0 says nothing */
+	bool leaf_parsed; /* the first one is within its bound, and the X.509 library could read it into the fields below */
+	bool sha256_known; /* the first one was there in whole: sha256 is set, whatever is in it */
+	char subject
+		[MESSAGE_NAME_MAX]; /* RFC 4514 text; "" is a name too: subjectAltName alone, RFC 5280 section 4.1.2.6 */
 	char issuer[MESSAGE_NAME_MAX];
-	int64_t not_after; /* seconds since the epoch */
+	int64_t not_after;		/* seconds since the epoch */
 	uint8_t sha256[MESSAGE_SHA256]; /* of the certificate in DER */
 };
 
