@@ -4,6 +4,7 @@
 #include "flow.h"
 #include "fragment.h"
 #include "packet.h"
+#include "pcapng.h"
 
 #include "../bpf/tcp_order.h"
 
@@ -17,12 +18,16 @@
 enum {
 	SEGMENT_BYTES_MAX = 65535, /* struct event_bytes.length */
 	NS_PER_SECOND = 1000000000,
+	PCAPNG_FIRST_BYTE = 0x0a,
 };
 
 struct capture {
-	pcap_t *file;
+	/* one of the two: libpcap reads no pcapng file with several kinds of interfaces */
+	pcap_t *pcap;
+	struct pcapng *pcapng;
+	FILE *stream; /* of pcapng */
 	const char *path;
-	int datalink;
+	int datalink_left_out; /* the latest link type that was not understood */
 	capture_sink sink;
 	void *context;
 	struct flow_table *flows;
@@ -42,26 +47,43 @@ static FILE *open_file(const char *path)
 	return strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
 }
 
-/* Open the file with libpcap, which closes the stream from then on. Returns 0, or -errno after a message. */
-static int open_pcap(struct capture *capture, const char *path)
+/* Returns 0, or -errno after a message. libpcap closes the stream from then on. */
+static int open_pcap(struct capture *capture, FILE *stream)
 {
 	char message[PCAP_ERRBUF_SIZE] = "";
-	FILE *stream = open_file(path);
+
+	capture->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, message);
+	if (capture->pcap)
+		return 0;
+	fprintf(stderr, "mtlsnoop: %s: not a capture file: %s\n", capture->path, message);
+	if (stream != stdin)
+		fclose(stream);
+	return -EINVAL;
+}
+
+static int open_pcapng(struct capture *capture, FILE *stream)
+{
+	capture->stream = stream;
+	capture->pcapng = pcapng_new(stream);
+	if (capture->pcapng)
+		return 0;
+	fprintf(stderr, "mtlsnoop: %s: out of memory\n", capture->path);
+	return -ENOMEM;
+}
+
+/* A file of either kind: the first byte tells which, and can be put back even where it came from a pipe. */
+static int open_stream(struct capture *capture)
+{
+	FILE *stream = open_file(capture->path);
 	int error = errno;
+	int first;
 
 	if (!stream) {
-		fprintf(stderr, "mtlsnoop: %s: %s\n", path, strerror(error));
+		fprintf(stderr, "mtlsnoop: %s: %s\n", capture->path, strerror(error));
 		return -error;
 	}
-	capture->file = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, message);
-	if (!capture->file) {
-		fprintf(stderr, "mtlsnoop: %s: not a capture file: %s\n", path, message);
-		if (stream != stdin)
-			fclose(stream);
-		return -EINVAL;
-	}
-	capture->datalink = pcap_datalink(capture->file);
-	return 0;
+	first = ungetc(getc(stream), stream);
+	return first == PCAPNG_FIRST_BYTE ? open_pcapng(capture, stream) : open_pcap(capture, stream);
 }
 
 int capture_open(struct capture **result, const char *path, capture_sink sink, void *context)
@@ -79,7 +101,7 @@ int capture_open(struct capture **result, const char *path, capture_sink sink, v
 	capture->flows = flow_table_new(CAPTURE_FLOWS_MAX, capture_flow_dropped, capture);
 	if (!capture->bytes || !capture->fragments || !capture->flows)
 		goto cleanup;
-	error = open_pcap(capture, path);
+	error = open_stream(capture);
 	if (error) {
 		capture_close(capture);
 		return error;
@@ -97,8 +119,11 @@ void capture_close(struct capture *capture)
 {
 	if (!capture)
 		return;
-	if (capture->file)
-		pcap_close(capture->file);
+	if (capture->pcap)
+		pcap_close(capture->pcap);
+	pcapng_free(capture->pcapng);
+	if (capture->stream && capture->stream != stdin)
+		fclose(capture->stream);
 	flow_table_free(capture->flows);
 	fragment_table_free(capture->fragments);
 	free(capture->bytes);
@@ -444,30 +469,66 @@ static void take_packet(struct capture *capture, struct packet *packet, uint64_t
 	}
 }
 
-static void capture_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
+static void capture_packet(struct capture *capture, const struct pcapng_packet *captured)
 {
-	struct capture *capture = (struct capture *)user;
-	/* the file was opened for nanoseconds: tv_usec has them */
-	uint64_t time_ns = (uint64_t)header->ts.tv_sec * NS_PER_SECOND + header->ts.tv_usec;
 	struct packet packet;
 
 	capture->packets++;
-	if (time_ns > capture->time_ns)
-		capture->time_ns = time_ns;
+	if (captured->time_ns > capture->time_ns)
+		capture->time_ns = captured->time_ns;
 	flow_table_expire(capture->flows, capture->time_ns);
-	packet_parse(capture->datalink, bytes, header->caplen, header->len, &packet);
-	take_packet(capture, &packet, time_ns);
+	packet_parse(captured->datalink, captured->bytes, captured->captured, captured->length, &packet);
+	if (packet.kind == PACKET_LEFT_OUT && packet.left_out == LEFT_OUT_LINK_TYPE)
+		capture->datalink_left_out = captured->datalink;
+	take_packet(capture, &packet, captured->time_ns);
+}
+
+static void take_pcap_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
+{
+	struct capture *capture = (struct capture *)user;
+	const struct pcapng_packet packet = {
+		.datalink = pcap_datalink(capture->pcap),
+		/* the file was opened for nanoseconds: tv_usec has them */
+		.time_ns = (uint64_t)header->ts.tv_sec * NS_PER_SECOND + header->ts.tv_usec,
+		.bytes = bytes,
+		.captured = header->caplen,
+		.length = header->len,
+	};
+
+	capture_packet(capture, &packet);
+}
+
+static int read_failed(const struct capture *capture, const char *what)
+{
+	fprintf(stderr, "mtlsnoop: %s: behind packet %" PRIu64 ": %s\n", capture->path, capture->packets, what);
+	return -EIO;
+}
+
+static int read_pcapng(struct capture *capture, unsigned int packets)
+{
+	struct pcapng_packet packet;
+	int result;
+
+	while (packets--) {
+		result = pcapng_next(capture->pcapng, &packet);
+		if (result < 0)
+			return read_failed(capture, pcapng_error(capture->pcapng));
+		if (result == 0)
+			return 0;
+		capture_packet(capture, &packet);
+	}
+	return 1;
 }
 
 int capture_read(struct capture *capture, unsigned int packets)
 {
-	int count = pcap_dispatch(capture->file, packets, capture_packet, (u_char *)capture);
+	int count;
 
-	if (count < 0) {
-		fprintf(stderr, "mtlsnoop: %s: behind packet %" PRIu64 ": %s\n", capture->path, capture->packets,
-			pcap_geterr(capture->file));
-		return -EIO;
-	}
+	if (capture->pcapng)
+		return read_pcapng(capture, packets);
+	count = pcap_dispatch(capture->pcap, packets, take_pcap_packet, (u_char *)capture);
+	if (count < 0)
+		return read_failed(capture, pcap_geterr(capture->pcap));
 	return count > 0;
 }
 
@@ -479,10 +540,10 @@ static void print_count(FILE *out, uint64_t count, const char *what)
 
 static void print_link_type(const struct capture *capture, FILE *out)
 {
-	const char *name = pcap_datalink_val_to_name(capture->datalink);
+	const char *name = pcap_datalink_val_to_name(capture->datalink_left_out);
 
 	fprintf(out, "mtlsnoop: %" PRIu64 " packets of link type %s (%d), which is not understood\n",
-		capture->left_out[LEFT_OUT_LINK_TYPE], name ? name : "unknown", capture->datalink);
+		capture->left_out[LEFT_OUT_LINK_TYPE], name ? name : "unknown", capture->datalink_left_out);
 }
 
 void capture_print_left_out(const struct capture *capture, FILE *out)
