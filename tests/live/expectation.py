@@ -7,6 +7,7 @@ import ssl
 import subprocess
 from datetime import datetime
 
+from certificates import AUTHORITY
 from harness import Failure
 
 ABSENT = object()
@@ -53,6 +54,12 @@ def certificate_fields(outcome, version, pair):
     if version == "1.3" or outcome.answer != "certificate":
         return {"tls.client.subject": ABSENT, "tls.client.hash.sha256": ABSENT}
     return {"tls.client.subject": pair.subject, "tls.client.hash.sha256": sha256_of(pair)}
+
+
+def request_fields(outcome, version):
+    """A request that went over the wire in cleartext is told of: the servers name one authority."""
+    path = "mtls.certificate_request.authorities"
+    return {path: [AUTHORITY] if outcome.requested and version != "1.3" else ABSENT}
 
 
 @functools.cache
@@ -115,13 +122,22 @@ def message_differences(record, conversation):
     return found
 
 
+def type_differences(record, types):
+    found = []
+    for side, expected in types.items():
+        actual = [step["type"] for step in record["mtls"]["messages"] if step["from"] == side]
+        if actual != expected:
+            found.append(f"types from {side} are {actual}, expected {expected}")
+    return found
+
+
 def time_differences(record, started, ended):
     """started, ended: the time around the client's run, in seconds since the epoch."""
     found = []
     start = datetime.fromisoformat(record["@timestamp"]).timestamp()
     seconds = record["event"]["duration"] / 1e9
     if not started <= start <= start + seconds <= ended:
-        found.append(f"from {start:.6f} for {seconds:.6f} s, expected within {started:.6f} to {ended:.6f}")
+        found.append(f"from {start:.6f} for {seconds:.6f} s, the client ran from {started:.6f} to {ended:.6f}")
     times = [step["us"] for step in record["mtls"]["messages"]]
     if times != sorted(times) or times[:1] != [0]:
         found.append(f"times of the messages are {times}, expected to start at 0 and to grow")

@@ -73,8 +73,9 @@ class Namespace:
 
     def listen(self, address, port):
         with self.entered():
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            return socket.create_server((address, port), family=family, backlog=32)
+            if address == "::":
+                return socket.create_server((address, port), family=socket.AF_INET6, backlog=32, dualstack_ipv6=True)
+            return socket.create_server((address, port), backlog=32)
 
 
 def _process_exists(pid):

@@ -36,19 +36,21 @@ class Conversation:
 
 
 class Capture:
-    def __init__(self, environment, namespace, interface, name):
+    def __init__(self, environment, namespace, interfaces, name):
         self._environment = environment
-        self._path = environment.directory / f"{name}.pcapng"
-        self._path.unlink(missing_ok=True)
+        self.path = environment.directory / f"{name}.pcapng"
+        self.path.unlink(missing_ok=True)
         self._log = environment.directory / f"{name}.log"
         # the kernel's buffer has to take what comes before tshark is scheduled
-        self._process = environment.start(namespace, name, "tshark", "-n", "-q", "-i", interface, "-B", "32", "-f", "tcp",
-                                          "-w", self._path)
+        command = ["tshark", "-n", "-q", "-w", self.path]
+        for interface in interfaces:
+            command += ["-i", interface, "-B", "32", "-f", "tcp"]
+        self._process = environment.start(namespace, name, *command)
         self._wait_until_capturing()
 
     def _wait_until_capturing(self, timeout=15):
         deadline = time.monotonic() + timeout
-        while not (self._path.exists() and self._path.stat().st_size and "Capturing on" in self._log.read_text()):
+        while not (self.path.exists() and self.path.stat().st_size and "Capturing on" in self._log.read_text()):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"tshark does not capture: {self._log.read_text().strip()}")
             time.sleep(0.02)
@@ -61,7 +63,7 @@ class Capture:
 
     def conversations(self, ports):
         """The connections to ports, in the order in which they began."""
-        command = ["tshark", "-n", "-r", self._path, "-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]
+        command = ["tshark", "-n", "-r", self.path, "-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]
         command += ["-Y", "tcp"]
         for port in ports:
             command += ["-d", f"tcp.port=={port},tls"]

@@ -8,17 +8,21 @@ each connection, and tshark reads the same packets beside it.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
 import matrix
 from certificates import Certificates
 from expectation import (by_role, certificate_fields, demand, field_differences, message_differences, oracle_fields,
-                         role_fields, time_differences, verdict_fields)
+                         request_fields, role_fields, time_differences, type_differences, verdict_fields)
+from commandline import CommandLine
 from contract import breaches
+from exchanges import Exchanges, carry_out
 from harness import PROGRAM, ROOT, Failure, Suite, Tracer, expect, server_name_of, wait_until
 from network import INTERFACE, Network
 from oracle import Capture
@@ -93,20 +97,49 @@ def check_rule(visited, conversations):
             expect(conversation.answer, outcome.answer, "rule: tshark says of answer")
 
 
+def matrix_fields(case, outcome, conversation):
+    version = case.visit.version
+    return {"tls.version": version, "tls.version_protocol": "tls", **verdict_fields(outcome, version),
+            **request_fields(outcome, version), **certificate_fields(outcome, version, case.visit.pair),
+            **oracle_fields(conversation, version)}
+
+
 def check_matrix_case(visited, conversations, tracer):
-    case, version = visited.case, visited.case.visit.version
+    case = visited.case
     check_rule(visited, conversations)
     found = by_role(tracer.wait_for(case.visit.name, 2 * len(case.outcomes), 2), case.visit.name, len(case.outcomes))
     differences = []
     for role, records in found.items():
         for record, outcome, conversation in zip(records, case.outcomes, conversations):
-            fields = {"tls.version": version, "tls.version_protocol": "tls", **verdict_fields(outcome, version),
-                      **certificate_fields(outcome, version, case.visit.pair), **role_fields(role),
-                      **oracle_fields(conversation, version)}
-            wrong = field_differences(record, fields) + message_differences(record, conversation)
+            wrong = field_differences(record, {**matrix_fields(case, outcome, conversation), **role_fields(role)})
+            wrong += message_differences(record, conversation)
             wrong += time_differences(record, visited.started, visited.ended)
             differences += [f"{role}: {difference}" for difference in wrong]
     demand(differences)
+
+
+def check_capture(visits, conversations, path):
+    """What tshark wrote, read by mtlsnoop: the same as live, but that it is nobody's end."""
+    done = subprocess.run([PROGRAM, "--json", "--read", path], capture_output=True, text=True, timeout=120)
+    expect(done.returncode, 0, f"exit status ({done.stderr.strip()})")
+    records = {}
+    for line in done.stdout.splitlines():
+        record = json.loads(line)
+        records.setdefault(server_name_of(record), []).append(record)
+    differences = []
+    for visited in visits:
+        name, outcomes = visited.case.visit.name, visited.case.outcomes
+        found = records.get(name, [])
+        if len(found) != len(outcomes):
+            differences.append(f"{visited.case.name}: {len(found)} records, expected {len(outcomes)}")
+            continue
+        for record, outcome, conversation in zip(found, outcomes, conversations.get(name, [])):
+            fields = {**matrix_fields(visited.case, outcome, conversation), "mtls.role": "observer"}
+            wrong = field_differences(record, fields) + message_differences(record, conversation)
+            wrong += time_differences(record, visited.started, visited.ended)
+            differences += [f"{visited.case.name}: {difference}" for difference in wrong]
+    if differences:
+        raise Failure(f"{len(differences)} differences, the first of them: " + "; ".join(differences[:5]))
 
 
 def wait_for_attachment(live, tracer):
@@ -135,6 +168,13 @@ def check_all_lines(tracer, names):
     expect(foreign, [], "server names of lines that nobody asked for")
 
 
+def check_errors(tracer):
+    """Nothing lost. What is counted for the whole host may be other programs' traffic, but none of it is a loss."""
+    harmless = ("(midstream)", "gaps", "longer than what is", "far outside their streams")
+    told = [line for line in tracer.errors().splitlines() if not any(words in line for words in harmless)]
+    expect(told, [], "standard error")
+
+
 def run_matrix(suite, live):
     cases = [case for case in matrix.cases(live.servers, live.certificates, live.run) if suite.wants(case.name)]
     if not cases:
@@ -143,7 +183,7 @@ def run_matrix(suite, live):
     options = ["--json", *(f"--port={port}" for port in ports)]
     with Tracer(*options) as tracer:
         wait_for_attachment(live, tracer)
-        capture = Capture(live.environment, live.network.servers, INTERFACE, "matrix")
+        capture = Capture(live.environment, live.network.servers, [INTERFACE, "lo"], "matrix")
         visits = [Visited(live, case) for case in cases]
         capture.stop()
         conversations = {}
@@ -152,10 +192,67 @@ def run_matrix(suite, live):
         for visited in visits:
             name = visited.case.visit.name
             suite.run(visited.case.name, check_matrix_case, visited, conversations.get(name, []), tracer)
+        suite.run("matrix/from-capture", check_capture, visits, conversations, capture.path)
         suite.run("matrix/exit-status", lambda: expect(tracer.stop(), 0, "exit status on SIGINT"))
         names = {case.visit.name for case in cases} | {f"probe-{live.run}.live.test"}
         suite.run("matrix/contract", check_all_lines, tracer, names)
-        suite.run("matrix/silence", lambda: expect(tracer.errors(), "", "standard error"))
+        suite.run("matrix/silence", check_errors, tracer)
+
+
+def records_of(exchange, tracer):
+    if exchange.port:
+        return [record for record in tracer.records() if record["destination"]["port"] == exchange.port]
+    return tracer.records(exchange.server_name)
+
+
+def check_exchange(exchange, conversations, tracer):
+    if exchange.problem:
+        raise Failure(f"the exchange itself went wrong: {exchange.problem}")
+    if exchange.fields is None:
+        demand([f"a line where none belongs: {record}" for record in records_of(exchange, tracer)])
+        return
+    tracer.wait_for(exchange.server_name, 2 * exchange.connections, 2)
+    found = by_role(records_of(exchange, tracer), exchange.server_name, exchange.connections)
+    expect(len(conversations), exchange.connections, "connections that tshark saw")
+    differences = []
+    for role, records in found.items():
+        for record in records:
+            wrong = field_differences(record, {**exchange.fields, **role_fields(role)})
+            if exchange.types:
+                wrong += type_differences(record, exchange.types)
+            else:
+                wrong += message_differences(record, conversation_of(record, conversations))
+            wrong += time_differences(record, *exchange.times)
+            differences += [f"{role}: {difference}" for difference in wrong]
+    demand(differences)
+
+
+def conversation_of(record, conversations):
+    for conversation in conversations:
+        if conversation.client == (record["source"]["ip"], record["source"]["port"]):
+            return conversation
+    raise Failure(f"tshark saw no connection from {record['source']}")
+
+
+def run_exchanges(suite, live, stack):
+    exchanges = Exchanges(live, stack)
+    wanted = [exchange for exchange in exchanges.list if suite.wants(exchange.name)]
+    if not wanted:
+        return
+    ports = [server.port for server in live.servers] + exchanges.ports
+    with Tracer("--json", *(f"--port={port}" for port in ports)) as tracer:
+        wait_for_attachment(live, tracer)
+        capture = Capture(live.environment, live.network.servers, [INTERFACE, "lo"], "exchanges")
+        carry_out(wanted, live.run)
+        capture.stop()
+        conversations = capture.conversations(ports)
+        for exchange in wanted:
+            suite.run(exchange.name, check_exchange, exchange,
+                      [found for found in conversations if found.server_name == exchange.server_name], tracer)
+        suite.run("exchanges/exit-status", lambda: expect(tracer.stop(), 0, "exit status on SIGINT"))
+        names = {exchange.server_name for exchange in wanted} | {f"probe-{live.run}.live.test"}
+        suite.run("exchanges/contract", check_all_lines, tracer, names)
+        suite.run("exchanges/silence", check_errors, tracer)
 
 
 def main():
@@ -170,6 +267,8 @@ def main():
     with contextlib.ExitStack() as stack:
         live = Live(stack, os.getpid())
         run_matrix(suite, live)
+        run_exchanges(suite, live, stack)
+        CommandLine(live, stack).run(suite)
     return 1 if suite.failed else 0
 
 

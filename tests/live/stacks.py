@@ -3,8 +3,8 @@
 
 import contextlib
 import os
-import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ class Server:
     port: int
 
 
-def start_openssl(environment, port, asks, *options):
+def start_openssl(environment, port, asks, *options, authority=None):
     """
     s_server -verify goes on whatever is wrong with the certificate; -Verify insists on there being one, and
     -verify_return_error on its being good.
@@ -93,7 +93,7 @@ def start_openssl(environment, port, asks, *options):
     command = ["openssl", "s_server", "-accept", f"{environment.network.servers.address}:{port}", "-www", *verify]
     command += ["-cert", server["rsa"].certificate, "-key", server["rsa"].key]
     command += ["-dcert", server["ecdsa"].certificate, "-dkey", server["ecdsa"].key]
-    command += ["-CAfile", environment.certificates.authority, *options]
+    command += ["-CAfile", authority or environment.certificates.authority, *options]
     process = environment.start(environment.network.servers, f"openssl-{asks}-{port}", *command)
     wait_for_port(environment.network.servers, port, process)
     return Server("openssl", asks, port)
@@ -191,7 +191,7 @@ class Visit:
     address6: bool = False
 
 
-def _run(environment, command, said=""):
+def run_client(environment, command, said=""):
     """
     Run a client that writes said and keeps its standard input open, as somebody at a terminal would, until the server has
     answered and closed. Returns what it printed.
@@ -210,8 +210,6 @@ def _run(environment, command, said=""):
 
 
 def _read_all(process, timeout):
-    import threading
-
     expired = threading.Timer(timeout, process.kill)
     expired.start()
     try:
@@ -239,7 +237,7 @@ def visit_with_curl(environment, visit):
     if visit.pair:
         command += ["--cert", visit.pair.certificate, "--key", visit.pair.key]
     command += [url, url] if visit.resume else [url]
-    return [_run(environment, command)]
+    return [run_client(environment, command)]
 
 
 def visit_with_openssl(environment, visit):
@@ -254,9 +252,9 @@ def visit_with_openssl(environment, visit):
         command += ["-no_ticket"]
     session = environment.directory / "session.pem"
     session.unlink(missing_ok=True)
-    outputs = [_run(environment, command + (["-sess_out", session] if visit.resume else []), REQUEST)]
+    outputs = [run_client(environment, command + (["-sess_out", session] if visit.resume else []), REQUEST)]
     if visit.resume and session.exists():
-        outputs.append(_run(environment, command + ["-sess_in", session], REQUEST))
+        outputs.append(run_client(environment, command + ["-sess_in", session], REQUEST))
     return outputs
 
 
@@ -271,7 +269,7 @@ def visit_with_gnutls(environment, visit):
     if visit.resume:
         command += ["--resume", "--waitresumption"]
     command += [_server_address(environment, visit)]
-    return [_run(environment, command, REQUEST)]
+    return [run_client(environment, command, REQUEST)]
 
 
 CLIENTS = {"curl": visit_with_curl, "openssl": visit_with_openssl, "gnutls": visit_with_gnutls}
