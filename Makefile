@@ -80,7 +80,7 @@ check: deps-check
 	@tests/run
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(FUZZERS)
+tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
@@ -147,6 +147,11 @@ $(BUILD)/sanitized/%.o: %.c Makefile
 $(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBRARIES)
+
+# What drives the kernel's walk with a capture.
+$(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(filter-out $(KERNEL_SOURCES:%.c=$(BUILD)/%.o),$(OBJECTS))
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -I$(BUILD)/bpf -o $@ $< $(filter %.o,$^) -lbpf -lelf -lz $(LIBRARIES)
 
 # The fuzzers watch every module that takes bytes from the network.
 $(BUILD)/fuzzed/%.o: %.c Makefile

@@ -10,6 +10,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <netinet/in.h>
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* its struct bpf_insn is another one than the kernel's */
 #include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdio.h>
