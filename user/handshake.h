@@ -82,11 +82,13 @@ struct handshake_facts {
 	bool no_certificate_alert;     /* SSL 3.0: 41 from the client */
 	bool change_cipher_spec[SIDES];
 	bool finished[SIDES];     /* the encrypted record behind ChangeCipherSpec */
+	bool session_accepted;    /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
 	uint16_t cipher_suite;    /* of ServerHello */
 	bool early_data;          /* offered: records of data may come before the client's flight */
 	bool client_closed_first; /* its FIN came before an encrypted record of the server */
 	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello */
 	struct handshake_records server_records;
+	bool ssl2_hello;          /* ClientHello came in SSL 2.0's framing */
 	bool ssl2;                /* SSL 2.0 itself, not only its ClientHello */
 	bool lost_events;         /* an event of this connection was lost, or a bound was hit */
 	bool gap;                 /* bytes are missing and will not come */

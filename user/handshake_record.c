@@ -7,11 +7,13 @@
 #include "inference.h"
 
 enum {
-	EMPTY_CERTIFICATE_LIST = 3, /* RFC 5246 section 7.4.6: a list of no certificates is its length and nothing else */
-	ALERT_NO_CERTIFICATE = 41,  /* RFC 6101 section 5.4.2 */
+	EMPTY_CERTIFICATE_LIST =
+		3, /* RFC 5246 section 7.4.6: a list of no certificates is its length and nothing else */
+	ALERT_NO_CERTIFICATE = 41, /* RFC 6101 section 5.4.2 */
 	VERSION_SSL_2_0 = 0x0002,
 	VERSION_SSL_3_0 = 0x0300,
 	VERSION_TLS_1_3 = 0x0304,
+	VERSION_DTLS_1_3 = 0xfefc,
 };
 
 static void add_step(struct handshake *handshake, const struct handshake_step *step)
@@ -19,7 +21,45 @@ static void add_step(struct handshake *handshake, const struct handshake_step *s
 	if (handshake->steps < HANDSHAKE_STEPS_MAX)
 		handshake->step[handshake->steps++] = *step;
 	else
-		handshake->steps_dropped++;
+		handshake->steps_dropped += handshake->steps_dropped < UINT16_MAX;
+}
+
+/*
+ * Whether the server closed before it had finished: it did not wait for what the client says now, and has not rejected it.
+ * (In an abbreviated handshake the server finishes first.)
+ */
+static bool server_has_left(const struct handshake_facts *facts)
+{
+	return facts->end == END_FIN && facts->ended_by == FROM_SERVER && !facts->finished[FROM_SERVER] &&
+	       !facts->version_1_3;
+}
+
+static void take_client_hello(struct handshake *handshake, const struct event_message *message)
+{
+	struct handshake_facts *facts = &handshake->facts;
+
+	facts->client_hello = true;
+	/* what came before, behind a HelloRetryRequest, says nothing (RFC 8446 appendix D.4) */
+	facts->change_cipher_spec[FROM_CLIENT] = false;
+	/* until its body says otherwise */
+	facts->early_data = !message->ssl2;
+	facts->ssl2_hello = message->ssl2;
+	if (message->ssl2) {
+		message_set_ssl2_client_hello(message->version, &handshake->client_hello);
+		facts->ssl2 = message->version == VERSION_SSL_2_0;
+	}
+}
+
+static void take_answer(struct handshake *handshake, const struct event_message *message)
+{
+	struct handshake_facts *facts = &handshake->facts;
+
+	if (server_has_left(facts))
+		return;
+	facts->malformed |= facts->client_certificate;
+	facts->client_certificate = true;
+	facts->client_certificate_empty = message->type == TLS_CERTIFICATE && message->length <= EMPTY_CERTIFICATE_LIST;
+	handshake->answer_ns = message->event.time_ns;
 }
 
 static void take_client_message(struct handshake *handshake, const struct event_message *message)
@@ -28,19 +68,14 @@ static void take_client_message(struct handshake *handshake, const struct event_
 
 	switch (message->type) {
 	case TLS_CLIENT_HELLO:
-		facts->client_hello = true;
-		if (message->ssl2) {
-			message_set_ssl2_client_hello(message->version, &handshake->client_hello);
-			facts->ssl2 = message->version == VERSION_SSL_2_0;
-		}
+		take_client_hello(handshake, message);
 		break;
+	case TLS_CERTIFICATE_URL: /* in the place of a Certificate, RFC 6066 section 5 */
 	case TLS_CERTIFICATE:
-		facts->client_certificate = true;
-		facts->client_certificate_empty = message->length <= EMPTY_CERTIFICATE_LIST;
-		handshake->answer_ns = message->event.time_ns;
+		take_answer(handshake, message);
 		break;
 	case TLS_CLIENT_KEY_EXCHANGE:
-		facts->client_key_exchange = true;
+		facts->client_key_exchange |= !server_has_left(facts);
 		break;
 	}
 }
@@ -51,7 +86,9 @@ static void take_server_message(struct handshake *handshake, const struct event_
 
 	switch (message->type) {
 	case TLS_SERVER_HELLO:
+		facts->malformed |= facts->server_hello;
 		facts->server_hello_unread = true;
+		facts->change_cipher_spec[FROM_SERVER] = false;
 		break;
 	case TLS_CERTIFICATE:
 		facts->server_certificate = true;
@@ -60,6 +97,7 @@ static void take_server_message(struct handshake *handshake, const struct event_
 		facts->server_key_exchange = true;
 		break;
 	case TLS_CERTIFICATE_REQUEST:
+		facts->malformed |= facts->certificate_request;
 		facts->certificate_request = true;
 		handshake->request_ns = message->event.time_ns;
 		break;
@@ -69,7 +107,8 @@ static void take_server_message(struct handshake *handshake, const struct event_
 	}
 }
 
-void handshake_record_message(struct handshake *handshake, enum handshake_side from, const struct event_message *message)
+void handshake_record_message(struct handshake *handshake, enum handshake_side from,
+			      const struct event_message *message)
 {
 	struct handshake_step step = {
 		.time_ns = message->event.time_ns,
@@ -87,24 +126,57 @@ void handshake_record_message(struct handshake *handshake, enum handshake_side f
 		take_server_message(handshake, message);
 }
 
+/*
+ * RFC 5246 section 7.4.1.3: a server that resumes a session answers with the session id that it was offered; one that is
+ * offered a ticket without a session id may do so too (RFC 5077 section 3.4).
+ */
+static bool session_is_accepted(const struct client_hello *offer, const struct server_hello *hello)
+{
+	if (offer->session_id_length == 0)
+		return offer->session_ticket;
+	return hello->session_id_length == offer->session_id_length &&
+	       !memcmp(hello->session_id, offer->session_id, offer->session_id_length);
+}
+
+/* Both hellos are wanted, and either may be read first: the directions of a capture are not in step. */
+static void compare_hellos(struct handshake *handshake)
+{
+	handshake->facts.session_accepted = handshake->facts.server_hello &&
+					    session_is_accepted(&handshake->client_hello, &handshake->server_hello);
+}
+
+static void take_client_hello_body(struct handshake *handshake, const struct body *body)
+{
+	/* the verdict hangs on what the server makes of it, not on what can be read of it here */
+	if (message_parse_client_hello(body->data, body->have, &handshake->client_hello))
+		return;
+	/* after a HelloRetryRequest the second ClientHello counts: it offers none (RFC 8446 section 4.1.2) */
+	handshake->facts.early_data = handshake->client_hello.early_data;
+	compare_hellos(handshake);
+}
+
 static void take_server_hello(struct handshake *handshake, const struct body *body)
 {
+	struct handshake_facts *facts = &handshake->facts;
 	struct server_hello hello;
 
 	if (message_parse_server_hello(body->data, body->have, &hello)) {
-		handshake->facts.malformed = true;
+		facts->malformed = true;
 		return;
 	}
-	handshake->facts.server_hello_unread = false;
+	facts->server_hello_unread = false;
 	/* the client answers a HelloRetryRequest with another ClientHello: the ServerHello is still to come */
 	if (hello.hello_retry_request)
 		return;
 	handshake->server_hello = hello;
 	handshake->version = hello.version;
-	handshake->facts.server_hello = true;
-	handshake->facts.version_1_3 = hello.version == VERSION_TLS_1_3;
-	handshake->facts.pre_shared_key = hello.pre_shared_key;
-	handshake->facts.cipher_suite = hello.cipher_suite;
+	facts->server_hello = true;
+	facts->version_1_3 = hello.version == VERSION_TLS_1_3 || hello.version == VERSION_DTLS_1_3;
+	facts->pre_shared_key = hello.pre_shared_key;
+	/* the encrypted records of DTLS 1.3 have another form (RFC 9147 section 4) and are not told of: nothing to infer from */
+	if (hello.version != VERSION_DTLS_1_3)
+		facts->cipher_suite = hello.cipher_suite;
+	compare_hellos(handshake);
 }
 
 static void take_certificate_request(struct handshake *handshake, const struct body *body)
@@ -139,13 +211,12 @@ static void take_client_certificate(struct handshake *handshake, const struct bo
 
 void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body)
 {
+	/* of each message there is one in a handshake: who sends thousands does not get them all read */
+	if (handshake->facts.malformed)
+		return;
 	if (from == FROM_CLIENT && body->type == TLS_CLIENT_HELLO) {
-		memset(&handshake->client_hello, 0, sizeof(handshake->client_hello));
-		if (message_parse_client_hello(body->data, body->have, &handshake->client_hello))
-			handshake->facts.malformed = true;
-		/* after a HelloRetryRequest the second ClientHello counts: it offers none (RFC 8446 section 4.1.2) */
-		handshake->facts.early_data = handshake->client_hello.early_data;
-	} else if (from == FROM_CLIENT && body->type == TLS_CERTIFICATE) {
+		take_client_hello_body(handshake, body);
+	} else if (from == FROM_CLIENT && body->type == TLS_CERTIFICATE && handshake->facts.client_certificate) {
 		take_client_certificate(handshake, body);
 	} else if (from == FROM_SERVER && body->type == TLS_SERVER_HELLO) {
 		take_server_hello(handshake, body);
@@ -187,6 +258,8 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 	};
 
 	add_step(handshake, &step);
+	if (from == FROM_CLIENT && server_has_left(facts))
+		return;
 	if (record->type == TLS_CHANGE_CIPHER_SPEC)
 		facts->change_cipher_spec[from] = true;
 	else if (record->type == TLS_HANDSHAKE && facts->change_cipher_spec[from])
@@ -214,7 +287,10 @@ void handshake_record_alert(struct handshake *handshake, enum handshake_side fro
 	handshake->has_alert = true;
 	handshake->alert = step;
 	/* an answer to a request in SSL 3.0 alone; the version is that of ServerHello */
-	if (from == FROM_CLIENT && alert->description == ALERT_NO_CERTIFICATE && handshake->version == VERSION_SSL_3_0) {
+	if (from == FROM_CLIENT && alert->description == ALERT_NO_CERTIFICATE &&
+	    handshake->version == VERSION_SSL_3_0) {
+		if (server_has_left(&handshake->facts))
+			return;
 		handshake->facts.no_certificate_alert = true;
 		handshake->answer_ns = alert->event.time_ns;
 		return;
@@ -230,6 +306,9 @@ void handshake_record_end(struct handshake *handshake, enum handshake_end end, e
 		return;
 	handshake->facts.end = end;
 	handshake->facts.ended_by = by;
+	/* a server that speaks SSL 2.0 answers such a hello in a framing of its own */
+	if (end == END_NOT_TLS && handshake->facts.ssl2_hello)
+		handshake->facts.ssl2 = true;
 }
 
 bool handshake_record_ended(const struct handshake *handshake)
