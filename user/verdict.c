@@ -21,14 +21,22 @@ static bool both_finished(const struct handshake_facts *facts)
 	return facts->finished[FROM_CLIENT] && facts->finished[FROM_SERVER];
 }
 
+/* Whether anything was seen that only a full handshake has (RFC 5246 section 7.3, figure 1). */
+static bool full(const struct handshake_facts *facts)
+{
+	return facts->server_certificate || facts->server_key_exchange || facts->certificate_request ||
+	       facts->server_hello_done || facts->client_certificate || facts->no_certificate_alert ||
+	       facts->client_key_exchange;
+}
+
 /*
  * RFC 5246 section 7.3, figure 2: a server that resumes goes from ServerHello to ChangeCipherSpec, with nothing but a
- * NewSessionTicket between (RFC 5077 section 3.1).
+ * NewSessionTicket between (RFC 5077 section 3.1). A flight that was lost from its middle looks the same, where nothing
+ * counts its messages (DTLS): the session has to be one that the client offered.
  */
 static bool abbreviated(const struct handshake_facts *facts)
 {
-	return facts->server_hello && facts->change_cipher_spec[FROM_SERVER] && !facts->server_hello_done &&
-	       !facts->server_certificate && !facts->server_key_exchange && !facts->certificate_request;
+	return facts->server_hello && facts->session_accepted && facts->change_cipher_spec[FROM_SERVER] && !full(facts);
 }
 
 /*
@@ -37,17 +45,19 @@ static bool abbreviated(const struct handshake_facts *facts)
  */
 static bool one_side_missing(const struct handshake_facts *facts)
 {
-	bool client_went_on = facts->client_certificate || facts->client_key_exchange ||
-			      facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT];
+	bool client_changed = facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT];
+	/* behind a HelloRetryRequest ChangeCipherSpec means nothing (RFC 8446 appendix D.4) */
+	bool server_changed =
+		(facts->change_cipher_spec[FROM_SERVER] && facts->server_hello) || facts->finished[FROM_SERVER];
 
-	if (facts->version_1_3)
-		return !facts->client_hello;
-	if (client_went_on && !facts->server_hello_done && !abbreviated(facts))
-		return true;
-	/* a full handshake's server speaks again only after the client's key exchange (RFC 5246 section 7.3, figure 1) */
-	if (facts->server_hello_done && facts->change_cipher_spec[FROM_SERVER] && !facts->client_key_exchange)
-		return true;
-	return false;
+	if (facts->version_1_3 || abbreviated(facts))
+		return false;
+	/* behind its hello the client has nothing to say before ServerHelloDone, nor the server before the client's answer */
+	if (!facts->server_hello_done)
+		return client_changed || server_changed || facts->client_key_exchange || facts->client_certificate ||
+		       facts->no_certificate_alert;
+	/* the key exchange is always sent (RFC 5246 section 7.4.7): before ChangeCipherSpec, and the server's comes last */
+	return (client_changed || server_changed) && !facts->client_key_exchange;
 }
 
 static struct verdict unknown(struct verdict verdict, enum unknown_reason reason)
@@ -74,8 +84,11 @@ static bool ended_by_peer(const struct handshake_facts *facts, enum handshake_si
 /* Requested, and the handshake did not complete. */
 static struct verdict judge_failed_request(const struct handshake_facts *facts, struct verdict verdict)
 {
-	if (facts->end == END_NONE)
+	if (facts->end == END_NONE) {
+		if (verdict.answer == ANSWER_NONE)
+			verdict.answer = ANSWER_NOT_KNOWN;
 		return unknown(verdict, REASON_UNFINISHED);
+	}
 	if (verdict.answer == ANSWER_NONE && !facts->client_key_exchange)
 		return known(verdict, CLIENT_AUTH_UNANSWERED);
 	/* a client that was asked has to answer before its key exchange (RFC 5246 section 7.4.6) */
@@ -83,8 +96,8 @@ static struct verdict judge_failed_request(const struct handshake_facts *facts, 
 		return unknown(verdict, REASON_MALFORMED);
 	if (!ended_by_peer(facts, FROM_SERVER))
 		return unknown(verdict, REASON_ABANDONED);
-	return known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_REJECTED_CERTIFICATE :
-								     CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+	return known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_REJECTED_CERTIFICATE
+								   : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 }
 
 static struct verdict judge_requested(const struct handshake_facts *facts, struct verdict verdict)
@@ -101,6 +114,9 @@ static struct verdict judge_requested(const struct handshake_facts *facts, struc
 /* No CertificateRequest was seen: only a server flight that is whole says that there was none. */
 static struct verdict judge_not_requested(const struct handshake_facts *facts, struct verdict verdict)
 {
+	/* only a client that was asked may send one (RFC 5246 section 7.4.6) */
+	if (answer_of(facts) != ANSWER_NONE)
+		return unknown(verdict, REASON_MALFORMED);
 	if (abbreviated(facts)) {
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
@@ -144,8 +160,8 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 	verdict.requested = KNOWN_YES;
 	verdict.answer = certificate ? ANSWER_CERTIFICATE : ANSWER_EMPTY;
 	if (refused(facts, inference))
-		return known(verdict, certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE :
-						    CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+		return known(verdict,
+			     certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 	if (facts->end == END_NONE)
 		return unknown(verdict, REASON_UNFINISHED);
 	if (verdict.established != KNOWN_YES && (facts->end != END_COMPLETED || inference->reply == REPLY_ALERT))
@@ -205,7 +221,7 @@ static struct verdict judge_cleartext(const struct handshake_facts *facts, struc
 		verdict.established = KNOWN_YES;
 	else if (facts->end != END_NONE)
 		verdict.established = KNOWN_NO;
-	if (facts->server_hello_done)
+	if (full(facts))
 		verdict.resumed = KNOWN_NO;
 	if (facts->certificate_request)
 		return judge_requested(facts, verdict);
@@ -229,8 +245,8 @@ struct verdict verdict_of(const struct handshake_facts *facts)
 		return unknown(verdict, REASON_SSL2);
 	if (facts->malformed)
 		return unknown(verdict, REASON_MALFORMED);
-	/* once both sides have finished, nothing that the walker wanted was missing */
-	if (facts->gap && !both_finished(facts))
+	/* DTLS tells Finished behind messages that are missing: that both sides finished makes up for nothing */
+	if (facts->gap)
 		return unknown(verdict, REASON_GAP);
 	/* TLS 1.3 or not: all that follows hangs on it, but for a flight that TLS 1.3 would have encrypted */
 	if (facts->server_hello_unread && !facts->server_hello_done)
@@ -239,6 +255,9 @@ struct verdict verdict_of(const struct handshake_facts *facts)
 		return unknown(verdict, REASON_MIDSTREAM);
 	if (one_side_missing(facts))
 		return unknown(verdict, REASON_GAP);
+	/* behind ServerHello TLS 1.3 has no message in cleartext */
+	if (facts->version_1_3 && (full(facts) || facts->finished[FROM_CLIENT] || facts->finished[FROM_SERVER]))
+		return unknown(verdict, REASON_MALFORMED);
 	if (facts->version_1_3)
 		return judge_encrypted(facts, verdict);
 	return judge_cleartext(facts, verdict);
