@@ -53,20 +53,22 @@ def disassemble(path):
     tool = shutil.which("llvm-objdump") or shutil.which("llvm-objdump-14")
     if not tool:
         raise Skip("llvm-objdump not installed")
-    return subprocess.run([tool, "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True).stdout
+    return subprocess.run([tool, "-d", path], capture_output=True, text=True, check=True).stdout
 
 
 def nothing_newer(path):
     helpers, found, instructions = set(), [], 0
     for line in disassemble(path).splitlines():
-        instruction = re.match(r"\s+[0-9a-f]+:\s+(.*)", line)
+        # offset, bytes, text; the second byte of a call tells a helper (source register 0) from a function of the program
+        instruction = re.match(r"\s+[0-9a-f]+:\s+((?:[0-9a-f]{2}\s)+)\s*(.*)", line)
         if not instruction:
             continue
         instructions += 1
-        call = re.match(r"call (\d+)$", instruction[1])
-        if call:
+        raw, text = bytes.fromhex(instruction[1]), instruction[2]
+        call = re.match(r"call (-?\d+)", text)
+        if call and raw[1] >> 4 == 0:
             helpers.add(int(call[1]))
-        found += [f"{what}: {instruction[1]}" for what, pattern in NEWER.items() if pattern.search(instruction[1])]
+        found += [f"{what}: {text}" for what, pattern in NEWER.items() if pattern.search(text)]
     if not instructions or not helpers:
         raise Failure(f"{instructions} instructions and {len(helpers)} helpers found: not disassembled")
     found += [f"helper {number}" for number in sorted(helpers) if number > LAST_HELPER]
