@@ -136,7 +136,7 @@ struct event_bytes {
 	__u8 data[];
 };
 
-/* Counters of the hooks, one array per CPU. */
+/* Counters of the hooks. */
 enum statistic {
 	STATISTIC_CONNECTIONS,    /* TCP connections seen from their start */
 	STATISTIC_MIDSTREAM,      /* connections that were open before: left alone */

@@ -15,6 +15,7 @@
 #include "losses.h"
 #include "options.h"
 #include "output.h"
+#include "privileges.h"
 #include "tracer.h"
 
 enum {
@@ -65,8 +66,8 @@ static void look_around(struct tracer *tracer, struct connection_table *table, s
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
 	connection_table_set_realtime_offset(table, clock_ns(CLOCK_REALTIME) - now_ns);
-	if (!tracer_statistics(tracer, statistics) &&
-	    losses_tell(losses, statistics, connection_table_counts(table)))
+	tracer_statistics(tracer, statistics);
+	if (losses_tell(losses, statistics, connection_table_counts(table)))
 		connection_table_lost_events(table);
 	connection_table_time(table, now_ns);
 }
@@ -83,6 +84,10 @@ static int trace_live(const struct options *options, struct connection_table *ta
 	error = tracer_open(&tracer, &tracer_options, take_event, table);
 	if (error)
 		return error;
+	/* what comes from here on is read from strangers */
+	error = privileges_drop();
+	if (error)
+		goto cleanup;
 	look_around(tracer, table, &losses);
 	output_begin(output, options);
 	error = output_flush();
@@ -98,8 +103,9 @@ static int trace_live(const struct options *options, struct connection_table *ta
 	tracer_poll(tracer, 0);
 	look_around(tracer, table, &losses);
 	connection_table_finish(table);
-	if (!tracer_statistics(tracer, statistics))
-		losses_summarize(statistics, connection_table_counts(table));
+	tracer_statistics(tracer, statistics);
+	losses_summarize(statistics, connection_table_counts(table));
+cleanup:
 	tracer_close(tracer);
 	return error;
 }

@@ -254,24 +254,8 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 	return error < 0 ? error : 0;
 }
 
-int tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS])
+void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS])
 {
-	int descriptor = bpf_map__fd(tracer->programs->maps.statistics);
-	int cpus = libbpf_num_possible_cpus();
-	uint64_t *counts;
-	int error = 0;
-
-	if (cpus < 0)
-		return cpus;
-	counts = calloc(cpus, sizeof(*counts));
-	if (!counts)
-		return -ENOMEM;
-	for (uint32_t index = 0; index < STATISTICS && !error; index++) {
-		error = bpf_map_lookup_elem(descriptor, &index, counts);
-		statistics[index] = 0;
-		for (int cpu = 0; cpu < cpus; cpu++)
-			statistics[index] += counts[cpu];
-	}
-	free(counts);
-	return error;
+	for (int index = 0; index < STATISTICS; index++)
+		statistics[index] = __atomic_load_n(&tracer->programs->bss->statistics[index], __ATOMIC_RELAXED);
 }

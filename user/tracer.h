@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * tracer - the BPF programs: load, attach, read. The only module that knows libbpf and the skeletons.
+ * tracer - the BPF programs: load, attach, read. The only module that knows libbpf and the skeletons. Privileges are needed
+ * by tracer_open() alone: events and counters are read from memory that is shared with the kernel.
  */
 #ifndef TRACER_H
 #define TRACER_H
@@ -34,7 +35,7 @@ void tracer_detach(struct tracer *tracer);
 /* Wait for events for at most timeout_ms, and pass on all there are. Returns 0, or -errno (-EINTR on a signal). */
 int tracer_poll(struct tracer *tracer, int timeout_ms);
 
-/* Sum the counters of all CPUs (enum statistic). Returns 0 or -errno. */
-int tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);
+/* The kernel's counters (enum statistic) as they are now. */
+void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);
 
 #endif /* TRACER_H */

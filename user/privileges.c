@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "privileges.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum {
+	NOBODY = 65534, /* where the host knows no such user: what the kernel shows for ids it cannot map */
+};
+
+static int become_nobody(void)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	uid_t user = nobody ? nobody->pw_uid : NOBODY;
+	gid_t group = nobody ? nobody->pw_gid : NOBODY;
+
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (geteuid() == 0)
+		return capng_change_id(user, group, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING) ? -EPERM : 0;
+	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : 0;
+}
+
+int privileges_drop(void)
+{
+	int error = become_nobody();
+
+	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		error = -errno;
+	if (error)
+		fprintf(stderr,
+			"mtlsnoop: cannot give up privileges: %s; root needs CAP_SETUID, CAP_SETGID and CAP_SETPCAP for "
+			"that\n",
+			strerror(-error));
+	return error;
+}

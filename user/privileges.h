@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * privileges - give up what loading and attaching needed, before the first byte from the network is read.
+ */
+#ifndef PRIVILEGES_H
+#define PRIVILEGES_H
+
+/*
+ * Become the user nobody where started as root, keep no capability, and never gain one again (no_new_privs). Open files,
+ * the attached programs among them, stay open. Returns 0, or -errno after a message on standard error.
+ */
+int privileges_drop(void);
+
+#endif /* PRIVILEGES_H */
