@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the command line promises: formats, filters, ends, errors, and that nothing stays behind."""
 
+import contextlib
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from harness import PROGRAM, ROOT, Failure, Skip, Tracer, expect, wait_until
 from stacks import CLIENTS, Visit
 
 NOBODY = 65534
-HUNG_PORT = 20201
+HUNG_PORT = 27201
 
 
 def run_program(*options, **others):
@@ -43,9 +44,11 @@ class KernelObjects:
     def __init__(self, pid):
         self.ids = {"prog": set(), "link": set(), "map": set()}
         for descriptor in os.listdir(f"/proc/{pid}/fdinfo"):
-            text = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text()
-            for kind, ids in self.ids.items():
-                ids.update(re.findall(rf"^{kind}_id:\s+(\d+)", text, re.MULTILINE))
+            # it may have been closed meanwhile
+            with contextlib.suppress(FileNotFoundError):
+                text = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text()
+                for kind, ids in self.ids.items():
+                    ids.update(re.findall(rf"^{kind}_id:\s+(\d+)", text, re.MULTILINE))
 
     def alive(self):
         """Those that the kernel still has."""
@@ -126,7 +129,7 @@ class CommandLine:
             words = line.split()
             if not re.fullmatch(r"\d\d:\d\d:\d\d", words[0]) or not re.fullmatch(r"\d+\.\d\d", words[-1]):
                 raise Failure(f"the line {line!r} has no time first or no milliseconds last")
-            if not words[2].startswith("10.77.0.2:2") or not words[3].startswith("10.77.0.1:"):
+            if not words[2].startswith("10.77.0.2:2710") or not words[3].startswith("10.77.0.1:"):
                 raise Failure(f"the line {line!r} does not have the server's address and the client's")
             found.setdefault(words[4], {})[words[1]] = words[5:9]
         expect(found, {name: {"server": words, "client": words} for name, words in expected.items()}, "lines")

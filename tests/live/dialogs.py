@@ -21,18 +21,19 @@ class Connection:
     def hear(self, end=b"\r\n"):
         """Up to and with end."""
         while end not in self._held:
-            self._more()
+            self._more(4096)
         heard, end, self._held = self._held.partition(end)
         return heard + end
 
     def hear_bytes(self, count):
+        """No more than that: TLS may follow at once, and is not this class's to read."""
         while len(self._held) < count:
-            self._more()
+            self._more(count - len(self._held))
         heard, self._held = self._held[:count], self._held[count:]
         return heard
 
-    def _more(self):
-        received = self.socket.recv(4096)
+    def _more(self, at_most):
+        received = self.socket.recv(at_most)
         if not received:
             raise EOFError
         self._held += received

@@ -16,7 +16,7 @@ from expectation import ABSENT, certificate_fields, verdict_fields
 from matrix import DECLINED, NOT_REQUESTED, PRESENTED
 from stacks import CLIENTS, Visit, run_client, start_openssl
 
-FIRST_PORT = 20101
+FIRST_PORT = 27151
 
 TOGETHER = 24
 

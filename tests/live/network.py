@@ -101,5 +101,7 @@ class Network:
         stack.callback(self.servers.close)
         _ip("link", "add", INTERFACE, "netns", self.clients.name, "type", "veth",
             "peer", "name", INTERFACE, "netns", self.servers.name)
+        self.addresses = {side.address for side in (self.clients, self.servers)}
+        self.addresses |= {side.address6 for side in (self.clients, self.servers)}
         self.clients.configure()
         self.servers.configure()
