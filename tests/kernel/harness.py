@@ -113,6 +113,7 @@ class Tracer:
             [PROGRAM, "--json", *options], stdout=subprocess.PIPE, stderr=self._stderr, text=True
         )
         self.lines = []
+        self.garbled = []  # lines that are no JSON: there may be one where it was killed in the midst of it
         self._records = {}
         self._lock = threading.Lock()
         self._reader = threading.Thread(target=self._read, name="tracer", daemon=True)
@@ -141,7 +142,11 @@ class Tracer:
 
     def _read(self):
         for line in self.process.stdout:
-            record = json.loads(line)
+            try:
+                record = json.loads(line)
+            except ValueError:
+                self.garbled.append(line)
+                continue
             with self._lock:
                 self.lines.append(record)
                 key = record["source"]["ip"], record["source"]["port"]
@@ -186,6 +191,7 @@ class Tracer:
             self.kill()
             raise Failure(f"does not end within {timeout} s of {signal.Signals(number).name}") from None
         self._reader.join(5)
+        expect(self.garbled, [], "lines that are no JSON")
         return self.messages()
 
     def kill(self):
