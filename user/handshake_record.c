@@ -238,6 +238,9 @@ static void add_encrypted(struct handshake_facts *facts, enum handshake_side fro
 	/* before ServerHello it is early data */
 	if (!facts->server_hello || own->count == HANDSHAKE_RECORDS_MAX)
 		return;
+	/* parting words of the side that did not close first */
+	if (from == FROM_CLIENT && facts->end == END_FIN && facts->ended_by == FROM_SERVER)
+		return;
 	if (from == FROM_SERVER && facts->end == END_FIN && facts->ended_by == FROM_CLIENT)
 		facts->client_closed_first = true;
 	own->length[own->count] = length;

@@ -33,12 +33,19 @@ static const struct suite_lengths suites[] = {
 	{ 0x00c7, 32, 16 }, /* TLS_SM4_CCM_SM3 */
 };
 
-/* The lengths that records of certain messages have, alone and without padding. */
+/*
+ * Padding is a sender's own affair (RFC 8446 section 5.4), and nearly all send none. One is known to pad every handshake
+ * record and alert, by the same 16 bytes: Java's JSSE. No length of a message is another's with these on top.
+ */
+static const uint8_t paddings[] = { 0, 16 };
+
+/* The lengths that records of certain messages have, alone, with a known padding. */
 struct record_lengths {
 	uint16_t alert;
 	uint16_t empty;          /* Certificate without certificates */
 	uint16_t finished;
 	uint16_t empty_finished; /* both in one record */
+	uint16_t certificate_min;
 	uint16_t certificate_verify_min;
 	uint16_t whole_answer_min; /* Certificate, CertificateVerify and Finished in one record */
 };
@@ -51,9 +58,9 @@ static const struct suite_lengths *find_suite(uint16_t suite)
 	return NULL;
 }
 
-static struct record_lengths record_lengths_of(const struct suite_lengths *suite)
+static struct record_lengths record_lengths_of(const struct suite_lengths *suite, uint8_t padding)
 {
-	uint16_t overhead = INNER_CONTENT_TYPE + suite->tag;
+	uint16_t overhead = INNER_CONTENT_TYPE + padding + suite->tag;
 	uint16_t finished = MESSAGE_HEADER + suite->hash;
 	uint16_t empty = MESSAGE_HEADER + EMPTY_CERTIFICATE;
 
@@ -62,52 +69,72 @@ static struct record_lengths record_lengths_of(const struct suite_lengths *suite
 		.empty = empty + overhead,
 		.finished = finished + overhead,
 		.empty_finished = empty + finished + overhead,
+		.certificate_min = MESSAGE_HEADER + CERTIFICATE_MIN + overhead,
 		.certificate_verify_min = MESSAGE_HEADER + CERTIFICATE_VERIFY_MIN + overhead,
 		.whole_answer_min = MESSAGE_HEADER + CERTIFICATE_MIN + MESSAGE_HEADER + CERTIFICATE_VERIFY_MIN +
 				    finished + overhead,
 	};
 }
 
+/* The lengths that the server's records have, by the Finished in its flight. False where none is to be seen. */
+static bool find_server_lengths(const struct handshake_facts *facts, const struct suite_lengths *suite,
+				struct record_lengths *lengths)
+{
+	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
+		*lengths = record_lengths_of(suite, paddings[padding]);
+		for (uint8_t index = 0; index < facts->client_records.after[0]; index++)
+			if (facts->server_records.length[index] == lengths->finished)
+				return true;
+	}
+	return false;
+}
+
 /*
  * Whether the server's flight has a record for each message of one that requests, its Finished last. Alone that would not
  * do: a long Certificate takes two records. It decides where the client's flight leaves open only whether it is padded.
  */
-static bool server_seems_to_request(const struct handshake_facts *facts, const struct record_lengths *lengths)
+static bool server_seems_to_request(const struct handshake_facts *facts, const struct suite_lengths *suite)
 {
 	uint8_t count = facts->client_records.after[0];
+	struct record_lengths lengths;
 
-	return count == REQUESTING_SERVER_RECORDS &&
-	       facts->server_records.length[REQUESTING_SERVER_RECORDS - 1] == lengths->finished;
+	return count == REQUESTING_SERVER_RECORDS && find_server_lengths(facts, suite, &lengths) &&
+	       facts->server_records.length[REQUESTING_SERVER_RECORDS - 1] == lengths.finished;
 }
 
-/* The client's first record is none of a fixed length: where does the flight end, if it is a Certificate's? */
-static uint8_t find_certificate_flight(const struct handshake_facts *facts, const struct record_lengths *lengths,
-				       uint8_t *last)
+/*
+ * Whether the client's records before number last can be a Certificate and a CertificateVerify: both in one, each in one, or
+ * a Certificate in several, of which all but its own last are as long as a record may be.
+ */
+static bool may_be_certificate(const struct handshake_records *client, const struct record_lengths *lengths, uint8_t last)
+{
+	if (last == 1)
+		return client->length[0] >= lengths->certificate_min + lengths->certificate_verify_min;
+	if (client->length[last - 1] < lengths->certificate_verify_min || client->length[0] < lengths->certificate_min)
+		return false;
+	for (uint8_t index = 1; index + 2 < last; index++)
+		if (client->length[index] != client->length[0])
+			return false;
+	return last == 2 || client->length[last - 2] <= client->length[0];
+}
+
+/* The client's first record is none of a fixed length: does a Finished end the flight of a Certificate? */
+static bool find_certificate_flight(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t *last)
 {
 	const struct handshake_records *client = &facts->client_records;
 
-	for (uint8_t index = 1; index < client->count; index++) {
-		/* what comes before Finished is CertificateVerify, or the Certificate and it in one */
-		if (client->length[index] == lengths->finished &&
-		    client->length[index - 1] >= lengths->certificate_verify_min) {
-			*last = index;
-			return FLIGHT_CERTIFICATE;
-		}
-	}
-	*last = 0;
-	if (client->length[0] >= lengths->whole_answer_min && server_seems_to_request(facts, lengths))
-		return FLIGHT_CERTIFICATE;
-	return FLIGHT_UNCLEAR;
+	for (*last = 1; *last < client->count; ++*last)
+		if (client->length[*last] == lengths->finished && may_be_certificate(client, lengths, *last))
+			return true;
+	return false;
 }
 
-/* What the flight is, and which record is its last. */
-static uint8_t find_flight(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t *last)
+/* What the flight is if its first record has a fixed length, and which record is its last. */
+static uint8_t find_fixed_flight(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t *last)
 {
 	const struct handshake_records *client = &facts->client_records;
 
 	*last = 0;
-	if (client->count == 0)
-		return FLIGHT_NONE;
 	if (client->length[0] == lengths->alert)
 		return FLIGHT_ALERT;
 	if (client->length[0] == lengths->finished)
@@ -115,11 +142,39 @@ static uint8_t find_flight(const struct handshake_facts *facts, const struct rec
 	if (client->length[0] == lengths->empty_finished)
 		return FLIGHT_EMPTY;
 	if (client->length[0] != lengths->empty)
-		return find_certificate_flight(facts, lengths, last);
+		return FLIGHT_UNCLEAR;
 	if (client->count == 1)
 		return FLIGHT_EMPTY_ONLY;
 	*last = 1;
 	return client->length[1] == lengths->finished ? FLIGHT_EMPTY : FLIGHT_UNCLEAR;
+}
+
+/* What the flight is, which record is its last, and the lengths that the client's records have. */
+static uint8_t find_flight(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t *last,
+			   struct record_lengths *lengths)
+{
+	const struct handshake_records *client = &facts->client_records;
+	uint8_t flight;
+
+	if (client->count == 0)
+		return FLIGHT_NONE;
+	/* a first record of a fixed length says more than a later one that looks like Finished: data can */
+	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
+		*lengths = record_lengths_of(suite, paddings[padding]);
+		flight = find_fixed_flight(facts, lengths, last);
+		if (flight != FLIGHT_UNCLEAR)
+			return flight;
+	}
+	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
+		*lengths = record_lengths_of(suite, paddings[padding]);
+		if (find_certificate_flight(facts, lengths, last))
+			return FLIGHT_CERTIFICATE;
+	}
+	*lengths = record_lengths_of(suite, 0);
+	*last = 0;
+	if (client->length[0] >= lengths->whole_answer_min && server_seems_to_request(facts, suite))
+		return FLIGHT_CERTIFICATE;
+	return FLIGHT_UNCLEAR;
 }
 
 /* Whether the client sent a record of an alert's length behind its flight: close_notify, most likely. */
@@ -133,30 +188,55 @@ static bool client_parted(const struct handshake_facts *facts, const struct reco
 	return false;
 }
 
-static uint8_t find_reply(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t last)
+/* Whether a record of this length from the server is an alert: NOT_KNOWN where its padding does not show. */
+static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint16_t length)
+{
+	struct record_lengths lengths;
+
+	if (find_server_lengths(facts, suite, &lengths))
+		return length == lengths.alert ? KNOWN_YES : KNOWN_NO;
+	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
+		lengths = record_lengths_of(suite, paddings[padding]);
+		if (length == lengths.alert)
+			return paddings[padding] ? NOT_KNOWN : KNOWN_YES;
+	}
+	return KNOWN_NO;
+}
+
+/* What the server did behind the client's record number last. */
+static uint8_t find_reply(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last,
+			  const struct record_lengths *client_lengths)
 {
 	const struct handshake_records *server = &facts->server_records;
 	uint8_t first = facts->client_records.after[last];
-	bool alert = first + 1 == server->count && server->length[first] == lengths->alert;
+	bool replied = first < server->count;
+	uint8_t alert = KNOWN_NO;
 
-	if (first < server->count && !alert)
+	if (first + 1 == server->count)
+		alert = server_alert(facts, suite, server->length[first]);
+	if (replied && alert == KNOWN_NO)
 		return REPLY_WENT_ON;
-	if (facts->client_closed_first || client_parted(facts, lengths, last))
+	if (alert == NOT_KNOWN || facts->client_closed_first || client_parted(facts, client_lengths, last))
 		return REPLY_PARTING;
-	return alert ? REPLY_ALERT : REPLY_NONE;
+	return replied ? REPLY_ALERT : REPLY_NONE;
 }
 
 /* In a resumed handshake early data may come first: the flight ends with the first Finished (RFC 8446 section 4.5). */
-static uint8_t find_resumed_flight(const struct handshake_facts *facts, const struct record_lengths *lengths,
-				   uint8_t *last)
+static uint8_t find_resumed_flight(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t *last,
+				   struct record_lengths *lengths)
 {
 	const struct handshake_records *client = &facts->client_records;
 
-	for (*last = 0; *last < client->count; ++*last)
-		if (client->length[*last] == lengths->finished)
-			return FLIGHT_FINISHED;
-	*last = 0;
-	return client->count && client->length[0] == lengths->alert ? FLIGHT_ALERT : FLIGHT_NONE;
+	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
+		*lengths = record_lengths_of(suite, paddings[padding]);
+		for (*last = 0; *last < client->count; ++*last)
+			if (client->length[*last] == lengths->finished)
+				return FLIGHT_FINISHED;
+		*last = 0;
+		if (client->count && client->length[0] == lengths->alert)
+			return FLIGHT_ALERT;
+	}
+	return FLIGHT_NONE;
 }
 
 bool inference_is_possible(const struct handshake_facts *facts)
@@ -173,12 +253,11 @@ struct inference inference_of(const struct handshake_facts *facts)
 
 	if (!suite)
 		return inference;
-	lengths = record_lengths_of(suite);
 	if (facts->pre_shared_key)
-		inference.flight = find_resumed_flight(facts, &lengths, &last);
+		inference.flight = find_resumed_flight(facts, suite, &last, &lengths);
 	else
-		inference.flight = find_flight(facts, &lengths, &last);
+		inference.flight = find_flight(facts, suite, &last, &lengths);
 	if (inference.flight != FLIGHT_NONE)
-		inference.reply = find_reply(facts, &lengths, last);
+		inference.reply = find_reply(facts, suite, last, &lengths);
 	return inference;
 }

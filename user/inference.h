@@ -29,7 +29,7 @@ enum inferred_reply {
 	REPLY_NONE,    /* nothing yet */
 	REPLY_ALERT,   /* a record of an alert's length, and nothing after it */
 	REPLY_WENT_ON, /* a ticket, data */
-	REPLY_PARTING, /* nothing, or such a record, after the client itself had closed: it may be close_notify */
+	REPLY_PARTING, /* nothing or such a record, where it may be close_notify: the client closed, or padding hides it */
 };
 
 struct inference {

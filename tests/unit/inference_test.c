@@ -76,9 +76,9 @@ static const struct vector vectors[] = {
 		.expected_flight = FLIGHT_FINISHED,
 	},
 	{
-		.name = "SHA-256: the length of a Finished with SHA-384 is none",
+		.name = "SHA-256: no Finished is a byte longer",
 		.suite = AES_128_GCM_SHA256,
-		.client = { 69 },
+		.client = { 54 },
 		.expected_flight = FLIGHT_UNCLEAR,
 	},
 	{
@@ -214,6 +214,74 @@ static const struct vector vectors[] = {
 		.expected_reply = REPLY_WENT_ON,
 	},
 	{
+		.name = "JSSE pads by 16 bytes: not requested",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 1498, 281, 69 },
+		.client = { 85 },
+		.reply = { 39 },
+		.expected_flight = FLIGHT_FINISHED,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "JSSE, not requested, then data of lengths that a flight has elsewhere",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 1498, 281, 69 },
+		.client = { 85, 300, 69 },
+		.expected_flight = FLIGHT_FINISHED,
+	},
+	{
+		.name = "JSSE: requested, client has none; OpenSSL refuses",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 89, 1498, 281, 69 },
+		.client = { 41, 85 },
+		.reply = { 19 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
+		.name = "JSSE: requested, client answers",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 89, 1498, 281, 69 },
+		.client = { 748, 297, 85 },
+		.reply = { 39 },
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "a server that pads like JSSE: its alert is longer",
+		.suite = AES_128_GCM_SHA256,
+		.server = { 39, 78, 831, 297, 69 },
+		.client = { 25, 53 },
+		.reply = { 35 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
+		.name = "a server that does not pad: the same length is data",
+		.suite = AES_128_GCM_SHA256,
+		.server = { 23, 62, 815, 281, 53 },
+		.client = { 25, 53 },
+		.reply = { 35 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "a server whose padding does not show: the same length may be either",
+		.suite = AES_128_GCM_SHA256,
+		.server = { 1400 },
+		.client = { 25, 53 },
+		.reply = { 35 },
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
+		.name = "data behind what may be a padded Finished: records in no order of a Certificate",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 23, 815, 281, 69 },
+		.client = { 528, 300, 900, 400, 69 },
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
 		.name = "a suite of which nothing is known",
 		.suite = 0x13ff,
 		.client = { 69 },
@@ -274,15 +342,19 @@ static void test_every_single_length(void **state)
 
 		switch (length) {
 		case 2 + 17:
+		case 2 + 16 + 17:
 			expected = FLIGHT_ALERT;
 			break;
 		case 4 + 4 + 17:
+		case 4 + 4 + 16 + 17:
 			expected = FLIGHT_EMPTY_ONLY;
 			break;
 		case 4 + 48 + 17:
+		case 4 + 48 + 16 + 17:
 			expected = FLIGHT_FINISHED;
 			break;
 		case 4 + 4 + 4 + 48 + 17:
+		case 4 + 4 + 4 + 48 + 16 + 17:
 			expected = FLIGHT_EMPTY;
 			break;
 		}
