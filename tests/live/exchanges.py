@@ -117,7 +117,7 @@ class Exchanges:
 
     def _add_proxies(self):
         """Four sockets: the proxy is a client too, and what it passes on has the same server name."""
-        server = self._live.server("nginx", "required")
+        server = self._live.asking_server()
         port = self._listen(dialogs.proxy(lambda host, to: self._live.network.servers.connect(self._address, to)))
 
         def by_openssl(server_name):
@@ -155,7 +155,7 @@ class Exchanges:
             port = self._listen(serve)
             self._add(f"no-tls/{name}", lambda _, port=port, said=said: converse(port, *said), port=port, fields=None)
 
-        server = self._live.server("nginx", "required")
+        server = self._live.asking_server()
         self._add("no-tls/http-to-tls-server", lambda _: converse(server.port, b"GET / HTTP/1.0\r\n\r\n"), fields=None)
 
         port = self._listen(dialogs.http_refusal)
@@ -166,7 +166,7 @@ class Exchanges:
         return handmade.Client(self._connect(port), self._live.certificates, server_name, pair)
 
     def _add_broken_off(self):
-        asking = self._live.server("nginx", "required").port
+        asking = self._live.asking_server().port
         mute = self._listen(dialogs.silence)
 
         def after_hello(server_name):
@@ -200,7 +200,7 @@ class Exchanges:
         distrust = {"mtls__alert__from": "client", "mtls__alert__description": "unknown_ca", "tls__version": "1.2"}
         self._add("broken-off/client-distrusts-asking-server", lambda name: self._curl(name, asking),
                   broken_off("unanswered", "alert", "client", mtls__requested=True, **distrust))
-        not_asking = self._live.server("nginx", "never").port
+        not_asking = self._live.server("openssl", "never").port
         self._add("broken-off/client-distrusts-server", lambda name: self._curl(name, not_asking),
                   broken_off("not_requested", "alert", "client", mtls__requested=False, **distrust))
         modern = start_openssl(self._environment, self._next_port(), "required", "-no_tls1", "-no_tls1_1")
@@ -210,7 +210,7 @@ class Exchanges:
                              **NOT_KNOWN))
 
     def _add_addresses(self):
-        server = self._live.server("nginx", "required")
+        server = self._live.asking_server()
         for client in CLIENTS:
             self._add(f"ipv6/{client}",
                       lambda name, client=client: CLIENTS[client](
@@ -224,7 +224,7 @@ class Exchanges:
                    "destination.ip": self._address})
 
     def _add_shapes(self):
-        server = self._live.server("nginx", "required")
+        server = self._live.asking_server()
         get = "GET / HTTP/1.0\r\n\r\n"
 
         def dribble(server_name):

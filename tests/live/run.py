@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 
 import matrix
 from certificates import Certificates
@@ -23,7 +24,7 @@ from expectation import (by_role, certificate_fields, demand, field_differences,
 from commandline import CommandLine
 from contract import breaches
 from exchanges import Exchanges, carry_out
-from harness import PROGRAM, ROOT, Failure, Suite, Tracer, expect, server_name_of, wait_until
+from harness import PROGRAM, ROOT, Failure, Skip, Suite, Tracer, expect, server_name_of, wait_until
 from network import INTERFACE, Network
 from oracle import Capture
 from stacks import ASKS, CLIENTS, Environment, nginx_program, start_gnutls, start_nginx, start_openssl
@@ -64,7 +65,11 @@ class Live:
         return servers
 
     def server(self, stack, asks):
-        return next(server for server in self.servers if (server.stack, server.asks) == (stack, asks))
+        return next((server for server in self.servers if (server.stack, server.asks) == (stack, asks)), None)
+
+    def asking_server(self):
+        """One that completes the handshake whatever the client answers."""
+        return self.server("nginx", "required") or self.server("gnutls", "optional")
 
 
 class Visited:
@@ -255,20 +260,36 @@ def run_exchanges(suite, live, stack):
         suite.run("exchanges/silence", check_errors, tracer)
 
 
+def run_all(suite):
+    with contextlib.ExitStack() as stack:
+        live = Live(stack, os.getpid())
+        if not live.server("nginx", "never"):
+            suite.run("nginx", no_nginx)
+        run_matrix(suite, live)
+        run_exchanges(suite, live, stack)
+        CommandLine(live, stack).run(suite)
+
+
+def no_nginx():
+    raise Skip("there is no nginx: tests/unpack-packages build/stacks nginx nginx-common")
+
+
 def main():
     if os.geteuid() != 0:
         print("SKIP live: network namespaces and BPF want root")
         return 0
-    suite = Suite(sys.argv[1:])
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if not os.access(PROGRAM, os.X_OK):
-        print(f"FAIL live: there is no {PROGRAM}; run make")
+        print(f"FAIL live: there is no {PROGRAM}: make")
         return 1
-    with contextlib.ExitStack() as stack:
-        live = Live(stack, os.getpid())
-        run_matrix(suite, live)
-        run_exchanges(suite, live, stack)
-        CommandLine(live, stack).run(suite)
+    suite = Suite(sys.argv[1:])
+    # an exit like any other: what was made is removed
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        run_all(suite)
+    except Exception as error:
+        print(f"FAIL live: {type(error).__name__}: {error}", flush=True)
+        traceback.print_exc()
+        return 1
     return 1 if suite.failed else 0
 
 
