@@ -266,7 +266,7 @@ def leave(peer, tls, end):
 
 
 def reuse_of_abandoned(bench):
-    """A connection that ended with half a ClientHello at a full listener; then another of the same addresses and ports."""
+    """A connection that ended with half a ClientHello at a full listener; then another on the same ports."""
     port = bench.new_port()
     with contextlib.closing(FullListener(bench, bench.server_contexts[True])) as listener:
         with bench.peer(FULL_PORT, isn=5000, port=port) as peer:

@@ -19,7 +19,7 @@ from path_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT
 
 CROWD = 500
 BULK_PORT, LONG_PORT = 4480, 4481
-SOL_PACKET_ALL = 0x0003  # ETH_P_ALL
+ETH_P_ALL = 0x0003
 
 
 class Pair:
@@ -203,9 +203,9 @@ def large_packets(pair):
     client = endpoints.context(pair.keys, False, certificate=chain, key="client.key")
     pair.serve(LONG_PORT, server)
     client.verify_mode = 0
-    with Tracer() as tracer, pair.server.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(SOL_PACKET_ALL)) as tap:
+    with Tracer() as tracer, pair.server.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as tap:
         tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        tap.bind(("veth0", SOL_PACKET_ALL))
+        tap.bind(("veth0", ETH_P_ALL))
         source = pair.new_source()
         endpoints.connect(pair.client, (pair.SERVER, LONG_PORT), client, source)
         tracer.check(source, PRESENTED)
@@ -260,7 +260,8 @@ def judge_losses(records, truths, half, said):
     for source, found in records.items():
         for record in found:
             if not is_right_or_unknown(record, truths[source]):
-                raise Failure(f"{source}: {'; '.join(differences(record, truths[source]))}, reason {record['mtls']['reason']}")
+                wrong = "; ".join(differences(record, truths[source]))
+                raise Failure(f"{source}: {wrong}, reason {record['mtls']['reason']}")
             unknown += record["mtls"]["client_auth"] == "unknown"
     expect([record["mtls"]["client_auth"] for record in records[half]], ["unknown"] * 2, "handshake begun before")
     told = re.search(r"(\d+) events found no room in the ring buffer", said)
@@ -307,7 +308,7 @@ def midstream(pair):
     handshake, all open before the tracer is.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.closing(pair.serve(REQUEST_PORT + 30, pair.server_contexts[True], serve=serve_late)))
+        pair.serve(REQUEST_PORT + 30, pair.server_contexts[True], serve=serve_late)
         half = HalfHandshake(pair)
         fresh, used = pair.new_source(), pair.new_source()
         sockets = {}
@@ -330,7 +331,8 @@ def midstream(pair):
         said = tracer.stop()
         for source in (used, half.source):
             verdicts = [record["mtls"]["client_auth"] for record in tracer.records(source)]
-            expect([verdict for verdict in verdicts if verdict != "unknown"], [], f"verdicts on a connection from before")
+            known = [verdict for verdict in verdicts if verdict != "unknown"]
+            expect(known, [], "verdicts on a connection from before")
         told = re.search(r"(\d+) connections were open before", said)
         if not told or int(told[1]) < 4:
             raise Failure(f"two connections with two ends each were open before: {said!r}")
@@ -450,9 +452,9 @@ def one_cgroup(pair):
             done = subprocess.run(
                 ["sh", "-c", 'echo $$ >"$0/cgroup.procs"; exec "$@"', directory]
                 + pair.client.command(
-                    "openssl", "s_client", "-connect", f"{pair.SERVER}:{REQUEST_PORT}", "-bind", "%s:%d" % source, "-tls1_2",
-                    "-cert", pair.keys.path("client.crt"), "-key", pair.keys.path("client.key"), "-quiet",
-                    "-no_ign_eof",
+                    "openssl", "s_client", "-connect", f"{pair.SERVER}:{REQUEST_PORT}", "-bind", "%s:%d" % source,
+                    "-tls1_2", "-cert", pair.keys.path("client.crt"), "-key", pair.keys.path("client.key"),
+                    "-quiet", "-no_ign_eof",
                 ),
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
             )  # fmt: skip

@@ -63,20 +63,33 @@ class Path:
         self._port += 1
         return self.CLIENT_ADDRESSES[family], self._port
 
-    def shake_hands(self, name, plan, connect, truth, family=4, roles=("client", "server")):
-        """
-        Have connect(source) shake hands on a path that follows the plan, and hold the records against the truth.
-        The packets of a failed case are kept as a capture.
-        """
+    def shake_hands(self, name, plan, connect, truth, family=4):
+        """Have connect(source) shake hands on a path that follows the plan, and hold the records against the truth."""
+        self.check_all([self.begin(name, plan, connect, family)], truth)
+
+    def begin(self, name, plan, connect, family=4):
+        """The first half of shake_hands(): the records are left for check_all(), for they come only now and then."""
         source = self.new_source(family)
-        self.relay.begin(plan)
+        self.relay.begin(plan, source[1])
         try:
             connect(source)
-            self.tracer.check(source, truth, roles)
-        except (Failure, OSError) as error:
-            raise Failure(f"{name}: {error} ({self.keep(name)})") from None
+        except OSError as error:
+            raise Failure(f"{name}: {error} ({self.keep(name, self.relay.seen())})") from None
         if self.relay.error:
             raise Failure(f"relay: {self.relay.error}")
+        return name, source, self.relay.seen()
+
+    def check_all(self, begun, truth):
+        """The packets of those that failed are kept as captures."""
+        wrong = []
+        for name, source, seen in begun:
+            try:
+                self.tracer.check(source, truth)
+            except Failure as failure:
+                wrong.append(f"{name}: {failure} ({self.keep(name, seen)})")
+        if wrong:
+            raise Failure(f"{len(wrong)} of {len(begun)} handshakes: " + "; ".join(wrong[:3]))
+        return f"{len(begun)} handshakes"
 
     def connect(self, configuration, family=4, **how):
         port, certificate, _ = CONFIGURATIONS[configuration]
@@ -85,12 +98,12 @@ class Path:
             self.client, server.address, self.client_contexts[certificate], source, **how
         )
 
-    def keep(self, name):
+    def keep(self, name, seen):
         directory = os.path.join(ROOT, "build", "tests", "kernel")
         os.makedirs(directory, exist_ok=True)
         path = os.path.join(directory, "".join(c if c.isalnum() else "-" for c in name) + ".pcap")
         with contextlib.closing(packet.PcapWriter(path)) as capture:
-            for time, _, data in self.relay.seen():
+            for time, _, data in seen:
                 capture.write(time, data)
         return os.path.relpath(path, ROOT)
 
@@ -109,36 +122,24 @@ def plain(path, configuration, family):
 def every_position(path, configuration, make_plan, family=4):
     """A handshake for each data segment of each side, with this one lost, repeated or out of order."""
     counts = path.segment_counts(configuration, family)
-    wrong = []
+    begun = []
     for side in (CLIENT, SERVER):
         for index in range(counts[side]):
             plan = make_plan(side, index)
             name = f"{type(plan).__name__.lower()} {SIDES[side]}'s segment {index}, {configuration}"
-            try:
-                truth = CONFIGURATIONS[configuration][2]
-                path.shake_hands(name, plan, path.connect(configuration, family), truth, family)
-                # how a connection is taken down is a matter of timing: its last segments may be missing
-                if index < path.relay.segments(side):
-                    expect(plan.applied, 1, f"{name}: packets that met it")
-            except Failure as failure:
-                wrong.append(str(failure))
-    if wrong:
-        raise Failure(f"{len(wrong)} of {sum(counts)} handshakes: " + "; ".join(wrong[:3]))
-    return f"{sum(counts)} handshakes"
+            begun.append(path.begin(name, plan, path.connect(configuration, family), family))
+            # how a connection is taken down is a matter of timing: its last segments may be missing
+            if index < path.relay.segments(side):
+                expect(plan.applied, 1, f"{name}: packets that met it")
+    return path.check_all(begun, CONFIGURATIONS[configuration][2])
 
 
 def shuffles(path, configuration, family=4):
-    wrong = []
+    begun = []
     for seed in range(SHUFFLES):
         plan = Shuffle(f"{configuration} {seed}")
-        try:
-            truth = CONFIGURATIONS[configuration][2]
-            path.shake_hands(f"shuffle {seed} {configuration}", plan, path.connect(configuration, family), truth, family)
-        except Failure as failure:
-            wrong.append(str(failure))
-    if wrong:
-        raise Failure(f"{len(wrong)} of {SHUFFLES} handshakes: " + "; ".join(wrong[:3]))
-    return f"{SHUFFLES} handshakes"
+        begun.append(path.begin(f"shuffle {seed} {configuration}", plan, path.connect(configuration, family), family))
+    return path.check_all(begun, CONFIGURATIONS[configuration][2])
 
 
 def third_ack_lost(path, configuration):
@@ -191,7 +192,7 @@ def authorities(path, count, name_length, record_size):
     with contextlib.closing(server):
         address = path.SERVER_ADDRESSES[4], 4450
         source = path.new_source()
-        path.relay.begin(Plan())
+        path.relay.begin(Plan(), source[1])
         endpoints.connect(path.client, address, path.client_contexts[True], source, payload=None)
         path.tracer.check(source, PRESENTED)
     for record in path.tracer.records(source):
@@ -207,15 +208,16 @@ def long_chain(path, size, plan):
     context = endpoints.context(path.keys, False, certificate=chain, key="client.key")
     address = path.SERVER_ADDRESSES[4], REQUEST_PORT
     source = path.new_source()
-    path.relay.begin(plan)
+    path.relay.begin(plan, source[1])
     endpoints.connect(path.client, address, context, source)
     path.tracer.check(source, PRESENTED)
     for record in path.tracer.records(source):
-        length = [step["length"] for step in record["mtls"]["messages"] if step["type"] == 11 and step["from"] == "client"]
-        if length[0] < size:
-            raise Failure(f"Certificate of {length[0]} bytes, expected at least {size}")
+        messages = record["mtls"]["messages"]
+        length = next(step["length"] for step in messages if step["type"] == 11 and step["from"] == "client")
+        if length < size:
+            raise Failure(f"Certificate of {length} bytes, expected at least {size}")
         expect(record["tls"].get("client", {}).get("subject"), "CN=client.test", "subject")
-    return f"Certificate of {length[0]} bytes"
+    return f"Certificate of {length} bytes"
 
 
 def run(suite, stack, keys, tracer):
@@ -228,9 +230,8 @@ def run(suite, stack, keys, tracer):
     for configuration in CONFIGURATIONS:
         suite.run(f"path: one byte a segment, {configuration}", one_byte_segments, path, configuration)
         suite.run(f"path: MSS 88, {configuration}", tiny_mss, path, configuration, 88)
-        suite.run(f"path: each segment swapped with the next, {configuration}", every_position, path, configuration, Swap)
-        suite.run(f"path: each segment lost once, {configuration}", every_position, path, configuration, Drop)
-        suite.run(f"path: each segment repeated, {configuration}", every_position, path, configuration, Duplicate)
+        for what, plan in (("swapped with the next", Swap), ("lost once", Drop), ("repeated", Duplicate)):
+            suite.run(f"path: each segment {what}, {configuration}", every_position, path, configuration, plan)
         suite.run(f"path: random order and loss, {configuration}", shuffles, path, configuration)
         suite.run(f"path: third ACK lost, {configuration}", third_ack_lost, path, configuration)
     suite.run("path: IPv6, each segment swapped with the next", every_position, path, "presented", Swap, 6)
@@ -239,4 +240,5 @@ def run(suite, stack, keys, tracer):
     suite.run("path: CA names longer than a record", authorities, path, 45, 490, 16384)
     suite.run("path: client certificates of 30 KiB", long_chain, path, 30 * 1024, Plan())
     suite.run("path: client certificates of 90 KiB", long_chain, path, 90 * 1024, Plan())
-    suite.run("path: client certificates of 30 KiB, random order and loss", long_chain, path, 30 * 1024, Shuffle("chain"))
+    shuffled = "path: client certificates of 30 KiB, random order and loss"
+    suite.run(shuffled, long_chain, path, 30 * 1024, Shuffle("chain"))

@@ -11,8 +11,8 @@ import subprocess
 
 from harness import ROOT, Failure, Skip, Tracer
 
-# The verifier of every kernel since 5.2 gives up after a million (BPF_COMPLEXITY_LIMIT_INSNS). Newer ones look at more or
-# fewer ways through a program: half of it is the reserve.
+# The verifier of every kernel since 5.2 gives up after a million (BPF_COMPLEXITY_LIMIT_INSNS). Newer ones look at more
+# or fewer ways through a program: half of it is the reserve.
 VERIFIED_MAX = 500_000
 
 # bpf_redirect_peer: the last of include/uapi/linux/bpf.h in 5.10
@@ -59,7 +59,7 @@ def disassemble(path):
 def nothing_newer(path):
     helpers, found, instructions = set(), [], 0
     for line in disassemble(path).splitlines():
-        # offset, bytes, text; the second byte of a call tells a helper (source register 0) from a function of the program
+        # offset, bytes, text; the second byte of a call tells a helper (source register 0) from a function
         instruction = re.match(r"\s+[0-9a-f]+:\s+((?:[0-9a-f]{2}\s)+)\s*(.*)", line)
         if not instruction:
             continue

@@ -25,9 +25,9 @@ class Plan:
 
     def segment(self, side, index, copy, data):
         """
-        What becomes of a data segment: a list of (seconds to wait, packet), where packet may be a function that is asked
-        for it, or for None, when the time has come. index counts segments in the order in which they were first sent by
-        side (CLIENT or SERVER), copy the transmissions of this one.
+        What becomes of a data segment: a list of (seconds to wait, packet), where packet may be a function that is
+        asked for it, or for None, when the time has come. index counts segments in the order in which they were first
+        sent by side (CLIENT or SERVER), copy the transmissions of this one.
         """
         return [(0, data)]
 
@@ -126,16 +126,16 @@ class Relay(threading.Thread):
         self._due = []
         self._order = 0
         self.error = None
-        self.begin(Plan())
+        self.begin(Plan(), 0)
 
-    def begin(self, plan):
-        """From now on, and for one connection, this plan; forget what was seen."""
+    def begin(self, plan, client_port):
+        """From now on this plan for the connections of this port of the client's; forget what was seen."""
         with self._lock:
             self._plan = plan
+            self._client_port = client_port
             self._index = ({}, {})
             self._copies = ({}, {})
             self._log = []
-            self._due.clear()
 
     def seen(self):
         """[(time, side, packet)] as they came from the side that sent them."""
@@ -155,7 +155,7 @@ class Relay(threading.Thread):
 
     def _fate(self, side, data):
         segment = packet.parse(data)
-        if segment is None:
+        if segment is None or self._client_port != (segment.source_port, segment.destination_port)[side]:
             return [(0, data)]
         self._log.append((time.time(), side, data))
         if not segment.payload:
