@@ -275,19 +275,23 @@ static void begin_at(struct flow_direction *half, uint32_t initial)
 	half->reached = initial;
 }
 
-/* A new connection between the same ports begins with what its SYNs said. Returns the packet's direction in it. */
-static enum event_direction renew(struct capture *capture, struct flow *flow, const struct packet *packet,
-				  enum event_direction direction)
+/*
+ * A new connection between the same ports begins with what its SYNs said; the first of them went to its local end.
+ * Returns the packet's direction in it.
+ */
+static enum event_direction renew(struct capture *capture, struct flow *flow, enum event_direction direction)
 {
 	struct flow_direction ours = flow->direction[direction];
 	struct flow_direction theirs = flow->direction[!direction];
+	bool answer = theirs.renewing && !theirs.renewed_by_answer;
+	enum event_direction renewed = answer ? EVENT_SENT : EVENT_RECEIVED;
 
-	flow_renew(capture->flows, flow, packet);
+	flow_renew(capture->flows, flow, answer ? !direction : direction);
 	if (ours.renewing)
-		begin_at(&flow->direction[EVENT_RECEIVED], ours.renewed);
+		begin_at(&flow->direction[renewed], ours.renewed);
 	if (theirs.renewing)
-		begin_at(&flow->direction[EVENT_SENT], theirs.renewed);
-	return EVENT_RECEIVED;
+		begin_at(&flow->direction[!renewed], theirs.renewed);
+	return renewed;
 }
 
 /*
@@ -306,7 +310,7 @@ static enum event_direction take_other_syn(struct capture *capture, struct flow 
 	half->renewed_by_answer = answer;
 	if (flow->closed || (!answer && !flow->connection) ||
 	    (answer && other->renewing && packet->acknowledgement == other->renewed))
-		return renew(capture, flow, packet, direction);
+		return renew(capture, flow, direction);
 	return direction;
 }
 
@@ -408,7 +412,7 @@ static void take_tcp(struct capture *capture, const struct packet *packet, uint6
 	if (content) {
 		choose_answer(half, packet->sequence);
 		if (half->renewing && half->renewed == packet->sequence)
-			direction = renew(capture, flow, packet, direction);
+			direction = renew(capture, flow, direction);
 		take_segment(capture, flow, packet, direction);
 	}
 	if (packet->tcp_flags & (PACKET_FIN | PACKET_RST))
@@ -428,7 +432,7 @@ static struct flow *find_udp(struct capture *capture, const struct packet *packe
 		if (!flow)
 			capture->no_memory++;
 	} else if (flow && random && flow->random && flow->random != random) {
-		flow_renew(capture->flows, flow, packet);
+		flow_renew(capture->flows, flow, *direction);
 		*direction = EVENT_RECEIVED;
 	}
 	if (flow && random)

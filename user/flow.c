@@ -255,7 +255,7 @@ void flow_close(struct flow_table *table, struct flow *flow)
 	list_append(&table->closed, flow);
 }
 
-void flow_renew(struct flow_table *table, struct flow *flow, const struct packet *packet)
+void flow_renew(struct flow_table *table, struct flow *flow, enum event_direction direction)
 {
 	table->dropped(flow, table->context);
 	list_remove(list_of(table, flow), flow);
@@ -263,7 +263,8 @@ void flow_renew(struct flow_table *table, struct flow *flow, const struct packet
 	flow->connection = 0;
 	flow->random = 0;
 	flow->placed_ns = flow->time_ns;
-	flow->local_is_low = key_of(packet, &flow->key);
+	if (direction == EVENT_SENT)
+		flow->local_is_low = !flow->local_is_low;
 	memset(flow->direction, 0, sizeof(flow->direction));
 	list_append(&table->open, flow);
 }

@@ -75,8 +75,8 @@ void flow_seen(struct flow_table *table, struct flow *flow, uint64_t time_ns);
 /* Both ends are done with the flow. */
 void flow_close(struct flow_table *table, struct flow *flow);
 
-/* Begin a new connection between the same endpoints: the packet is EVENT_RECEIVED in it. */
-void flow_renew(struct flow_table *table, struct flow *flow, const struct packet *packet);
+/* Begin a new connection between the same endpoints: what was direction is EVENT_RECEIVED in it. */
+void flow_renew(struct flow_table *table, struct flow *flow, enum event_direction direction);
 
 /* Forget what was quiet for too long. */
 void flow_table_expire(struct flow_table *table, uint64_t time_ns);
