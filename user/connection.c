@@ -49,10 +49,12 @@ struct connection {
 	struct event_open open;
 	uint64_t random; /* DTLS: tells one association from the next on the same ports */
 	uint64_t last_ns;
+	uint32_t held; /* bytes behind gaps and of incomplete messages, as of the last event */
 	__u8 queue;
 	bool lost;             /* an event was lost */
 	bool lost_nearby;      /* events were lost while it was open: perhaps of it */
 	bool over;             /* to be ended as soon as nobody is in the middle of it */
+	bool ending;           /* what was held back is told: all of it came before the end */
 	bool client_known;
 	__u8 client_direction; /* enum event_direction of the ClientHello */
 	struct handshake *handshake; /* NULL before the first message */
@@ -69,6 +71,7 @@ struct connection_table {
 	int64_t realtime_offset_ns;
 	struct connection_counts counts;
 	uint32_t connections;
+	uint64_t held;    /* bytes, of all connections */
 	uint32_t buckets; /* a power of two */
 	struct bucket *bucket;
 	struct queue_head queue[QUEUES];
@@ -150,6 +153,7 @@ static void connection_free(struct connection *connection)
 	LIST_REMOVE(connection, bucket);
 	TAILQ_REMOVE(&connection->table->queue[connection->queue], connection, queued);
 	connection->table->connections--;
+	connection->table->held -= connection->held;
 	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
 		body_release(&connection->side[direction].body);
 		reassembly_free(connection->side[direction].reassembly);
@@ -226,7 +230,10 @@ static bool direction_has_gap(const struct connection *connection, uint8_t direc
 {
 	const struct side *side = &connection->side[direction];
 
-	return (side->reassembly && reassembly_has_gap(side->reassembly)) || (side->dtls && dtls_has_gap(side->dtls));
+	if (side->dtls && dtls_has_gap(side->dtls))
+		return true;
+	/* the bytes in front of a FIN are missing, even if none behind them came */
+	return side->reassembly && (reassembly_has_gap(side->reassembly) || side->close_waits);
 }
 
 static void gather_gaps(struct connection *connection)
@@ -244,26 +251,58 @@ static void gather_gaps(struct connection *connection)
 	}
 }
 
+/* Whether all has come that belongs in front of a FIN or RST that waits. */
+static bool close_is_due(const struct side *side)
+{
+	return side->close_waits && reassembly_reached(side->reassembly, side->close_sequence);
+}
+
+static void close_direction(struct connection *connection, uint8_t direction, uint8_t how)
+{
+	struct handshake *handshake = connection->handshake;
+	struct side *side = &connection->side[direction];
+
+	side->close_waits = false;
+	if (handshake && how == EVENT_RST)
+		handshake_record_end(handshake, END_RST, side_of(connection, direction));
+	else if (handshake)
+		handshake_record_end(handshake, END_FIN, side_of(connection, direction));
+	side->closed = true;
+	if (how == EVENT_RST || connection->side[!direction].closed)
+		connection->over = true;
+	else
+		connection_queue(connection, QUEUE_LAST_WORD);
+}
+
+/* What stands behind gaps counts too. */
+static void tell_what_is_held(struct connection *connection)
+{
+	connection->ending = true;
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		struct side *side = &connection->side[direction];
+
+		if (side->reassembly)
+			reassembly_finish(side->reassembly);
+		if (side->dtls)
+			dtls_finish(side->dtls);
+		if (close_is_due(side))
+			close_direction(connection, direction, side->close_how);
+	}
+}
+
 /* Judge and report what was seen, and forget the connection. */
 static void connection_end(struct connection *connection)
 {
 	struct connection_table *table = connection->table;
+	bool ended_by_event = connection->over;
 	struct handshake *handshake;
 
-	/* what stands behind gaps counts too */
-	connection->over = false;
-	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
-		if (connection->side[direction].reassembly)
-			reassembly_finish(connection->side[direction].reassembly);
-		if (connection->side[direction].dtls)
-			dtls_finish(connection->side[direction].dtls);
-	}
+	tell_what_is_held(connection);
 	handshake = connection->handshake;
 	if (handshake) {
-		bool told = handshake->facts.end != END_NONE && handshake->facts.end != END_TIMEOUT;
-
 		gather_gaps(connection);
-		handshake->facts.lost_events = connection->lost || (connection->lost_nearby && !told);
+		/* events that say that others of theirs were lost carry EVENT_LOST: what one of them ended lost none */
+		handshake->facts.lost_events = connection->lost || (connection->lost_nearby && !ended_by_event);
 		table->counts.events_lost += handshake->facts.lost_events;
 		handshake->end_ns = connection->last_ns;
 		handshake->verdict = verdict_of(&handshake->facts);
@@ -300,8 +339,10 @@ static void take_body(struct connection *connection, const struct event_bytes *b
 	/* a body with a hole never becomes complete: what hangs on it stays unknown */
 	if (!connection->handshake || body_add(&side->body, bytes->position, bytes->data, bytes->length))
 		return;
-	if (body_complete(&side->body))
-		handshake_record_body(connection->handshake, side_of(connection, bytes->event.direction), &side->body);
+	if (!body_complete(&side->body))
+		return;
+	handshake_record_body(connection->handshake, side_of(connection, bytes->event.direction), &side->body);
+	body_release(&side->body);
 }
 
 static void take_not_tls(struct connection *connection, const struct event *event)
@@ -323,7 +364,7 @@ static void take_found(struct connection *connection, const struct event *event)
 {
 	struct handshake *handshake = connection->handshake;
 
-	if (connection->over)
+	if (connection->over && !connection->ending)
 		return;
 	switch (event->kind) {
 	case EVENT_MESSAGE:
@@ -373,23 +414,6 @@ static void take_handover(struct connection *connection, const struct event_hand
 		reassembly_expect_answer(side->reassembly);
 }
 
-static void close_direction(struct connection *connection, uint8_t direction, uint8_t how)
-{
-	struct handshake *handshake = connection->handshake;
-	struct side *side = &connection->side[direction];
-
-	side->close_waits = false;
-	if (handshake && how == EVENT_RST)
-		handshake_record_end(handshake, END_RST, side_of(connection, direction));
-	else if (handshake)
-		handshake_record_end(handshake, END_FIN, side_of(connection, direction));
-	side->closed = true;
-	if (how == EVENT_RST || connection->side[!direction].closed)
-		connection->over = true;
-	else
-		connection_queue(connection, QUEUE_LAST_WORD);
-}
-
 static void take_close(struct connection *connection, const struct event_close *close)
 {
 	struct side *side = &connection->side[close->event.direction];
@@ -413,7 +437,7 @@ static void take_segment(struct connection *connection, const struct event_bytes
 	}
 	if (reassembly_segment(side->reassembly, segment))
 		connection->table->counts.bounds++;
-	if (side->close_waits && reassembly_reached(side->reassembly, side->close_sequence))
+	if (close_is_due(side))
 		close_direction(connection, segment->event.direction, side->close_how);
 	if (search_is_over(connection))
 		connection->over = true;
@@ -443,6 +467,37 @@ static void take_datagram(struct connection *connection, const struct event_byte
 		connection->table->counts.bounds++;
 }
 
+static uint32_t bytes_held(const struct connection *connection)
+{
+	uint32_t held = 0;
+
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		const struct side *side = &connection->side[direction];
+
+		held += side->body.capacity;
+		if (side->reassembly)
+			held += reassembly_held(side->reassembly);
+		if (side->dtls)
+			held += dtls_held(side->dtls);
+	}
+	return held;
+}
+
+/* Each connection may hold much, all of them at once may not: the one that goes beyond the bound is given up. */
+static void connection_weigh(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
+
+	table->held -= connection->held;
+	connection->held = bytes_held(connection);
+	table->held += connection->held;
+	if (table->held <= (uint64_t)table->limits.connections * CONNECTION_HELD_MEAN || !connection->held)
+		return;
+	table->counts.bounds++;
+	connection->lost = true;
+	connection->over = true;
+}
+
 static void connection_take(struct connection *connection, const struct event *event)
 {
 	connection->last_ns = event->time_ns;
@@ -469,6 +524,7 @@ static void connection_take(struct connection *connection, const struct event *e
 	default:
 		take_found(connection, event);
 	}
+	connection_weigh(connection);
 }
 
 /*
@@ -519,6 +575,9 @@ static bool event_is_well_formed(const struct event *event)
 	case EVENT_SEGMENT:
 	case EVENT_DATAGRAM:
 		return event->size - sizeof(struct event_bytes) >= ((const struct event_bytes *)event)->length;
+	case EVENT_CLOSE:
+		return ((const struct event_close *)event)->how == EVENT_FIN ||
+		       ((const struct event_close *)event)->how == EVENT_RST;
 	default:
 		return true;
 	}
@@ -574,8 +633,11 @@ bool connection_table_event(struct connection_table *table, const struct event *
 
 static void connection_time_out(struct connection *connection)
 {
-	struct handshake *handshake = connection->handshake;
+	struct handshake *handshake;
 
+	/* it may show that it had ended before */
+	tell_what_is_held(connection);
+	handshake = connection->handshake;
 	if (handshake && handshake_record_waits_for_server(handshake))
 		handshake_record_end(handshake, END_COMPLETED, FROM_CLIENT);
 	else if (handshake)
@@ -593,7 +655,7 @@ void connection_table_time(struct connection_table *table, uint64_t now_ns)
 
 	for (int queue = 0; queue < QUEUES; queue++) {
 		while ((connection = TAILQ_FIRST(&table->queue[queue]))) {
-			if (connection->last_ns + time_to_live[queue] > now_ns)
+			if (now_ns < connection->last_ns || now_ns - connection->last_ns < time_to_live[queue])
 				break;
 			connection_time_out(connection);
 		}

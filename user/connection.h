@@ -13,6 +13,10 @@
 #include "../bpf/event.h"
 #include "handshake.h"
 
+enum connection_bounds {
+	CONNECTION_HELD_MEAN = 16 * 1024, /* bytes held behind gaps and of incomplete messages, times limits.connections */
+};
+
 struct connection_limits {
 	uint32_t connections;          /* at once; a new one beyond it is not followed, and counted */
 	uint64_t handshake_timeout_ns; /* without any event: the handshake has ended */
@@ -24,7 +28,7 @@ struct connection_counts {
 	uint64_t table_full;      /* connections not followed */
 	uint64_t events_lost;     /* connections of which an event was lost */
 	uint64_t gaps;            /* directions with bytes that never came */
-	uint64_t bounds;          /* directions of which more had to be held than the bound */
+	uint64_t bounds;          /* directions of which more had to be held than the bound, or connections beyond that of all */
 	uint64_t malformed_events; /* events whose size does not fit their kind */
 };
 

@@ -364,7 +364,7 @@ static void begin_fragment(struct dtls *dtls)
 		end_fragment(dtls);
 }
 
-static __u32 bytes_held(const struct dtls *dtls)
+__u32 dtls_held(const struct dtls *dtls)
 {
 	__u32 held = 0;
 	size_t i;
@@ -380,7 +380,7 @@ static void take_body(struct dtls *dtls, const __u8 *bytes, __u32 count)
 	__u32 kept = 0;
 
 	if (message && body_matters(dtls, message->type) && message->pieces.covered < message->length) {
-		kept = at_most(count, DTLS_BYTES_MAX - bytes_held(dtls));
+		kept = at_most(count, DTLS_BYTES_MAX - dtls_held(dtls));
 		dtls->bound |= kept < count;
 	}
 	if (message && pieces_add(&message->pieces, dtls->fragment_offset, count, bytes, kept) < 0)

@@ -52,6 +52,9 @@ void dtls_finish(struct dtls *dtls);
 /* Whether a message is missing before others that came, or bytes were cut off. */
 bool dtls_has_gap(const struct dtls *dtls);
 
+/* How many bytes of incomplete messages are held. */
+__u32 dtls_held(const struct dtls *dtls);
+
 /* Whether there may be more to tell of this direction. */
 bool dtls_wants_more(const struct dtls *dtls);
 

@@ -184,7 +184,7 @@ struct handshake {
 	uint16_t version; /* negotiated ProtocolVersion; 0 before ServerHello */
 	struct client_hello client_hello;         /* where facts.client_hello */
 	struct server_hello server_hello;         /* where facts.server_hello */
-	struct certificate_request *request;      /* NULL where none was read */
+	struct certificate_request *request;      /* NULL where none was read; ends behind the authorities kept */
 	struct certificate *certificate;          /* the client's; NULL where none was read */
 
 	bool has_alert;             /* the alert that ended it, or else the last one */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "handshake_record.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,8 @@ static void take_server_hello(struct handshake *handshake, const struct body *bo
 static void take_certificate_request(struct handshake *handshake, const struct body *body)
 {
 	struct certificate_request *request = calloc(1, sizeof(*request));
+	struct certificate_request *shrunk;
+	size_t kept;
 
 	/* the verdict goes by the message's type; what it asks for is told where it can be read */
 	if (!request)
@@ -190,8 +193,11 @@ static void take_certificate_request(struct handshake *handshake, const struct b
 		free(request);
 		return;
 	}
+	/* most servers name few authorities: there is no room kept for those that did not come */
+	kept = request->authorities < MESSAGE_AUTHORITIES_MAX ? request->authorities : MESSAGE_AUTHORITIES_MAX;
+	shrunk = realloc(request, offsetof(struct certificate_request, authority[kept]));
 	free(handshake->request);
-	handshake->request = request;
+	handshake->request = shrunk ?: request;
 }
 
 static void take_client_certificate(struct handshake *handshake, const struct body *body)

@@ -376,6 +376,11 @@ bool reassembly_wants_more(const struct reassembly *reassembly)
 	return !reassembly_ended(reassembly);
 }
 
+__u32 reassembly_held(const struct reassembly *reassembly)
+{
+	return reassembly->held_bytes + reassembly->held_pieces * sizeof(struct piece);
+}
+
 bool reassembly_is_searching(const struct reassembly *reassembly)
 {
 	return reassembly->searching;

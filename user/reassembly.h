@@ -65,6 +65,9 @@ bool reassembly_has_gap(const struct reassembly *reassembly);
 /* Whether the walker still wants bytes of this direction. */
 bool reassembly_wants_more(const struct reassembly *reassembly);
 
+/* How much memory the bytes behind gaps take. */
+__u32 reassembly_held(const struct reassembly *reassembly);
+
 /* Whether no ClientHello (nor, with TLS_WALK_EITHER, ServerHello) was found yet, and none was told of. */
 bool reassembly_is_searching(const struct reassembly *reassembly);
 

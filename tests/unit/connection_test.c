@@ -1,0 +1,1054 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "handshake_feed.h"
+
+#include "../../user/body.h"
+
+/* AddressSanitizer's <sanitizer/allocator_interface.h>, which not every compiler brings */
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+static const struct connection_limits limits = {
+	.connections = 100,
+	.handshake_timeout_ns = 60ull * 1000 * 1000 * 1000,
+};
+
+static struct connection_table *table_new(struct feed_reports *reports)
+{
+	struct connection_table *table = connection_table_new(&limits, feed_report, reports);
+
+	assert_non_null(table);
+	memset(reports, 0, sizeof(*reports));
+	return table;
+}
+
+/* Play words on a table of their own. */
+static void play(enum feed_form form, const char *words, struct feed_reports *reports)
+{
+	struct connection_table *table = table_new(reports);
+	struct feed feed;
+
+	feed_init(&feed, table, form, 1);
+	feed_play(&feed, words);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+enum {
+	EVENTS = 1 << FEED_EVENTS,
+	SEGMENTS = 1 << FEED_SEGMENTS,
+	CAPTURE = 1 << FEED_CAPTURE,
+	CAPTURES = 1 << FEED_CAPTURE | 1 << FEED_CAPTURE_SHUFFLED,
+	IN_ORDER = EVENTS | SEGMENTS | 1 << FEED_BYTES | CAPTURE,
+	TCP = IN_ORDER | 1 << FEED_SHUFFLED | 1 << FEED_RANDOM | CAPTURES,
+	DTLS = 1 << FEED_DATAGRAMS | 1 << FEED_DATAGRAMS_SHUFFLED,
+	ANY = TCP | DTLS,
+};
+
+#define FLIGHT "> client_hello < server_hello certificate server_key_exchange server_hello_done "
+#define REQUESTING_FLIGHT                                                                                              \
+	"> client_hello < server_hello certificate server_key_exchange certificate_request server_hello_done "
+#define FINISHES "> client_key_exchange ccs finished "
+#define ANSWERS	 "> certificate client_key_exchange certificate_verify ccs finished "
+#define DECLINES "> certificate:empty client_key_exchange ccs finished "
+
+struct scenario {
+	const char *name;
+	uint32_t forms;
+	const char *words;
+	const char *expected;
+};
+
+static const struct scenario scenarios[] = {
+	/* not_requested */
+	{"full handshake", ANY, FLIGHT FINISHES "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"with a new ticket", ANY, FLIGHT FINISHES "< new_session_ticket ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"with a stapled OCSP response", ANY,
+	 "> client_hello < server_hello certificate certificate_status server_key_exchange server_hello_done " FINISHES
+	 "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"static RSA", ANY, "> client_hello < server_hello certificate server_hello_done " FINISHES "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"the client refuses the server's certificate", ANY, FLIGHT "> fatal:48",
+	 "not_requested asked:no answer:none established:no resumed:no end:>alert"},
+	{"the client goes away", IN_ORDER, FLIGHT "> rst",
+	 "not_requested asked:no answer:none established:no resumed:no end:>rst"},
+	{"the client falls silent", ANY, FLIGHT "pause:61",
+	 "not_requested asked:no answer:none established:no resumed:no end:timeout"},
+	{"the tracer stops", ANY, FLIGHT FINISHES "stop",
+	 "not_requested asked:no answer:none established:? resumed:no end:none"},
+	{"a warning does not end it", ANY,
+	 "> client_hello < warning:112 server_hello certificate server_hello_done " FINISHES "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"the same session id, and a full handshake", ANY,
+	 "> client_hello < server_hello:same certificate server_hello_done " FINISHES "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"a hello that cannot be read", ANY,
+	 "> client_hello:broken < server_hello certificate server_hello_done " FINISHES "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"SSL 2.0 framed ClientHello", TCP,
+	 "> client_hello:ssl2 < server_hello certificate server_hello_done " FINISHES "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+
+	/* presented, declined */
+	{"mutual authentication", ANY, REQUESTING_FLIGHT ANSWERS "< ccs finished",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"mutual authentication, with a new ticket", ANY, REQUESTING_FLIGHT ANSWERS "< new_session_ticket ccs finished",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"a certificate by its address", ANY,
+	 REQUESTING_FLIGHT "> certificate_url client_key_exchange certificate_verify ccs finished < ccs finished",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"the client closes early, and the server completes", TCP, REQUESTING_FLIGHT ANSWERS "> fin < ccs finished",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"an empty certificate", ANY, REQUESTING_FLIGHT DECLINES "< ccs finished",
+	 "declined asked:yes answer:empty established:yes resumed:no end:completed"},
+	{"SSL 3.0", TCP,
+	 "> client_hello < server_hello:ssl3 certificate certificate_request server_hello_done "
+	 "> warning:41 client_key_exchange ccs finished < ccs finished",
+	 "declined asked:yes answer:empty established:yes resumed:no end:completed"},
+
+	/* rejected */
+	{"the server refuses the certificate", ANY, REQUESTING_FLIGHT ANSWERS "< fatal:48",
+	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+	{"the server refuses it and closes", TCP, REQUESTING_FLIGHT ANSWERS "< fatal:48 fin",
+	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+	{"the server closes", TCP, REQUESTING_FLIGHT ANSWERS "< fin > fin",
+	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+	{"the server closes and the client does not", TCP, REQUESTING_FLIGHT ANSWERS "< fin pause:3",
+	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+	{"the server resets", TCP, REQUESTING_FLIGHT ANSWERS "< rst",
+	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<rst"},
+	{"the server insists", ANY, REQUESTING_FLIGHT DECLINES "< fatal:40",
+	 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
+	{"the server of SSL 3.0 insists", TCP,
+	 "> client_hello < server_hello:ssl3 certificate certificate_request server_hello_done > warning:41 < fatal:40",
+	 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
+
+	/* unanswered */
+	{"no answer", ANY, REQUESTING_FLIGHT "pause:61",
+	 "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+	{"the client refuses the server first", ANY, REQUESTING_FLIGHT "> fatal:48",
+	 "unanswered asked:yes answer:none established:no resumed:no end:>alert"},
+	{"the client closes instead", TCP, REQUESTING_FLIGHT "> fin < fin",
+	 "unanswered asked:yes answer:none established:no resumed:no end:>fin"},
+	{"the client resets instead", TCP, REQUESTING_FLIGHT "> rst",
+	 "unanswered asked:yes answer:none established:no resumed:no end:>rst"},
+	{"the server does not wait", TCP, REQUESTING_FLIGHT "< fin > fin",
+	 "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
+	{"the server did not wait, and the answer comes all the same", IN_ORDER,
+	 REQUESTING_FLIGHT "< fin " ANSWERS "> fin",
+	 "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
+	{"no_certificate means nothing in TLS", TCP, REQUESTING_FLIGHT "> warning:41 pause:61",
+	 "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+
+	/* resumed */
+	{"abbreviated", ANY, "> client_hello < server_hello:same ccs finished > ccs finished",
+	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+	{"abbreviated, with a new ticket", ANY,
+	 "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished",
+	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+	{"abbreviated by a ticket without a session id", ANY,
+	 "> client_hello:ticket < server_hello ccs finished > ccs finished",
+	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+	{"abbreviated, and the client falls silent", ANY, "> client_hello < server_hello:same ccs finished pause:61",
+	 "resumed asked:no answer:none established:no resumed:yes end:timeout"},
+	{"abbreviated, and the server closes before the client has finished", IN_ORDER,
+	 "> client_hello < server_hello:same ccs finished fin > ccs finished",
+	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+	{"TLS 1.3 with a PSK", TCP,
+	 "> client_hello < server_hello:1.3_psk ccs data:27 data:53 > ccs data:53 < data:200",
+	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+	{"TLS 1.3 with a PSK behind a HelloRetryRequest", TCP,
+	 "> client_hello < server_hello:retry ccs > ccs client_hello < server_hello:1.3_psk data:27 data:53 > data:53 "
+	 "< data:200",
+	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+
+	/* failed_before_request */
+	{"the server refuses", ANY, "> client_hello < fatal:40",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:<alert"},
+	{"the server speaks HTTP", TCP, "> client_hello < http",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:<not_tls"},
+	{"the server closes at once", TCP, "> client_hello < fin > fin",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:<fin"},
+	{"the client closes at once", IN_ORDER, "> client_hello > fin < fin",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:>fin"},
+	{"the server resets at once", TCP, "> client_hello < rst",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:<rst"},
+	{"the client dislikes ServerHello", ANY, "> client_hello < server_hello > fatal:70",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
+	{"the server falls silent within its flight", ANY, "> client_hello < server_hello certificate pause:61",
+	 "failed_before_request asked:? answer:? established:no resumed:no end:timeout"},
+	{"HelloRetryRequest and no more", TCP, "> client_hello < server_hello:retry > fatal:47",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
+	{"HelloVerifyRequest and no more", DTLS, "> client_hello < hello_verify_request pause:61",
+	 "failed_before_request asked:? answer:? established:no resumed:? end:timeout"},
+
+	/* unknown */
+	{"the tracer stops at once", SEGMENTS, "> client_hello stop",
+	 "unknown:unfinished asked:? answer:? established:? resumed:? end:none"},
+	{"of a capture one direction may be missing", CAPTURES, "> client_hello stop",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+	{"the tracer stops behind the request", ANY, REQUESTING_FLIGHT "stop",
+	 "unknown:unfinished asked:yes answer:? established:? resumed:no end:none"},
+	{"the client answers and goes away", ANY, REQUESTING_FLIGHT "> certificate client_key_exchange fatal:80",
+	 "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>alert"},
+	{"the client answers and nobody goes on", ANY, REQUESTING_FLIGHT ANSWERS "pause:61",
+	 "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:timeout"},
+	{"asked, and no answer in the client's flight", ANY, REQUESTING_FLIGHT FINISHES "< ccs finished",
+	 "unknown:malformed asked:yes answer:none established:yes resumed:no end:completed"},
+	{"an answer that was not asked for", ANY, FLIGHT ANSWERS "< ccs finished",
+	 "unknown:malformed asked:? answer:certificate established:yes resumed:no end:completed"},
+	{"two ServerHellos", TCP | 1 << FEED_DATAGRAMS,
+	 "> client_hello < server_hello certificate server_hello certificate server_hello_done " FINISHES
+	 "< ccs finished",
+	 "unknown:malformed asked:? answer:? established:yes resumed:? end:completed"},
+	{"two CertificateRequests", ANY,
+	 "> client_hello < server_hello certificate_request certificate_request > fatal:10",
+	 "unknown:malformed asked:yes answer:? established:? resumed:? end:>alert"},
+	{"a ServerHello that cannot be read", ANY, "> client_hello < server_hello:broken > fatal:50",
+	 "unknown:malformed asked:? answer:? established:? resumed:? end:>alert"},
+	{"no session was offered, and the server goes on without a flight", ANY,
+	 "> client_hello:plain < server_hello ccs finished > ccs finished",
+	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+	{"another session id, and the server goes on without a flight", ANY,
+	 "> client_hello < server_hello ccs finished > ccs finished",
+	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+	{"the client leaves the protocol", TCP, REQUESTING_FLIGHT "> http",
+	 "unknown:malformed asked:yes answer:? established:? resumed:? end:none"},
+	{"the server leaves the protocol within its flight", TCP, "> client_hello < server_hello http",
+	 "unknown:malformed asked:? answer:? established:? resumed:? end:none"},
+	{"SSL 2.0", TCP, "> client_hello:ssl2_only < http",
+	 "unknown:ssl2 asked:? answer:? established:? resumed:? end:<not_tls"},
+	{"a server that may speak SSL 2.0", TCP, "> client_hello:ssl2 < http",
+	 "unknown:ssl2 asked:? answer:? established:? resumed:? end:<not_tls"},
+	{"TLS 1.3 with a request in cleartext", TCP,
+	 "> client_hello < server_hello:1.3_psk certificate_request > fatal:10",
+	 "unknown:malformed asked:yes answer:? established:? resumed:? end:>alert"},
+	{"DTLS 1.3, whose records are not told of", DTLS, "> client_hello < server_hello:dtls1.3 pause:61",
+	 "unknown:encrypted asked:? answer:? established:no resumed:no end:timeout"},
+	{"an event was lost", TCP, REQUESTING_FLIGHT "lost " ANSWERS "< ccs finished",
+	 "unknown:lost_events asked:yes answer:certificate established:yes resumed:? end:completed"},
+	{"events were lost, perhaps of it", TCP, REQUESTING_FLIGHT "losses pause:61",
+	 "unknown:lost_events asked:yes answer:? established:? resumed:? end:timeout"},
+	{"events were lost, but none of what ended it", TCP, REQUESTING_FLIGHT "losses " ANSWERS "< ccs finished",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"events were lost behind the first FIN", TCP, REQUESTING_FLIGHT ANSWERS "< fin losses pause:3",
+	 "unknown:lost_events asked:yes answer:certificate established:? resumed:? end:<fin"},
+
+	/* holes in a capture */
+	{"a request that was not captured", CAPTURES,
+	 "> client_hello < server_hello certificate !certificate_request server_hello_done " FINISHES
+	 "< ccs finished stop",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+	{"a server's flight that was not captured", CAPTURES,
+	 "> client_hello < !server_hello !server_hello_done " FINISHES "< ccs finished stop",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+	{"a hole in ServerHello", CAPTURES, "> client_hello < ~server_hello > fatal:70",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:>alert"},
+	{"a hole in ServerHello, and a whole flight", CAPTURES,
+	 "> client_hello < ~server_hello certificate server_hello_done " FINISHES "< ccs finished",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"a hole in ServerHello of TLS 1.3", CAPTURES,
+	 "> client_hello < ~server_hello:1.3 data:27 data:53 > data:53 fin < fin",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:>fin"},
+	{"a hole in ServerHello, and it looks abbreviated", CAPTURES,
+	 "> client_hello < ~server_hello:same ccs finished > ccs finished",
+	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+	{"a hole in what is not read", CAPTURES,
+	 "> client_hello < server_hello ~certificate_status certificate_request server_hello_done " ANSWERS
+	 "< ccs finished",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"a hole of which nobody tells, and the tracer stops", CAPTURES,
+	 "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
+	 "server_hello_done " ANSWERS "< ccs finished stop",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"a hole of which nobody tells, and the client's alert", CAPTURES,
+	 "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
+	 "server_hello_done > fatal:48",
+	 "unanswered asked:yes answer:none established:no resumed:no end:>alert"},
+	{"a hole of which nobody tells, and nobody goes on", CAPTURES,
+	 "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
+	 "server_hello_done pause:61",
+	 "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+	{"a hole in the client's flight of which nobody tells, and the server's alert", CAPTURES,
+	 REQUESTING_FLIGHT "> certificate _client_key_exchange certificate_verify ccs finished < fatal:42",
+	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+	{"an answer that was not captured, and the client's FIN", CAPTURES,
+	 REQUESTING_FLIGHT "> !certificate !client_key_exchange fin < fin stop",
+	 "unknown:gap asked:yes answer:? established:? resumed:? end:<fin"},
+	{"an answer that was not captured, and the server goes on", CAPTURES,
+	 REQUESTING_FLIGHT "> !certificate !client_key_exchange !ccs !finished < ccs finished stop",
+	 "unknown:gap asked:yes answer:? established:? resumed:? end:none"},
+	{"the client's side alone", CAPTURES, "> client_hello < !server_hello > client_key_exchange ccs finished stop",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+	{"the server's side alone", CAPTURES, "> !client_hello < server_hello certificate server_hello_done pause:61",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:timeout"},
+	{"ClientHello was not captured, but its SYN", CAPTURES,
+	 "> !client_hello < server_hello certificate server_hello_done > client_key_exchange pause:61",
+	 "unknown:gap asked:? answer:? established:? resumed:? end:timeout"},
+
+	/* datagrams that were not captured */
+	{"DTLS: a request that was not captured", DTLS,
+	 "> client_hello < server_hello certificate !certificate_request server_hello_done " FINISHES
+	 "< ccs finished pause:61",
+	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+	{"DTLS: a request that was not captured, and none of what is behind it", DTLS,
+	 "> client_hello < server_hello certificate !certificate_request !server_hello_done " FINISHES "< ccs finished",
+	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+	{"DTLS: nothing between the hellos and the end was captured", DTLS,
+	 "> client_hello < server_hello !certificate !certificate_request !server_hello_done "
+	 "> !certificate !client_key_exchange !certificate_verify ccs finished < ccs finished",
+	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+	{"DTLS: an answer that was not captured", DTLS,
+	 REQUESTING_FLIGHT "> !certificate !client_key_exchange !certificate_verify ccs finished < fatal:42",
+	 "unknown:gap asked:yes answer:? established:? resumed:? end:<alert"},
+	{"DTLS: Finished overtakes all before it", 1 << FEED_DATAGRAMS,
+	 REQUESTING_FLIGHT "> finished:early certificate client_key_exchange certificate_verify pause:61",
+	 "unknown:gap asked:yes answer:? established:? resumed:? end:timeout"},
+	{"DTLS: Finished overtakes ChangeCipherSpec", DTLS,
+	 REQUESTING_FLIGHT "> certificate client_key_exchange certificate_verify finished:early ccs pause:61",
+	 "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:timeout"},
+	{"DTLS: the end of a datagram was not captured", DTLS,
+	 "> client_hello < server_hello:same ~certificate > ccs finished < ccs finished pause:61",
+	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+};
+
+static void play_scenario(const struct scenario *scenario, enum feed_form form)
+{
+	static const char *const forms[] = {"events",  "segments",	   "bytes",	"shuffled",	     "random",
+					    "capture", "shuffled capture", "datagrams", "shuffled datagrams"};
+	struct feed_reports reports;
+
+	_Static_assert(sizeof(forms) / sizeof(*forms) == FEED_FORMS, "each has a name");
+	play(form, scenario->words, &reports);
+	if (strcmp(reports.text, scenario->expected))
+		fail_msg("%s, as %s:\n\t%s, expected\n\t%s", scenario->name, forms[form], reports.text,
+			 scenario->expected);
+}
+
+static void plays_scenarios(void **state)
+{
+	size_t i;
+	int form;
+
+	(void)state;
+	for (i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
+		for (form = 0; form < FEED_FORMS; form++)
+			if (scenarios[i].forms & 1 << form)
+				play_scenario(&scenarios[i], form);
+}
+
+/* The same words in random segments and orders: whatever the kernel walks and whatever it hands over, one verdict. */
+static void any_segments_in_any_order(void **state)
+{
+	static const struct scenario some[] = {
+		{"full handshake", 0, FLIGHT FINISHES "< new_session_ticket ccs finished",
+		 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+		{"mutual authentication", 0, REQUESTING_FLIGHT ANSWERS "< ccs finished",
+		 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+		{"the server refuses", 0, REQUESTING_FLIGHT DECLINES "< fatal:40 fin",
+		 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
+		{"the server closes", 0, REQUESTING_FLIGHT ANSWERS "< fin > fin",
+		 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+		{"abbreviated", 0,
+		 "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished fin",
+		 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+	};
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+	uint32_t seed;
+	size_t i;
+
+	(void)state;
+	for (seed = 1; seed <= 400; seed++) {
+		for (i = 0; i < sizeof(some) / sizeof(*some); i++) {
+			table = table_new(&reports);
+			feed_init(&feed, table, FEED_RANDOM, 1);
+			feed.seed = seed;
+			/* on either end, or on the way between them */
+			feed.client_direction = seed & 1;
+			if (seed % 3 == 0)
+				feed.source = EVENT_FROM_FILE;
+			feed_play(&feed, some[i].words);
+			feed_release(&feed);
+			connection_table_free(table);
+			if (strcmp(reports.text, some[i].expected))
+				fail_msg("%s, seed %u:\n\t%s, expected\n\t%s", some[i].name, seed, reports.text,
+					 some[i].expected);
+		}
+	}
+}
+
+/* Many connections at once, a word of each in turn: none hears of another. */
+static void connections_do_not_mix(void **state)
+{
+	enum {
+		PLAYED = 24,
+		WORDS_MAX = 64,
+	};
+	struct connection_table *table;
+	struct feed_reports reports[PLAYED] = {0};
+	struct feed_reports all;
+	struct feed feed[PLAYED];
+	char *words[PLAYED], *rest[PLAYED], line[80];
+	char side[PLAYED];
+	const char *word;
+	size_t i, turn;
+
+	(void)state;
+	table = table_new(&all);
+	for (i = 0; i < PLAYED; i++) {
+		play(FEED_EVENTS, scenarios[i].words, &reports[i]);
+		feed_init(&feed[i], table, i % 2 ? FEED_SEGMENTS : FEED_EVENTS, 1 + i);
+		words[i] = rest[i] = strdup(scenarios[i].words);
+		side[i] = '>';
+	}
+	for (turn = 0; turn < WORDS_MAX; turn++) {
+		for (i = 0; i < PLAYED; i++) {
+			memset(all.text, 0, sizeof(all.text));
+			all.count = 0;
+			word = strsep(&rest[i], " ");
+			if (!word || !strncmp(word, "pause", 5) || !strcmp(word, "stop"))
+				continue;
+			if (*word == '>' || *word == '<')
+				side[i] = *word;
+			snprintf(line, sizeof(line), "%c %s", side[i], *word == side[i] ? "" : word);
+			feed_play(&feed[i], line);
+			if (all.count && strcmp(all.text, reports[i].text))
+				fail_msg("%s, among others:\n\t%s, expected\n\t%s", scenarios[i].name, all.text,
+					 reports[i].text);
+			if (all.count)
+				reports[i].count = 0;
+		}
+	}
+	for (i = 0; i < PLAYED; i++) {
+		if (reports[i].count && !strstr(scenarios[i].words, "pause") && !strstr(scenarios[i].words, "stop"))
+			fail_msg("%s, among others, was not reported", scenarios[i].name);
+		feed_release(&feed[i]);
+		free(words[i]);
+	}
+	connection_table_free(table);
+}
+
+/* Who is who, and when. */
+static void record_has_ends_and_times(void **state)
+{
+	static const uint8_t local[4] = {192, 0, 2, 1}, remote[4] = {192, 0, 2, 2};
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+	int direction;
+
+	(void)state;
+	for (direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		bool is_client = direction == EVENT_SENT;
+
+		table = table_new(&reports);
+		connection_table_set_realtime_offset(table, 1000);
+		feed_init(&feed, table, FEED_SEGMENTS, 9);
+		feed.client_direction = direction;
+		feed_play(&feed, REQUESTING_FLIGHT ANSWERS "< ccs finished");
+		assert_int_equal(reports.count, 1);
+		assert_int_equal(reports.last.role, is_client ? ROLE_CLIENT : ROLE_SERVER);
+		assert_memory_equal(reports.last.client.address, is_client ? local : remote, 4);
+		assert_memory_equal(reports.last.server.address, is_client ? remote : local, 4);
+		assert_int_equal(reports.last.client.port, 40009);
+		assert_int_equal(reports.last.server.port, 443);
+		assert_int_equal(reports.last.family, 4);
+		assert_int_equal(reports.last.transport, IPPROTO_TCP);
+		assert_int_equal(reports.last.cgroup, 77);
+		assert_int_equal(reports.last.connection, 9);
+		assert_int_equal(reports.last.version, 0x0303);
+		assert_int_equal(reports.last.start_realtime_ns, reports.last.start_ns + 1000);
+		assert_true(reports.last.start_ns < reports.last.request_ns);
+		assert_true(reports.last.request_ns < reports.last.answer_ns);
+		assert_true(reports.last.answer_ns < reports.last.end_ns);
+		/* two steps a word: one when it is said and one until it arrives */
+		assert_int_equal(reports.last.answer_ns - reports.last.request_ns, 2 * 2 * FEED_STEP_NS);
+		assert_int_equal(reports.last.end_ns - reports.last.start_ns, 12 * 2 * FEED_STEP_NS);
+		assert_true(reports.has_request);
+		assert_true(reports.has_certificate);
+		assert_int_equal(reports.last.steps, 13);
+		feed_release(&feed);
+		connection_table_free(table);
+	}
+}
+
+static void an_observer_is_no_end(void **state)
+{
+	struct feed_reports reports;
+
+	(void)state;
+	play(FEED_CAPTURE, REQUESTING_FLIGHT ANSWERS "< ccs finished", &reports);
+	assert_int_equal(reports.last.role, ROLE_OBSERVER);
+	assert_int_equal(reports.last.client.port, 40001);
+	assert_int_equal(reports.last.server.port, 443);
+}
+
+/* What was in the middle of it when the capture began: the other end is the client. */
+static void answer_without_a_hello(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_CAPTURE, 1);
+	feed_play(
+		&feed,
+		"< server_hello certificate server_hello_done > client_key_exchange ccs finished < ccs finished stop");
+	/* the client's side began with a message that begins no handshake */
+	assert_string_equal(reports.text, "unknown:midstream asked:? answer:? established:? resumed:? end:none");
+	assert_int_equal(reports.last.client.port, 40001);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* What a source is told of more: nothing of what has ended, was not followed or is no event. */
+static void tells_what_is_wanted(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_CAPTURE, 1);
+	feed_play(&feed, "> client_hello");
+	assert_true(feed.wanted);
+	feed_play(&feed, "< server_hello certificate");
+	assert_true(feed.wanted);
+	feed_play(&feed, "< server_hello_done " FINISHES);
+	/* the client's direction has told all it can */
+	assert_false(feed.wanted);
+	assert_int_equal(reports.count, 0);
+	feed_play(&feed, "< ccs finished");
+	assert_false(feed.wanted);
+	assert_int_equal(reports.count, 1);
+	feed_play(&feed, "< data:100 > data:100 fin < fin");
+	assert_false(feed.wanted);
+	assert_int_equal(reports.count, 1);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* A connection in whose first bytes no ClientHello comes is not kept. */
+static void search_has_an_end(void **state)
+{
+	struct connection_table *table;
+	struct message_bytes noise = {.length = 0};
+	struct feed_word word = {.direction = EVENT_RECEIVED};
+	struct feed_reports reports;
+	struct feed feed;
+	int i;
+
+	(void)state;
+	put_fill(&noise, 'x', 2000);
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_CAPTURE, 1);
+	for (i = 0; i < 8; i++) {
+		feed_stream(&feed, &word, &noise);
+		assert_true(feed.wanted);
+	}
+	feed_stream(&feed, &word, &noise);
+	assert_false(feed.wanted);
+	feed_play(&feed, "> client_hello < fatal:40");
+	assert_int_equal(reports.count, 0);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* A hello behind a dialog in cleartext, as with STARTTLS, also where segments of the dialog are missing. */
+static void hello_behind_a_dialog(void **state)
+{
+	static const char *const said[] = {"EHLO client.example\r\n", "250 STARTTLS\r\n", "STARTTLS\r\n",
+					   "220 go on\r\n"};
+	struct connection_table *table;
+	struct message_bytes line;
+	struct feed_word word;
+	struct feed_reports reports;
+	struct feed feed;
+	int missing, form;
+	size_t i;
+
+	(void)state;
+	for (form = FEED_SEGMENTS; form < FEED_DATAGRAMS; form++) {
+		for (missing = -1; missing < 4; missing++) {
+			table = table_new(&reports);
+			feed_init(&feed, table, form, 1);
+			for (i = 0; i < 4; i++) {
+				word = (struct feed_word){.direction = i & 1, .missing = (int)i == missing};
+				line.length = 0;
+				put_bytes(&line, said[i], strlen(said[i]));
+				feed_stream(&feed, &word, &line);
+			}
+			feed_play(&feed, REQUESTING_FLIGHT DECLINES "< ccs finished stop");
+			/* the client had seen all of "250 STARTTLS", whether or not it was captured, when it spoke on */
+			if (missing == -1 || missing == 1)
+				assert_string_equal(reports.text, "declined asked:yes answer:empty established:yes "
+								  "resumed:no end:completed");
+			else if (reports.count && reports.last.verdict.client_auth != CLIENT_AUTH_DECLINED)
+				assert_int_equal(reports.last.verdict.client_auth, CLIENT_AUTH_UNKNOWN);
+			feed_release(&feed);
+			connection_table_free(table);
+		}
+	}
+}
+
+/* FIN in front of bytes that belong before it: it counts when they have come. */
+static void close_waits_for_its_place(void **state)
+{
+	struct connection_table *table;
+	struct event_close close = {.event = {.kind = EVENT_CLOSE, .direction = EVENT_RECEIVED}, .how = EVENT_FIN};
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_CAPTURE, 1);
+	feed_play(&feed, REQUESTING_FLIGHT "> certificate");
+	close.sequence = feed.direction[EVENT_RECEIVED].said + 500;
+	feed_event(&feed, &close, sizeof(close));
+	/* were it taken at once, the server would have two seconds left */
+	feed_play(&feed, "pause:10 > client_key_exchange certificate_verify ccs finished < ccs finished");
+	assert_string_equal(reports.text,
+			    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+static void last_word(void **state)
+{
+	struct feed_reports reports;
+
+	(void)state;
+	/* one side has closed: the other has two seconds */
+	play(FEED_SEGMENTS, REQUESTING_FLIGHT ANSWERS "> fin pause:1 < ccs finished", &reports);
+	assert_string_equal(reports.text,
+			    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
+	play(FEED_SEGMENTS, REQUESTING_FLIGHT ANSWERS "> fin pause:2 < ccs finished", &reports);
+	assert_string_equal(reports.text,
+			    "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>fin");
+}
+
+static void time_runs_from_the_last_event(void **state)
+{
+	struct feed_reports reports;
+
+	(void)state;
+	play(FEED_SEGMENTS, "> client_hello pause:59 < server_hello pause:59 < certificate pause:59", &reports);
+	assert_int_equal(reports.count, 0);
+	play(FEED_SEGMENTS, "> client_hello pause:59 < server_hello pause:59 < certificate pause:60", &reports);
+	assert_int_equal(reports.count, 1);
+	assert_int_equal(reports.last.facts.end, END_TIMEOUT);
+	/* two steps a word, one a pause */
+	assert_int_equal(reports.last.end_ns - reports.last.start_ns, 118 * FEED_SECOND_NS + 6 * FEED_STEP_NS);
+}
+
+/* A clock that stands before the events, and times at the end of the numbers: nothing ends early. */
+static void time_does_not_wrap(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_SEGMENTS, 1);
+	feed.time_ns = UINT64_MAX - FEED_SECOND_NS;
+	feed_play(&feed, "> client_hello");
+	connection_table_time(table, 5);
+	connection_table_time(table, UINT64_MAX);
+	assert_int_equal(reports.count, 0);
+	connection_table_finish(table);
+	assert_int_equal(reports.count, 1);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+static void finish_reports_what_is_open(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed[3];
+	int i;
+
+	(void)state;
+	table = table_new(&reports);
+	for (i = 0; i < 3; i++)
+		feed_init(&feed[i], table, FEED_SEGMENTS, 1 + i);
+	feed_play(&feed[0], FLIGHT);
+	feed_play(&feed[1], REQUESTING_FLIGHT "> certificate < fin");
+	feed_open(&feed[2]); /* and not a message */
+	connection_table_finish(table);
+	assert_string_equal(reports.text,
+			    "not_requested asked:no answer:none established:? resumed:no end:none\n"
+			    "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin");
+	assert_int_equal(connection_table_counts(table)->handshakes, 2);
+	connection_table_finish(table);
+	assert_int_equal(reports.count, 2);
+	for (i = 0; i < 3; i++)
+		feed_release(&feed[i]);
+	connection_table_free(table);
+}
+
+/* A full table follows no new connection, counts it, and has room again when one ends. */
+static void table_has_room_for_so_many(void **state)
+{
+	const struct connection_limits two = {.connections = 2, .handshake_timeout_ns = limits.handshake_timeout_ns};
+	struct feed_reports reports = {0};
+	struct connection_table *table = connection_table_new(&two, feed_report, &reports);
+	struct feed feed[4];
+	int i;
+
+	(void)state;
+	assert_non_null(table);
+	for (i = 0; i < 4; i++)
+		feed_init(&feed[i], table, FEED_EVENTS, 1 + i);
+	for (i = 0; i < 3; i++)
+		feed_play(&feed[i], "> client_hello");
+	assert_int_equal(connection_table_counts(table)->table_full, 1);
+	assert_true(feed[1].wanted);
+	assert_false(feed[2].wanted);
+	for (i = 0; i < 3; i++)
+		feed_play(&feed[i], "< fatal:40");
+	assert_int_equal(reports.count, 2);
+	feed_play(&feed[3], "> client_hello < fatal:40");
+	assert_int_equal(reports.count, 3);
+	assert_int_equal(connection_table_counts(table)->table_full, 1);
+	for (i = 0; i < 4; i++)
+		feed_release(&feed[i]);
+	connection_table_free(table);
+}
+
+/* The same id again: the first one goes on. */
+static void open_comes_twice(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed_play(&feed, REQUESTING_FLIGHT);
+	feed.opened = false;
+	feed.port = 50000;
+	feed_open(&feed);
+	feed_play(&feed, DECLINES "< ccs finished");
+	assert_string_equal(reports.text, "declined asked:yes answer:empty established:yes resumed:no end:completed");
+	assert_int_equal(reports.last.client.port, 40001);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+static void events_of_nobody(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed.opened = true;
+	feed_play(&feed, FLIGHT FINISHES "< ccs finished fin > fin rst");
+	assert_false(feed.wanted);
+	feed.form = FEED_CAPTURE;
+	feed_play(&feed, FLIGHT FINISHES "< ccs finished fin > fin rst stop");
+	assert_int_equal(reports.count, 0);
+	assert_int_equal(connection_table_counts(table)->malformed_events, 0);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* What only comes where events were lost: their connection knows nothing any more. */
+static void events_without_their_predecessors(void **state)
+{
+	struct event_bytes segment = {.event = {.kind = EVENT_SEGMENT}, .length = 0};
+	struct event_cut cut = {.event = {.kind = EVENT_CUT}, .position = 5, .count = 7};
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+	int which;
+
+	(void)state;
+	for (which = 0; which < 2; which++) {
+		table = table_new(&reports);
+		feed_init(&feed, table, FEED_EVENTS, 1);
+		feed_play(&feed, FLIGHT);
+		if (which)
+			feed_event(&feed, &cut, sizeof(cut));
+		else
+			feed_event(&feed, &segment, sizeof(segment));
+		feed_play(&feed, FINISHES "< ccs finished");
+		assert_string_equal(reports.text,
+				    "unknown:lost_events asked:? answer:? established:yes resumed:? end:completed");
+		assert_int_equal(connection_table_counts(table)->events_lost, 1);
+		feed_release(&feed);
+		connection_table_free(table);
+	}
+}
+
+/* Every kind of event in every size that is too small for it, and bytes that claim to be more than there are. */
+static void malformed_events(void **state)
+{
+	static const size_t sizes[] = {
+		[EVENT_OPEN] = sizeof(struct event_open),     [EVENT_MESSAGE] = sizeof(struct event_message),
+		[EVENT_BODY] = sizeof(struct event_bytes),    [EVENT_RECORD] = sizeof(struct event_record),
+		[EVENT_ALERT] = sizeof(struct event_alert),   [EVENT_NOT_TLS] = sizeof(struct event),
+		[EVENT_CLOSE] = sizeof(struct event_close),   [EVENT_HANDOVER] = sizeof(struct event_handover),
+		[EVENT_SEGMENT] = sizeof(struct event_bytes), [EVENT_DATAGRAM] = sizeof(struct event_bytes),
+		[EVENT_CUT] = sizeof(struct event_cut),
+	};
+	uint64_t expected = 0;
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct event *event;
+	struct feed feed;
+	size_t size;
+	int kind;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed_play(&feed, FLIGHT);
+	for (kind = 0; kind < 256; kind++) {
+		bool known = kind >= EVENT_OPEN && kind <= EVENT_CUT;
+
+		for (size = 0; size < (known ? sizes[kind] : 100); size++) {
+			/* what the reader of the ring buffer has seen to: struct event is there */
+			event = calloc(1, size > sizeof(*event) ? size : sizeof(*event));
+			assert_non_null(event);
+			*event = (struct event){.size = size, .kind = kind, .connection = 1};
+			assert_false(connection_table_event(table, event));
+			free(event);
+			expected++;
+			if (connection_table_counts(table)->malformed_events != expected)
+				fail_msg("kind %d of %zu bytes was taken", kind, size);
+		}
+	}
+	feed_play(&feed, FINISHES "< ccs finished");
+	assert_string_equal(reports.text,
+			    "not_requested asked:no answer:none established:yes resumed:no end:completed");
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+static void malformed_fields(void **state)
+{
+	static const uint8_t kinds[] = {EVENT_BODY, EVENT_SEGMENT, EVENT_DATAGRAM};
+	struct event_close close = {.event = {.size = sizeof(close), .kind = EVENT_CLOSE, .connection = 1}};
+	struct event not_tls = {.size = sizeof(not_tls), .kind = EVENT_NOT_TLS, .direction = 2, .connection = 1};
+	struct connection_table *table;
+	struct event_bytes *bytes;
+	struct feed_reports reports;
+	struct feed feed;
+	size_t i;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed_play(&feed, FLIGHT);
+	for (i = 0; i < sizeof(kinds); i++) {
+		bytes = calloc(1, sizeof(*bytes) + 9);
+		assert_non_null(bytes);
+		*bytes = (struct event_bytes){.event = {.size = sizeof(*bytes) + 9, .kind = kinds[i], .connection = 1},
+					      .length = 10};
+		assert_false(connection_table_event(table, &bytes->event));
+		free(bytes);
+		assert_int_equal(connection_table_counts(table)->malformed_events, 1 + i);
+	}
+	assert_false(connection_table_event(table, &not_tls));
+	assert_int_equal(connection_table_counts(table)->malformed_events, 4);
+	for (i = 0; i < 256; i++) {
+		close.how = i;
+		if (i != EVENT_FIN && i != EVENT_RST)
+			assert_false(connection_table_event(table, &close.event));
+	}
+	assert_int_equal(connection_table_counts(table)->malformed_events, 4 + 254);
+	assert_int_equal(reports.count, 0);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* DTLS: one association behind another between the same ports, told apart by its random; the first one never ended. */
+static void associations_on_the_same_ports(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed, next;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_DATAGRAMS, 1);
+	feed_play(&feed, REQUESTING_FLIGHT);
+	feed_init(&next, table, FEED_DATAGRAMS, 1);
+	next.random = 0xfeedfacecafebeef;
+	/* a repetition of the first hello begins none, the other one does */
+	feed.direction[EVENT_RECEIVED].message = 0;
+	feed_play(&feed, "> client_hello");
+	assert_int_equal(reports.count, 0);
+	feed_play(&next, "> client_hello < hello_verify_request > client_hello");
+	assert_string_equal(reports.text, "unknown:unfinished asked:yes answer:? established:? resumed:no end:none");
+	feed_play(&next, "< server_hello certificate server_hello_done " FINISHES "< ccs finished");
+	assert_string_equal(reports.text,
+			    "unknown:unfinished asked:yes answer:? established:? resumed:no end:none\n"
+			    "not_requested asked:no answer:none established:yes resumed:no end:completed");
+	assert_int_equal(reports.last.transport, IPPROTO_UDP);
+	assert_int_equal(reports.last.version, 0xfefd);
+	feed_release(&feed);
+	feed_release(&next);
+	connection_table_free(table);
+}
+
+/* What is no DTLS, and what is in the middle of an association, begins none. */
+static void datagrams_that_begin_nothing(void **state)
+{
+	struct connection_table *table;
+	struct message_bytes noise = {.length = 0};
+	struct feed_word word = {.direction = EVENT_RECEIVED};
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	put_fill(&noise, 'x', 100);
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_DATAGRAMS, 1);
+	feed_hold_datagram(&feed, &word, &noise);
+	assert_false(feed.wanted);
+	feed_play(&feed, "> data:100 < finished ccs certificate stop");
+	assert_int_equal(reports.count, 0);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* The end of the datagram that also holds the rest of the flight was not captured: not even the messages' names are known. */
+static void datagram_cut_behind_server_hello(void **state)
+{
+	struct connection_table *table;
+	struct message_bytes body = {.length = 0}, bytes = {.length = 0};
+	struct event_bytes header = {.event = {.kind = EVENT_DATAGRAM, .direction = EVENT_SENT}};
+	struct event_cut cut = {.event = {.kind = EVENT_CUT, .direction = EVENT_SENT}, .count = 900};
+	struct feed_reports reports;
+	struct feed feed;
+	size_t record;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_DATAGRAMS, 1);
+	feed_play(&feed, "> client_hello");
+	put_server_hello(&body, &feed, "same");
+	record = put_record_header(&feed, &bytes, 22, 0);
+	put_number(&bytes, 1, 2);
+	put_number(&bytes, 3, body.length);
+	put_zeros(&bytes, 5);
+	put_number(&bytes, 3, body.length);
+	put_bytes(&bytes, body.data, body.length);
+	vector_end(&bytes, 2, record);
+	header.length = bytes.length;
+	feed_event_bytes(&feed, &header, bytes.data);
+	cut.position = bytes.length;
+	feed_event(&feed, &cut, sizeof(cut));
+	feed_play(&feed, "> ccs finished < ccs finished");
+	assert_string_equal(reports.text, "unknown:gap asked:? answer:? established:yes resumed:? end:completed");
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* A flood of messages costs no more memory than a handshake does. */
+static void a_flood_of_messages(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+	size_t before;
+	int i;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed_play(&feed, REQUESTING_FLIGHT "> certificate");
+	before = __sanitizer_get_current_allocated_bytes();
+	for (i = 0; i < 20000; i++)
+		feed_play(&feed, "> certificate client_hello < server_hello certificate_request server_hello_done");
+	assert_in_range(__sanitizer_get_current_allocated_bytes(), 0, before + 1024);
+	feed_play(&feed, "stop");
+	assert_string_equal(reports.text,
+			    "unknown:malformed asked:yes answer:certificate established:? resumed:? end:none");
+	assert_int_equal(reports.last.steps, HANDSHAKE_STEPS_MAX);
+	assert_int_equal(reports.last.steps_dropped, UINT16_MAX);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* Bytes behind gaps in as many connections as there is room for: all of them together are bounded too. */
+static void memory_is_bounded(void **state)
+{
+	struct connection_table *table;
+	struct message_bytes bytes = {.length = 0};
+	struct feed_word word = {.direction = EVENT_RECEIVED};
+	struct feed_word missing = {.direction = EVENT_RECEIVED, .missing = true};
+	struct feed_reports reports;
+	struct feed feed;
+	size_t before, most = 0, now;
+	uint32_t i, part;
+
+	(void)state;
+	put_fill(&bytes, 0x16, 4000);
+	table = table_new(&reports);
+	before = __sanitizer_get_current_allocated_bytes();
+	for (i = 0; i < limits.connections; i++) {
+		feed_init(&feed, table, FEED_CAPTURE, 1 + i);
+		feed_play(&feed, "> client_hello");
+		feed_stream(&feed, &missing, &bytes);
+		for (part = 0; part < 30; part++) {
+			feed_stream(&feed, &word, &bytes);
+			now = __sanitizer_get_current_allocated_bytes() - before;
+			if (now > most)
+				most = now;
+		}
+		feed_release(&feed);
+	}
+	/* what is held, the records, and what the test itself has */
+	assert_in_range(most, 0, limits.connections * (CONNECTION_HELD_MEAN + 8192) + 1024 * 1024);
+	assert_int_not_equal(connection_table_counts(table)->bounds, 0);
+	assert_int_equal(reports.count, connection_table_counts(table)->bounds);
+	assert_int_equal(reports.last.verdict.reason, REASON_LOST_EVENTS);
+	connection_table_free(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plays_scenarios),
+		cmocka_unit_test(any_segments_in_any_order),
+		cmocka_unit_test(connections_do_not_mix),
+		cmocka_unit_test(record_has_ends_and_times),
+		cmocka_unit_test(an_observer_is_no_end),
+		cmocka_unit_test(answer_without_a_hello),
+		cmocka_unit_test(tells_what_is_wanted),
+		cmocka_unit_test(search_has_an_end),
+		cmocka_unit_test(hello_behind_a_dialog),
+		cmocka_unit_test(close_waits_for_its_place),
+		cmocka_unit_test(last_word),
+		cmocka_unit_test(time_runs_from_the_last_event),
+		cmocka_unit_test(time_does_not_wrap),
+		cmocka_unit_test(finish_reports_what_is_open),
+		cmocka_unit_test(table_has_room_for_so_many),
+		cmocka_unit_test(open_comes_twice),
+		cmocka_unit_test(events_of_nobody),
+		cmocka_unit_test(events_without_their_predecessors),
+		cmocka_unit_test(malformed_events),
+		cmocka_unit_test(malformed_fields),
+		cmocka_unit_test(associations_on_the_same_ports),
+		cmocka_unit_test(datagrams_that_begin_nothing),
+		cmocka_unit_test(datagram_cut_behind_server_hello),
+		cmocka_unit_test(a_flood_of_messages),
+		cmocka_unit_test(memory_is_bounded),
+	};
+
+	return cmocka_run_group_tests_name("connection", tests, NULL, NULL);
+}
