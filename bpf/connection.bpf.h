@@ -46,13 +46,13 @@ struct direction {
 
 struct connection {
 	__u64 id;
-	__u32 first_sequence;  /* of what was received, for state kept before there was a socket */
+	__u32 first_sequence;  /* of what was received, for state kept before there was a socket; of the SYN's direction */
 	__u32 begun;           /* CPUs that met it first */
 	__u8 opened;           /* EVENT_OPEN went out */
-	__u8 hello;            /* a ClientHello was found: 1 + its direction */
+	__u8 hello;            /* a hello was found: 1 + the client's direction */
 	__u8 lost;             /* an event did not go out */
 	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
-	__u32 reserved;
+	__u32 answer_sequence; /* of the first byte behind the latest SYN/ACK, where it is not known yet which one counts */
 	struct direction direction[EVENT_DIRECTIONS];
 };
 
@@ -333,12 +333,13 @@ static __always_inline int emit_bytes_sized(struct __sk_buff *skb, const struct 
 	bytes->type = at->type;
 	bytes->reserved = 0;
 	/* the compiler knows the bound from the choice of the capacity and would drop the check that the verifier needs */
+	length--;
 	asm volatile("" : "+r"(length));
-	if (length == 0 || length > capacity || bpf_skb_load_bytes(skb, at->offset, bytes->data, length)) {
+	if (length >= capacity || bpf_skb_load_bytes(skb, at->offset, bytes->data, length + 1)) {
 		bpf_ringbuf_discard(bytes, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	bytes->length = length;
+	bytes->length = length + 1;
 	event_submit(bytes);
 	return 1;
 }
@@ -475,7 +476,7 @@ static __always_inline void direction_tell(const struct sight *sight)
 	if (found->kind == TLS_WALK_EVENT_NONE)
 		return;
 	if (found->kind == TLS_WALK_EVENT_MESSAGE && !connection->hello) {
-		connection->hello = 1 + sight->index;
+		connection->hello = 1 + (found->type == TLS_CLIENT_HELLO ? sight->index : !sight->index);
 		statistic_add(STATISTIC_HANDSHAKES);
 	}
 	emit_open(sight);
@@ -512,9 +513,11 @@ static __always_inline int direction_read(const struct sight *sight, __u32 wante
 	if (count > wanted)
 		count = wanted;
 	/* keep the compiler from dropping the bound that the verifier needs for the buffer */
+	count--;
 	asm volatile("" : "+r"(count));
-	if (count == 0 || count > TLS_WALK_READ_MAX || bpf_skb_load_bytes(sight->skb, offset, bytes, count))
+	if (count >= TLS_WALK_READ_MAX || bpf_skb_load_bytes(sight->skb, offset, bytes, count + 1))
 		return 0;
+	count++;
 	direction_advance(direction, count);
 	direction->found = tls_walk_read(&direction->walk, bytes, count);
 	direction_tell(sight);
@@ -613,15 +616,18 @@ static __always_inline int direction_segment(const struct sight *sight, const st
 	return 1;
 }
 
-/* FIN or RST. A RST that is received counts only where TCP would take it: at the next byte (RFC 5961 section 3.2). */
+/*
+ * FIN or RST. One that does not come from a socket of ours counts only where TCP would take it: at the next byte (RFC 5961
+ * section 3.2).
+ */
 static __always_inline void direction_close(const struct sight *sight, const struct packet *packet)
 {
 	struct direction *direction = sight->direction;
 	__u32 sequence = packet->sequence + packet->payload_length;
 	int reset = packet->tcp_flags & TCP_FLAG_BIT_RST;
+	int from_us = CONNECTION_SOURCE == EVENT_FROM_SOCKET && sight->index == EVENT_SENT;
 
-	if (reset && sight->index == EVENT_RECEIVED && direction->state == DIRECTION_WALKED &&
-	    sequence != direction->next_sequence)
+	if (!from_us && direction->state == DIRECTION_WALKED && sequence != direction->next_sequence)
 		return;
 	if (sight->connection->opened)
 		emit_close(sight, reset ? EVENT_RST : EVENT_FIN, sequence);
@@ -655,7 +661,7 @@ static __always_inline void direction_packet(const struct sight *sight, const st
 			connection_end(sight->connection);
 		return;
 	}
-	if (direction_segment(sight, packet) && closes)
+	if (packet->tcp_flags & TCP_FLAG_BIT_RST || (direction_segment(sight, packet) && closes))
 		direction_close(sight, packet);
 }
 

@@ -8,6 +8,7 @@
 enum datagram_numbers {
 	DATAGRAM_CHUNKS_MAX = 8, /* events for one datagram: 16 KiB of it are handed over */
 	DTLS_HEADER = 13,        /* RFC 6347 section 4.1 */
+	DTLS_1_0_DRAFT = 0x0100, /* what OpenSSL spoke before RFC 4347, and some still do */
 	DTLS_1_0 = 0xfeff,
 	DTLS_1_2 = 0xfefd,
 };
@@ -18,7 +19,7 @@ static __always_inline int datagram_is_handshake(const __u8 *header)
 	__u16 version = packet_u16(header + 1);
 
 	return header[0] >= TLS_CHANGE_CIPHER_SPEC && header[0] <= TLS_HANDSHAKE &&
-	       (version == DTLS_1_0 || version == DTLS_1_2);
+	       (version == DTLS_1_0 || version == DTLS_1_2 || version == DTLS_1_0_DRAFT);
 }
 
 /* What each hook provides: the scope in which addresses and ports name an association. */

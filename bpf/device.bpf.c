@@ -115,14 +115,48 @@ static __always_inline struct connection *connection_at_hand(struct __sk_buff *s
 	return flow_find(skb);
 }
 
-/* A SYN begins a connection, unless it is the one that began it come again, or the answer to it. */
-static __always_inline int begins_anew(const struct sight *sight, const struct packet *packet)
+/* A SYN begins a connection, unless it is the one that began it come again. What answers a SYN begins none. */
+static __always_inline int begins_anew(const struct connection *connection, const struct packet *packet)
 {
-	const struct direction *direction = sight->direction;
+	return !(packet->tcp_flags & TCP_FLAG_BIT_ACK) && connection->first_sequence != packet->sequence + 1;
+}
 
-	if (direction->state == DIRECTION_UNKNOWN)
-		return 0;
-	return direction->state != DIRECTION_WALKED || direction->next_sequence != packet->sequence + 1;
+/* On a device the ServerHello may be seen before the ClientHello, or alone: the two may come different ways. */
+static __always_inline void direction_begin(struct direction *direction, __u32 sequence)
+{
+	if (direction->state != DIRECTION_UNKNOWN)
+		return;
+	direction->next_sequence = sequence;
+	direction->walk.flags = TLS_WALK_EITHER;
+	direction->state = DIRECTION_WALKED;
+}
+
+/* Where the direction of a SYN begins, and, where it is an answer, the other one. */
+static __always_inline void flow_synchronize(const struct sight *sight, const struct packet *packet)
+{
+	struct sight other;
+
+	direction_begin(sight->direction, packet->sequence + 1);
+	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK))
+		return;
+	sight->connection->answer_sequence = packet->sequence + 1;
+	if (sight_take(&other, sight->skb, sight->connection, !sight->index))
+		direction_begin(other.direction, packet->acknowledgment);
+}
+
+/*
+ * A server that has forgotten its half-open connection answers a SYN that comes again with another number. The answer that
+ * counts is the one that the client acknowledges.
+ */
+static __always_inline void flow_choose_answer(const struct sight *sight, const struct packet *packet)
+{
+	struct sight other;
+
+	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK) || packet->acknowledgment != sight->connection->answer_sequence)
+		return;
+	if (sight_take(&other, sight->skb, sight->connection, !sight->index) &&
+	    other.direction->state == DIRECTION_WALKED && !(other.direction->walk.flags & TLS_WALK_STARTED))
+		other.direction->next_sequence = packet->acknowledgment;
 }
 
 /* Make the state of a connection, or find it. A new one on the same addresses and ports takes the old one's place. */
@@ -134,7 +168,8 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 index)
 
 	if (!packet_at_hand(skb, &packet) || !packet_flow_of(skb, &packet, index == EVENT_SENT, &flow))
 		return 0;
-	if (sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), index) && begins_anew(&sight, &packet)) {
+	if (sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), index) &&
+	    begins_anew(sight.connection, &packet)) {
 		if (sight.connection->opened)
 			emit_cut(&sight, sight.direction->next_sequence, 0);
 		bpf_map_delete_elem(&flows, &flow);
@@ -146,12 +181,11 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 index)
 	}
 	if (claim(&sight.connection->begun)) {
 		sight.connection->id = connection_random_id();
+		sight.connection->first_sequence =
+			packet.tcp_flags & TCP_FLAG_BIT_ACK ? packet.acknowledgment : packet.sequence + 1;
 		statistic_add(STATISTIC_CONNECTIONS);
 	}
-	if (sight.direction->state == DIRECTION_UNKNOWN) {
-		sight.direction->next_sequence = packet.sequence + 1;
-		sight.direction->state = DIRECTION_WALKED;
-	}
+	flow_synchronize(&sight, &packet);
 	return 0;
 }
 
@@ -184,6 +218,7 @@ int mtlsnoop_device(struct __sk_buff *skb)
 		flow_begin(skb, index);
 	if (!sight_take(&sight, skb, connection_at_hand(skb), index))
 		return GO_ON;
+	flow_choose_answer(&sight, &packet);
 	connection_packet(&sight, &packet);
 	if (connection_idle(sight.connection))
 		flow_end(skb, index);

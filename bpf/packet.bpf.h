@@ -200,7 +200,8 @@ static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_off
 	end = packet_end(skb, packet);
 	if (!parsed || packet->payload_offset > end)
 		return 0;
-	packet->payload_length = end - packet->payload_offset;
+	/* what a reset carries is none of the stream (RFC 9293 section 3.5.3) */
+	packet->payload_length = packet->tcp_flags & TCP_FLAG_BIT_RST ? 0 : end - packet->payload_offset;
 	return 1;
 }
 

@@ -194,12 +194,16 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 		return 0;
 	/* a socket that is disconnected and connects again keeps its cookie */
 	sight.connection->id = bpf_get_socket_cookie(skb) << 16 | (bpf_get_prandom_u32() & 0xffff);
-	if (packet.tcp_flags & TCP_FLAG_BIT_SYN) {
+	if ((packet.tcp_flags & (TCP_FLAG_BIT_SYN | TCP_FLAG_BIT_ACK)) == TCP_FLAG_BIT_SYN) {
 		statistic_add(STATISTIC_CONNECTIONS);
 		return 0;
 	}
 	if (!stream_starts_of(socket, &starts) || connection_adopt(&sight, &packet, &starts))
 		return 0;
+	if (packet.tcp_flags & TCP_FLAG_BIT_SYN) {
+		statistic_add(STATISTIC_CONNECTIONS);
+		return 0;
+	}
 	if (!starts.fresh) {
 		connection_end(sight.connection);
 		statistic_add(STATISTIC_MIDSTREAM);
@@ -252,6 +256,31 @@ static __always_inline struct connection *connection_make(struct __sk_buff *skb,
 	return connection;
 }
 
+/*
+ * Whether TCP will take a segment that is received, as far as its counters tell (RFC 9293 section 3.10.7.4, RFC 5961 section
+ * 3.2). rcv_nxt may lag behind what waits in the socket's backlog.
+ */
+static __always_inline int segment_acceptable(struct bpf_sock *socket, const struct packet *packet,
+					      const struct direction *received)
+{
+	volatile struct bpf_tcp_sock *tcp = bpf_tcp_sock(socket);
+	__u32 receive_next, send_next, end = packet->sequence + packet->payload_length;
+
+	if (!tcp || !(packet->payload_length || packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)))
+		return 1;
+	receive_next = tcp->rcv_nxt;
+	send_next = tcp->snd_nxt;
+	if (packet->tcp_flags & TCP_FLAG_BIT_RST)
+		return packet->sequence == receive_next ||
+		       (received->state == DIRECTION_WALKED && packet->sequence == received->next_sequence);
+	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK))
+		return 0;
+	/* snd_nxt moves only after a segment is on its way: on loopback its acknowledgment can be here before */
+	if ((__s32)(packet->acknowledgment - send_next) > TCP_ORDER_WINDOW)
+		return 0;
+	return !(packet->tcp_flags & TCP_FLAG_BIT_FIN) || (__s32)(end - receive_next) >= 0;
+}
+
 static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 {
 	struct bpf_sock *socket = socket_of(skb);
@@ -283,6 +312,11 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 		connection = connection_make(skb, socket, index);
 	if (!sight_take(&sight, skb, connection, index))
 		return;
+	if (index == EVENT_RECEIVED && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT &&
+	    tcp_state != BPF_TCP_SYN_RECV && !segment_acceptable(socket, &packet, sight.direction)) {
+		statistic_add(STATISTIC_OUTSIDE);
+		return;
+	}
 	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)
 		direction_synchronize(&sight, &packet, tcp_state);
 	connection_packet(&sight, &packet);
