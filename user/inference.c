@@ -76,13 +76,13 @@ static struct record_lengths record_lengths_of(const struct suite_lengths *suite
 	};
 }
 
-/* The lengths that the server's records have, by the Finished in its flight. False where none is to be seen. */
-static bool find_server_lengths(const struct handshake_facts *facts, const struct suite_lengths *suite,
+/* The lengths that the server's records have, by the Finished among its first count. False where none is to be seen. */
+static bool find_server_lengths(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
 				struct record_lengths *lengths)
 {
 	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
 		*lengths = record_lengths_of(suite, paddings[padding]);
-		for (uint8_t index = 0; index < facts->client_records.after[0]; index++)
+		for (uint8_t index = 0; index < count; index++)
 			if (facts->server_records.length[index] == lengths->finished)
 				return true;
 	}
@@ -98,7 +98,7 @@ static bool server_seems_to_request(const struct handshake_facts *facts, const s
 	uint8_t count = facts->client_records.after[0];
 	struct record_lengths lengths;
 
-	return count == REQUESTING_SERVER_RECORDS && find_server_lengths(facts, suite, &lengths) &&
+	return count == REQUESTING_SERVER_RECORDS && find_server_lengths(facts, suite, count, &lengths) &&
 	       facts->server_records.length[REQUESTING_SERVER_RECORDS - 1] == lengths.finished;
 }
 
@@ -149,6 +149,47 @@ static uint8_t find_fixed_flight(const struct handshake_facts *facts, const stru
 	return client->length[1] == lengths->finished ? FLIGHT_EMPTY : FLIGHT_UNCLEAR;
 }
 
+static uint32_t greatest_common_divisor(uint32_t left, uint32_t right)
+{
+	while (right) {
+		uint32_t rest = left % right;
+
+		left = right;
+		right = rest;
+	}
+	return left;
+}
+
+/*
+ * Whether the client's records could all be padded to a multiple of one length, and that length so large that an empty
+ * Certificate and Finished would be a record like the first. Padding to a block is what libraries offer (OpenSSL's
+ * record_padding); a single record could always be the result of it.
+ */
+static bool padding_may_hide_emptiness(const struct handshake_facts *facts, const struct suite_lengths *suite,
+				       const struct record_lengths *lengths)
+{
+	const struct handshake_records *client = &facts->client_records;
+	uint32_t block = 0;
+
+	for (uint8_t index = 0; index < client->count; index++)
+		block = greatest_common_divisor(block, client->length[index] - suite->tag);
+	return block > (uint32_t)(lengths->whole_answer_min - lengths->empty_finished);
+}
+
+/*
+ * One long record where a flight of three is expected. The server's flight says whether it requested; whether the record is
+ * a Certificate, a CertificateVerify and a Finished hangs on whether the client pads.
+ */
+static uint8_t judge_single_record(const struct handshake_facts *facts, const struct suite_lengths *suite,
+				   const struct record_lengths *lengths)
+{
+	const struct handshake_records *client = &facts->client_records;
+
+	if (client->length[0] < lengths->whole_answer_min || !server_seems_to_request(facts, suite))
+		return FLIGHT_UNCLEAR;
+	return padding_may_hide_emptiness(facts, suite, lengths) ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE;
+}
+
 /* What the flight is, which record is its last, and the lengths that the client's records have. */
 static uint8_t find_flight(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t *last,
 			   struct record_lengths *lengths)
@@ -172,9 +213,7 @@ static uint8_t find_flight(const struct handshake_facts *facts, const struct sui
 	}
 	*lengths = record_lengths_of(suite, 0);
 	*last = 0;
-	if (client->length[0] >= lengths->whole_answer_min && server_seems_to_request(facts, suite))
-		return FLIGHT_CERTIFICATE;
-	return FLIGHT_UNCLEAR;
+	return judge_single_record(facts, suite, lengths);
 }
 
 /* Whether the client sent a record of an alert's length behind its flight: close_notify, most likely. */
@@ -188,19 +227,16 @@ static bool client_parted(const struct handshake_facts *facts, const struct reco
 	return false;
 }
 
-/* Whether a record of this length from the server is an alert: NOT_KNOWN where its padding does not show. */
-static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint16_t length)
+/* Whether a record of the server is an alert: NOT_KNOWN where it may pad, which its Finished would show. */
+static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t index)
 {
+	uint16_t length = facts->server_records.length[index];
 	struct record_lengths lengths;
 
-	if (find_server_lengths(facts, suite, &lengths))
+	if (find_server_lengths(facts, suite, index, &lengths))
 		return length == lengths.alert ? KNOWN_YES : KNOWN_NO;
-	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
-		lengths = record_lengths_of(suite, paddings[padding]);
-		if (length == lengths.alert)
-			return paddings[padding] ? NOT_KNOWN : KNOWN_YES;
-	}
-	return KNOWN_NO;
+	lengths = record_lengths_of(suite, 0);
+	return length == lengths.alert ? KNOWN_YES : NOT_KNOWN;
 }
 
 /* What the server did behind the client's record number last. */
@@ -213,7 +249,7 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct suit
 	uint8_t alert = KNOWN_NO;
 
 	if (first + 1 == server->count)
-		alert = server_alert(facts, suite, server->length[first]);
+		alert = server_alert(facts, suite, first);
 	if (replied && alert == KNOWN_NO)
 		return REPLY_WENT_ON;
 	if (alert == NOT_KNOWN || facts->client_closed_first || client_parted(facts, client_lengths, last))

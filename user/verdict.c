@@ -189,6 +189,9 @@ static struct verdict judge_inferred(const struct handshake_facts *facts, struct
 	case FLIGHT_EMPTY_ONLY:
 	case FLIGHT_CERTIFICATE:
 		return judge_inferred_answer(facts, verdict, inference);
+	case FLIGHT_ANSWER:
+		verdict.requested = KNOWN_YES;
+		return unknown(verdict, REASON_PADDING);
 	default:
 		return unknown(verdict, REASON_PADDING);
 	}
