@@ -367,6 +367,26 @@ static void test_handover(void **state)
 	}
 }
 
+/* A state that no walker leaves behind ends the direction, and reads nothing that is not there. */
+static void test_handover_damaged(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tls_walk damaged[] = {
+		{.phase = TLS_WALK_RECORD, .flags = TLS_WALK_STARTED, .header_have = 200},
+		{.phase = TLS_WALK_BODY, .flags = TLS_WALK_STARTED, .message_left = 10},
+	};
+	size_t i;
+
+	build_flight(fixture->stream);
+	for (i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		begin(fixture, &damaged[i], BASE);
+		assert_int_equal(deliver(fixture, 0, FLIGHT, true), 0);
+		expect(fixture, "");
+		assert_true(has_gap(fixture));
+		assert_false(reassembly_wants_more(fixture->reassembly));
+	}
+}
+
 /* ---- What an event says of its origin ---- */
 
 struct times {
@@ -459,6 +479,33 @@ static void test_bound_of_bytes(void **state)
 	assert_int_equal(deliver_bytes(fixture, bytes, 5 + i * LENGTH, 1, true), -ENOBUFS);
 	assert_true(has_gap(fixture));
 	free(bytes);
+}
+
+/* What was walked takes no room any more. */
+static void test_bound_again(void **state)
+{
+	struct fixture *fixture = *state;
+	enum {
+		COUNT = 4,
+		LENGTH = 60000
+	};
+	size_t offset = 0, round, i;
+
+	/* empty records, on and on */
+	for (i = 0; i < LENGTH; i += 5)
+		stream_record_header(fixture->stream, 22, 0x0303, 0);
+	begin_answer(fixture, BASE);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < COUNT; i++)
+			assert_int_equal(
+				deliver_bytes(fixture, fixture->stream->bytes, offset + 5 + i * LENGTH, LENGTH, true),
+				0);
+		assert_true(has_gap(fixture));
+		assert_int_equal(deliver_bytes(fixture, fixture->stream->bytes, offset, 5, true), 0);
+		assert_false(has_gap(fixture));
+		offset += 5 + COUNT * LENGTH;
+	}
+	expect(fixture, "");
 }
 
 /* One byte a segment, never in order, for long: as fast and as small as the bound. */
@@ -626,6 +673,37 @@ static void test_cut_of_all(void **state)
 	assert_false(reassembly_wants_more(fixture->reassembly));
 }
 
+/* More than can be told from bytes that went before. */
+static void test_cut_of_very_many(void **state)
+{
+	static const __u32 counts[] = {1 << 30, 0x7fffffff, 0x80000000, 0xffffffff};
+	struct fixture *fixture = *state;
+	size_t i;
+
+	build_flight(fixture->stream);
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		begin_answer(fixture, BASE);
+		assert_int_equal(cut(fixture, 300, counts[i]), 0);
+		assert_int_equal(deliver(fixture, 0, 300, true), 0);
+		assert_true(has_gap(fixture));
+		assert_false(reassembly_wants_more(fixture->reassembly));
+	}
+}
+
+/* A cut of bytes that were there all the same. */
+static void test_cut_of_walked_bytes(void **state)
+{
+	struct fixture *fixture = *state;
+
+	build_flight(fixture->stream);
+	begin_answer(fixture, BASE);
+	assert_int_equal(deliver(fixture, 0, FLIGHT, true), 0);
+	assert_int_equal(cut(fixture, 100, 300), 0);
+	assert_false(has_gap(fixture));
+	assert_true(reassembly_wants_more(fixture->reassembly));
+	expect(fixture, flight_events);
+}
+
 static void test_cut_of_all_that_nobody_wants(void **state)
 {
 	struct fixture *fixture = *state;
@@ -700,6 +778,20 @@ static void test_search(void **state)
 	expect(fixture, hello_events);
 }
 
+/* The search is over with the message's header, whatever comes of its body. */
+static void test_search_found(void **state)
+{
+	struct fixture *fixture = *state;
+
+	stream_message_record(fixture->stream, 0x0301, 1, 60);
+	begin(fixture, &searching, BASE);
+	assert_int_equal(deliver(fixture, 0, 8, true), 0);
+	assert_true(reassembly_is_searching(fixture->reassembly));
+	assert_int_equal(deliver(fixture, 8, 1, true), 0);
+	assert_false(reassembly_is_searching(fixture->reassembly));
+	expect(fixture, "message 1 60 0301\n");
+}
+
 /* The beginning of a held segment is known even where the gap before it is closed by a longer one. */
 static void test_search_keeps_beginnings(void **state)
 {
@@ -759,6 +851,12 @@ static void test_search_cut_in_candidate(void **state)
 	expect(fixture, "");
 	assert_true(has_gap(fixture));
 	assert_true(reassembly_is_searching(fixture->reassembly));
+	/* it is not given up */
+	stream_segment(fixture->stream);
+	stream_message_record(fixture->stream, 0x0301, 1, 60);
+	deliver_from(fixture, 87);
+	expect(fixture, hello_events);
+	assert_false(has_gap(fixture));
 }
 
 static void test_search_finish(void **state)
@@ -847,9 +945,11 @@ int main(void)
 		TEST(test_wrap_around),
 		TEST(test_any_order),
 		TEST(test_handover),
+		TEST(test_handover_damaged),
 		TEST(test_times),
 		TEST(test_bound_of_pieces),
 		TEST(test_bound_of_bytes),
+		TEST(test_bound_again),
 		TEST(test_flood),
 		TEST(test_outside),
 		TEST(test_ended),
@@ -860,10 +960,13 @@ int main(void)
 		TEST(test_cut_in_encrypted_record),
 		TEST(test_cut_behind_gap),
 		TEST(test_cut_of_all),
+		TEST(test_cut_of_very_many),
+		TEST(test_cut_of_walked_bytes),
 		TEST(test_cut_of_all_that_nobody_wants),
 		TEST(test_finish),
 		TEST(test_finish_hides_header),
 		TEST(test_search),
+		TEST(test_search_found),
 		TEST(test_search_keeps_beginnings),
 		TEST(test_search_needs_beginnings),
 		TEST(test_search_behind_cut),

@@ -103,6 +103,23 @@ static inline void recorder_body(struct recorder *recorder, uint8_t type, uint32
 	}
 }
 
+/* What event.size has to be. */
+static inline uint32_t recorder_size(const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_MESSAGE:
+		return sizeof(struct event_message);
+	case EVENT_BODY:
+		return sizeof(struct event_bytes) + ((const struct event_bytes *)event)->length;
+	case EVENT_RECORD:
+		return sizeof(struct event_record);
+	case EVENT_ALERT:
+		return sizeof(struct event_alert);
+	default:
+		return sizeof(struct event);
+	}
+}
+
 /* A sink of events: context is the recorder. */
 static inline void recorder_event(const struct event *event, void *context)
 {
@@ -112,6 +129,9 @@ static inline void recorder_event(const struct event *event, void *context)
 	const struct event_alert *alert = (const void *)event;
 	struct recorder *recorder = context;
 
+	if (event->size != recorder_size(event))
+		recorder_line(recorder, "kind %u of %u bytes, not %u\n", event->kind, event->size,
+			      recorder_size(event));
 	if (event->kind == EVENT_BODY && recorder->no_bodies)
 		return;
 	if (event->kind == EVENT_BODY) {

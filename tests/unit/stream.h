@@ -154,16 +154,22 @@ static inline void stream_encrypted(struct stream *stream, uint8_t type, uint16_
 	stream_fill(stream, 0xe5, length);
 }
 
-/* RFC 5246 appendix E.2: challenge bytes of challenge, cipher specs of three bytes, no session id */
-static inline void stream_ssl2_hello(struct stream *stream, uint16_t version, uint16_t specs, uint16_t challenge)
+/* RFC 5246 appendix E.2: lengths of the cipher specs (three bytes each), the session id and the challenge */
+static inline void stream_ssl2_session_hello(struct stream *stream, uint16_t version, uint16_t specs,
+					     uint16_t session_id, uint16_t challenge)
 {
-	stream_number(stream, 0x8000 | (9 + specs + challenge), 2);
+	stream_number(stream, 0x8000 | (9 + specs + session_id + challenge), 2);
 	stream_byte(stream, 1);
 	stream_number(stream, version, 2);
 	stream_number(stream, specs, 2);
-	stream_number(stream, 0, 2);
+	stream_number(stream, session_id, 2);
 	stream_number(stream, challenge, 2);
-	stream_fill(stream, 0x5c, specs + challenge);
+	stream_fill(stream, 0x5c, specs + session_id + challenge);
+}
+
+static inline void stream_ssl2_hello(struct stream *stream, uint16_t version, uint16_t specs, uint16_t challenge)
+{
+	stream_ssl2_session_hello(stream, version, specs, 0, challenge);
 }
 
 /* A header of the PROXY protocol, version 2, with length bytes of addresses and more */

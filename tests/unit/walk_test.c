@@ -528,6 +528,60 @@ static void build_ssl2_highest_version(struct stream *stream)
 	stream_ssl2_hello(stream, 0x0304, 30, 32);
 }
 
+static void build_ssl2_session(struct stream *stream)
+{
+	stream_ssl2_session_hello(stream, 0x0002, 21, 16, 16);
+}
+
+/* The shortest and the longest of everything */
+static void build_ssl2_shortest(struct stream *stream)
+{
+	stream_ssl2_hello(stream, TLS10, 3, 16);
+	stream_message_record(stream, TLS10, 16, 66);
+}
+
+static void build_ssl2_longest(struct stream *stream)
+{
+	stream_ssl2_session_hello(stream, TLS10, 32694, 32, 32);
+	stream_message_record(stream, TLS10, 16, 66);
+}
+
+/* Lengths that no ClientHello has, each in a stream of its own that a hello follows */
+static void build_ssl2_specs(struct stream *stream)
+{
+	stream_ssl2_hello(stream, TLS10, 31, 32);
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 60);
+}
+
+static void build_ssl2_no_specs(struct stream *stream)
+{
+	stream_ssl2_hello(stream, TLS10, 0, 32);
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 60);
+}
+
+static void build_ssl2_session_too_long(struct stream *stream)
+{
+	stream_ssl2_session_hello(stream, TLS10, 30, 33, 32);
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 60);
+}
+
+static void build_ssl2_challenge_too_short(struct stream *stream)
+{
+	stream_ssl2_hello(stream, TLS10, 30, 15);
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 60);
+}
+
+static void build_ssl2_challenge_too_long(struct stream *stream)
+{
+	stream_ssl2_hello(stream, TLS10, 30, 33);
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 60);
+}
+
 static void build_ssl2_version_too_high(struct stream *stream)
 {
 	stream_ssl2_hello(stream, 0x0305, 30, 32);
@@ -636,12 +690,23 @@ static void build_proxy_line_too_long(struct stream *stream)
 	stream_fill(stream, 'x', 108 - 16);
 	stream_text(stream, "\r\n");
 	stream_message_record(stream, TLS10, 1, 200);
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 100);
 }
 
 static void build_proxy_line_then_other(struct stream *stream)
 {
 	stream_text(stream, proxy_line);
 	stream_text(stream, "EHLO example.org\r\n");
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+/* So few bytes behind the line that they were read with its end */
+static void build_proxy_line_then_few(struct stream *stream)
+{
+	stream_text(stream, proxy_line);
+	stream_text(stream, "ab");
 	stream_segment(stream);
 	stream_message_record(stream, TLS10, 1, 200);
 }
@@ -1075,6 +1140,46 @@ static const struct vector vectors[] = {
 		.expected = "message 1 71 0304 ssl2\n",
 	},
 	{
+		.name = "ssl2_session",
+		.build = build_ssl2_session,
+		.expected = "message 1 62 0002 ssl2\n",
+	},
+	{
+		.name = "ssl2_shortest",
+		.build = build_ssl2_shortest,
+		.expected = "message 1 28 0301 ssl2\nmessage 16 66 0301\n",
+	},
+	{
+		.name = "ssl2_longest",
+		.build = build_ssl2_longest,
+		.expected = "message 1 32767 0301 ssl2\nmessage 16 66 0301\n",
+	},
+	{
+		.name = "ssl2_specs",
+		.build = build_ssl2_specs,
+		.expected = "message 1 60 0301\nbody 1 0+60\n",
+	},
+	{
+		.name = "ssl2_no_specs",
+		.build = build_ssl2_no_specs,
+		.expected = "message 1 60 0301\nbody 1 0+60\n",
+	},
+	{
+		.name = "ssl2_session_too_long",
+		.build = build_ssl2_session_too_long,
+		.expected = "message 1 60 0301\nbody 1 0+60\n",
+	},
+	{
+		.name = "ssl2_challenge_too_short",
+		.build = build_ssl2_challenge_too_short,
+		.expected = "message 1 60 0301\nbody 1 0+60\n",
+	},
+	{
+		.name = "ssl2_challenge_too_long",
+		.build = build_ssl2_challenge_too_long,
+		.expected = "message 1 60 0301\nbody 1 0+60\n",
+	},
+	{
 		.name = "ssl2_version_too_high",
 		.build = build_ssl2_version_too_high,
 		.expected = "message 1 60 0301\nbody 1 0+60\n",
@@ -1132,11 +1237,16 @@ static const struct vector vectors[] = {
 	{
 		.name = "proxy_line_too_long",
 		.build = build_proxy_line_too_long,
-		.expected = "",
+		.expected = "message 1 100 0301\nbody 1 0+100\n",
 	},
 	{
 		.name = "proxy_line_then_other",
 		.build = build_proxy_line_then_other,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "proxy_line_then_few",
+		.build = build_proxy_line_then_few,
 		.expected = "message 1 200 0301\nbody 1 0+200\n",
 	},
 	{
