@@ -104,6 +104,7 @@ format-check:
 ## vmlinux     regenerate vmlinux/<arch>/vmlinux.h from the running kernel
 .PHONY: vmlinux
 vmlinux:
+	mkdir -p $(VMLINUX)
 	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $(VMLINUX)/vmlinux.h
 
 ## install     program and man page under DESTDIR and PREFIX

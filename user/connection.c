@@ -290,6 +290,19 @@ static void tell_what_is_held(struct connection *connection)
 	}
 }
 
+/*
+ * A body that never became complete, for a bound or a hole. Of a client's Certificate what is there may hold the client's
+ * own, which comes first; all else cannot be read in part.
+ */
+static void tell_rest_of_body(struct connection *connection, uint8_t direction)
+{
+	struct side *side = &connection->side[direction];
+
+	if (connection->handshake && side->body.type == TLS_CERTIFICATE && side->body.have)
+		handshake_record_body(connection->handshake, side_of(connection, direction), &side->body);
+	body_release(&side->body);
+}
+
 /* Judge and report what was seen, and forget the connection. */
 static void connection_end(struct connection *connection)
 {
@@ -301,6 +314,8 @@ static void connection_end(struct connection *connection)
 	handshake = connection->handshake;
 	if (handshake) {
 		gather_gaps(connection);
+		for (int direction = 0; direction < EVENT_DIRECTIONS; direction++)
+			tell_rest_of_body(connection, direction);
 		/* events that say that others of theirs were lost carry EVENT_LOST: what one of them ended lost none */
 		handshake->facts.lost_events = connection->lost || (connection->lost_nearby && !ended_by_event);
 		table->counts.events_lost += handshake->facts.lost_events;
@@ -328,6 +343,7 @@ static void take_message(struct connection *connection, const struct event_messa
 	}
 	if (!connection->handshake)
 		return;
+	tell_rest_of_body(connection, event->direction);
 	body_begin(&side->body, message->type, message->length);
 	handshake_record_message(connection->handshake, side_of(connection, event->direction), message);
 }
@@ -542,7 +558,8 @@ static struct connection *association_of(struct connection_table *table, const s
 		connection_end(connection);
 		connection = NULL;
 	}
-	if (!connection && table->open.event.connection == datagram->event.connection)
+	if (!connection && table->open.transport == IPPROTO_UDP &&
+	    table->open.event.connection == datagram->event.connection)
 		connection = connection_add(table, &table->open);
 	if (connection && random)
 		connection->random = random;
@@ -638,6 +655,7 @@ static void connection_time_out(struct connection *connection)
 	/* it may show that it had ended before */
 	tell_what_is_held(connection);
 	handshake = connection->handshake;
+	/* silence is consent, unless somebody has ended it */
 	if (handshake && handshake_record_waits_for_server(handshake))
 		handshake_record_end(handshake, END_COMPLETED, FROM_CLIENT);
 	else if (handshake)

@@ -85,6 +85,7 @@ struct handshake_facts {
 	bool session_accepted;    /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
 	uint16_t cipher_suite;    /* of ServerHello */
 	bool early_data;          /* offered: records of data may come before the client's flight */
+	bool records_before_hello; /* encrypted ones of the client came before ServerHello */
 	bool client_closed_first; /* its FIN came before an encrypted record of the server */
 	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello */
 	struct handshake_records server_records;

@@ -241,8 +241,12 @@ static void add_encrypted(struct handshake_facts *facts, enum handshake_side fro
 	struct handshake_records *own = from == FROM_CLIENT ? &facts->client_records : &facts->server_records;
 	struct handshake_records *other = from == FROM_CLIENT ? &facts->server_records : &facts->client_records;
 
-	/* before ServerHello it is early data */
-	if (!facts->server_hello || own->count == HANDSHAKE_RECORDS_MAX)
+	/* before ServerHello it is early data, or the two directions of a capture are not in step */
+	if (!facts->server_hello) {
+		facts->records_before_hello |= from == FROM_CLIENT;
+		return;
+	}
+	if (own->count == HANDSHAKE_RECORDS_MAX)
 		return;
 	/* parting words of the side that did not close first */
 	if (from == FROM_CLIENT && facts->end == END_FIN && facts->ended_by == FROM_SERVER)
@@ -252,6 +256,13 @@ static void add_encrypted(struct handshake_facts *facts, enum handshake_side fro
 	own->length[own->count] = length;
 	own->after[own->count] = other->count;
 	own->count++;
+}
+
+/* Whoever closed early: the other side has completed the handshake all the same. */
+static void complete(struct handshake *handshake)
+{
+	if (handshake->facts.end == END_NONE || handshake->facts.end == END_FIN)
+		handshake->facts.end = END_COMPLETED;
 }
 
 void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record)
@@ -275,10 +286,8 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 		facts->finished[from] = true;
 	else
 		add_encrypted(facts, from, record->length);
-	if (both_finished(facts))
-		handshake_record_end(handshake, END_COMPLETED, from);
-	if (facts->version_1_3 && inference_of(facts).reply == REPLY_WENT_ON)
-		handshake_record_end(handshake, END_COMPLETED, from);
+	if (both_finished(facts) || (facts->version_1_3 && inference_of(facts).reply == REPLY_WENT_ON))
+		complete(handshake);
 }
 
 void handshake_record_alert(struct handshake *handshake, enum handshake_side from, const struct event_alert *alert)
@@ -310,8 +319,7 @@ void handshake_record_alert(struct handshake *handshake, enum handshake_side fro
 
 void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by)
 {
-	/* a side that closes early has not ended what the other still completes */
-	if (handshake->facts.end != END_NONE && !(handshake->facts.end == END_FIN && end == END_COMPLETED))
+	if (handshake->facts.end != END_NONE)
 		return;
 	handshake->facts.end = end;
 	handshake->facts.ended_by = by;
@@ -336,7 +344,17 @@ bool handshake_record_ended(const struct handshake *handshake)
 
 bool handshake_record_waits_for_server(const struct handshake *handshake)
 {
-	return handshake->facts.version_1_3 && handshake->facts.client_records.count;
+	if (!handshake->facts.version_1_3)
+		return false;
+	switch (inference_of(&handshake->facts).flight) {
+	case FLIGHT_FINISHED:
+	case FLIGHT_EMPTY:
+	case FLIGHT_CERTIFICATE:
+	case FLIGHT_ANSWER:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void handshake_record_release(struct handshake *handshake)

@@ -118,6 +118,10 @@ static int read_capture(const struct options *options, struct connection_table *
 	more = capture_open(&capture, options->read_file, take_captured_event, table);
 	if (more < 0)
 		return more;
+	if (privileges_drop()) {
+		capture_close(capture);
+		return -EPERM;
+	}
 	output_begin(output, options);
 	do {
 		more = capture_read(capture, CAPTURE_PACKETS);

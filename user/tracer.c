@@ -64,9 +64,10 @@ static void kernel_log_print(void)
 
 static const char *load_advice(int error)
 {
-	switch (error) {
-	case EPERM:
+	/* without CAP_PERFMON it is the verifier that refuses, for reasons of its own */
+	if (error == EPERM || geteuid() != 0)
 		return "run it as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+	switch (error) {
 	case ENOMEM:
 		return "there is not enough memory: try a smaller --buffer";
 	default:
@@ -78,7 +79,7 @@ static void print_load_error(int error)
 {
 	struct utsname kernel;
 
-	if (error != EPERM)
+	if (error != EPERM && geteuid() == 0)
 		kernel_log_print();
 	if (uname(&kernel))
 		strcpy(kernel.release, "?");

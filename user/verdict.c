@@ -217,6 +217,9 @@ static struct verdict judge_encrypted(const struct handshake_facts *facts, struc
 		return unknown(verdict, REASON_ENCRYPTED);
 	if (facts->early_data)
 		return unknown(verdict, REASON_EARLY_DATA);
+	/* what came so early was not early data: the flight, seen out of step */
+	if (facts->records_before_hello)
+		return unknown(verdict, REASON_GAP);
 	return judge_inferred(facts, verdict, &inference);
 }
 
