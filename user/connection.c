@@ -10,6 +10,7 @@
 #include "body.h"
 #include "dtls.h"
 #include "handshake_record.h"
+#include "parse_cache.h"
 #include "reassembly.h"
 #include "verdict.h"
 
@@ -37,9 +38,9 @@ struct side {
 
 /* Each queue has one time to live and is kept in the order of the last events: what is over time stands in front. */
 enum queue {
-	QUEUE_ACTIVE,
-	QUEUE_LAST_WORD,
-	QUEUES,
+	QUEUE_ACTIVE = CONNECTION_HANDSHAKE,
+	QUEUE_LAST_WORD = CONNECTION_LAST_WORD,
+	QUEUES = CONNECTION_STATES,
 };
 
 struct connection {
@@ -69,12 +70,14 @@ struct connection_table {
 	connection_report report;
 	void *context;
 	int64_t realtime_offset_ns;
+	struct parse_cache *cache; /* NULL: what certificates say is not read */
 	struct connection_counts counts;
 	uint32_t connections;
 	uint64_t held;    /* bytes, of all connections */
 	uint32_t buckets; /* a power of two */
 	struct bucket *bucket;
 	struct queue_head queue[QUEUES];
+	uint32_t followed[QUEUES]; /* how many there are in each queue */
 	struct event_open open; /* of the datagram that follows */
 };
 
@@ -91,13 +94,15 @@ struct connection_table *connection_table_new(const struct connection_limits *li
 	table->buckets = 1;
 	while (table->buckets < limits->connections && table->buckets < BUCKETS_MAX)
 		table->buckets *= 2;
-	table->bucket = calloc(table->buckets, sizeof(*table->bucket));
-	if (!table->bucket) {
-		free(table);
-		return NULL;
-	}
 	for (int queue = 0; queue < QUEUES; queue++)
 		TAILQ_INIT(&table->queue[queue]);
+	table->bucket = calloc(table->buckets, sizeof(*table->bucket));
+	if (!limits->no_certificates)
+		table->cache = parse_cache_new();
+	if (!table->bucket || (!table->cache && !limits->no_certificates)) {
+		connection_table_free(table);
+		return NULL;
+	}
 	return table;
 }
 
@@ -122,8 +127,10 @@ static void connection_queue(struct connection *connection, enum queue queue)
 	struct connection_table *table = connection->table;
 
 	TAILQ_REMOVE(&table->queue[connection->queue], connection, queued);
+	table->followed[connection->queue]--;
 	connection->queue = queue;
 	TAILQ_INSERT_TAIL(&table->queue[queue], connection, queued);
+	table->followed[queue]++;
 }
 
 static struct connection *connection_add(struct connection_table *table, const struct event_open *open)
@@ -144,6 +151,7 @@ static struct connection *connection_add(struct connection_table *table, const s
 	connection->last_ns = open->event.time_ns;
 	LIST_INSERT_HEAD(bucket_of(table, open->event.connection), connection, bucket);
 	TAILQ_INSERT_TAIL(&table->queue[QUEUE_ACTIVE], connection, queued);
+	table->followed[QUEUE_ACTIVE]++;
 	table->connections++;
 	return connection;
 }
@@ -152,6 +160,7 @@ static void connection_free(struct connection *connection)
 {
 	LIST_REMOVE(connection, bucket);
 	TAILQ_REMOVE(&connection->table->queue[connection->queue], connection, queued);
+	connection->table->followed[connection->queue]--;
 	connection->table->connections--;
 	connection->table->held -= connection->held;
 	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
@@ -299,7 +308,8 @@ static void tell_rest_of_body(struct connection *connection, uint8_t direction)
 	struct side *side = &connection->side[direction];
 
 	if (connection->handshake && side->body.type == TLS_CERTIFICATE && side->body.have)
-		handshake_record_body(connection->handshake, side_of(connection, direction), &side->body);
+		handshake_record_body(connection->handshake, side_of(connection, direction), &side->body,
+				      connection->table->cache);
 	body_release(&side->body);
 }
 
@@ -327,6 +337,15 @@ static void connection_end(struct connection *connection)
 	connection_free(connection);
 }
 
+/* The other direction had a hello: this one is the rest of the client's, or answers it. */
+static void expect_rest(struct connection *connection, uint8_t direction)
+{
+	if (side_of(connection, direction) == FROM_SERVER)
+		reassembly_expect_answer(connection->side[direction].reassembly);
+	else
+		reassembly_expect_client(connection->side[direction].reassembly);
+}
+
 static void take_message(struct connection *connection, const struct event_message *message)
 {
 	const struct event *event = &message->event;
@@ -338,8 +357,8 @@ static void take_message(struct connection *connection, const struct event_messa
 		connection->client_direction =
 			message->type == TLS_CLIENT_HELLO ? event->direction : !event->direction;
 		connection_begin_handshake(connection, event);
-		if (message->type == TLS_CLIENT_HELLO && other->reassembly)
-			reassembly_expect_answer(other->reassembly);
+		if (other->reassembly)
+			expect_rest(connection, !event->direction);
 	}
 	if (!connection->handshake)
 		return;
@@ -357,7 +376,8 @@ static void take_body(struct connection *connection, const struct event_bytes *b
 		return;
 	if (!body_complete(&side->body))
 		return;
-	handshake_record_body(connection->handshake, side_of(connection, bytes->event.direction), &side->body);
+	handshake_record_body(connection->handshake, side_of(connection, bytes->event.direction), &side->body,
+			      connection->table->cache);
 	body_release(&side->body);
 }
 
@@ -425,9 +445,8 @@ static void take_handover(struct connection *connection, const struct event_hand
 		reassembly_new(&handover->walk, handover->next_sequence, take_found_in_bytes, connection);
 	if (!side->reassembly)
 		connection->lost = true;
-	else if (connection->client_known && side_of(connection, handover->event.direction) == FROM_SERVER &&
-		 reassembly_is_searching(side->reassembly))
-		reassembly_expect_answer(side->reassembly);
+	else if (connection->client_known && reassembly_is_searching(side->reassembly))
+		expect_rest(connection, handover->event.direction);
 }
 
 static void take_close(struct connection *connection, const struct event_close *close)
@@ -712,6 +731,7 @@ void connection_table_free(struct connection_table *table)
 	for (int queue = 0; queue < QUEUES; queue++)
 		while ((connection = TAILQ_FIRST(&table->queue[queue])))
 			connection_free(connection);
+	parse_cache_free(table->cache);
 	free(table->bucket);
 	free(table);
 }
@@ -719,4 +739,9 @@ void connection_table_free(struct connection_table *table)
 const struct connection_counts *connection_table_counts(const struct connection_table *table)
 {
 	return &table->counts;
+}
+
+void connection_table_followed(const struct connection_table *table, uint32_t followed[CONNECTION_STATES])
+{
+	memcpy(followed, table->followed, sizeof(table->followed));
 }

@@ -350,6 +350,14 @@ void reassembly_expect_answer(struct reassembly *reassembly)
 	reassembly_check_limit(reassembly);
 }
 
+void reassembly_expect_client(struct reassembly *reassembly)
+{
+	if (!reassembly->searching)
+		return;
+	reassembly_expect_answer(reassembly);
+	reassembly->walk.flags |= TLS_WALK_CLIENT;
+}
+
 void reassembly_finish(struct reassembly *reassembly)
 {
 	while (reassembly->held && !reassembly_ended(reassembly)) {

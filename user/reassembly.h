@@ -53,6 +53,12 @@ int reassembly_cut(struct reassembly *reassembly, const struct event_cut *cut);
  */
 void reassembly_expect_answer(struct reassembly *reassembly);
 
+/*
+ * The other direction answered a ClientHello that was not captured: what comes here from now on is the rest of the client's.
+ * As reassembly_expect_answer() otherwise.
+ */
+void reassembly_expect_client(struct reassembly *reassembly);
+
 /* No more will come: go on behind gaps as reassembly_cut() does. */
 void reassembly_finish(struct reassembly *reassembly);
 
