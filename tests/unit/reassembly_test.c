@@ -505,6 +505,12 @@ static void test_bound_again(void **state)
 		assert_false(has_gap(fixture));
 		offset += 5 + COUNT * LENGTH;
 	}
+	/* and the bound is what it was */
+	for (i = 0; i < COUNT; i++)
+		assert_int_equal(deliver_bytes(fixture, fixture->stream->bytes, offset + 5 + i * LENGTH, LENGTH, true),
+				 0);
+	assert_int_equal(deliver_bytes(fixture, fixture->stream->bytes, offset + 5 + i * LENGTH, LENGTH, true),
+			 -ENOBUFS);
 	expect(fixture, "");
 }
 

@@ -646,6 +646,13 @@ static void build_hello_highest_version(struct stream *stream)
 	stream_message_record(stream, 0x0304, 1, 200);
 }
 
+static void build_hello_longest(struct stream *stream)
+{
+	stream_record(stream, 22, TLS10);
+	stream_message_part(stream, 1, 65535, 0, 104);
+	stream_record_end(stream);
+}
+
 static void build_hello_over_records(struct stream *stream)
 {
 	stream_record(stream, 22, TLS10);
@@ -1213,6 +1220,11 @@ static const struct vector vectors[] = {
 		.name = "hello_highest_version",
 		.build = build_hello_highest_version,
 		.expected = "message 1 200 0304\nbody 1 0+200\n",
+	},
+	{
+		.name = "hello_longest",
+		.build = build_hello_longest,
+		.expected = "message 1 65535 0301\nbody 1 0+100\n",
 	},
 	{
 		.name = "hello_over_records",
