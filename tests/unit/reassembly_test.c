@@ -940,6 +940,55 @@ static void test_expect_answer_of_client(void **state)
 	expect(fixture, hello_events);
 }
 
+/* The rest of a client whose hello was not captured: its Certificate is read. */
+static void test_expect_client(void **state)
+{
+	struct fixture *fixture = *state;
+
+	stream_fill(fixture->stream, 0xe5, 50); /* the end of its hello */
+	stream_segment(fixture->stream);
+	stream_message_record(fixture->stream, 0x0303, 11, 40);
+	stream_message_record(fixture->stream, 0x0303, 16, 66);
+	begin(fixture, &searching, BASE);
+	assert_int_equal(deliver(fixture, 0, 50, true), 0);
+	reassembly_expect_client(fixture->reassembly);
+	assert_false(reassembly_is_searching(fixture->reassembly));
+	deliver_from(fixture, 50);
+	expect(fixture, "message 11 40 0303\nbody 11 0+40\nmessage 16 66 0303\n");
+}
+
+/* A direction that has found a hello of its own goes on as it was. */
+static void test_expect_client_of_server(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tls_walk either = {.flags = TLS_WALK_EITHER};
+
+	build_flight(fixture->stream);
+	begin(fixture, &either, BASE);
+	assert_int_equal(deliver(fixture, 0, 300, true), 0);
+	reassembly_expect_client(fixture->reassembly);
+	deliver_from(fixture, 300);
+	expect(fixture, flight_events);
+}
+
+static void test_held(void **state)
+{
+	struct fixture *fixture = *state;
+
+	build_flight(fixture->stream);
+	begin_answer(fixture, BASE);
+	assert_int_equal(deliver(fixture, 0, 100, true), 0);
+	assert_int_equal(reassembly_held(fixture->reassembly), 0);
+	assert_int_equal(deliver(fixture, 200, 100, true), 0);
+	assert_in_range(reassembly_held(fixture->reassembly), 101, 200);
+	assert_int_equal(deliver(fixture, 400, 100, true), 0);
+	assert_in_range(reassembly_held(fixture->reassembly), 202, 400);
+	assert_int_equal(deliver(fixture, 100, 100, true), 0);
+	assert_in_range(reassembly_held(fixture->reassembly), 101, 200);
+	reassembly_finish(fixture->reassembly);
+	assert_int_equal(reassembly_held(fixture->reassembly), 0);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -982,6 +1031,9 @@ int main(void)
 		TEST(test_expect_answer_behind_gap),
 		TEST(test_expect_answer_after_search),
 		TEST(test_expect_answer_of_client),
+		TEST(test_expect_client),
+		TEST(test_expect_client_of_server),
+		TEST(test_held),
 	};
 #undef TEST
 
