@@ -20,6 +20,14 @@ enum connection_bounds {
 struct connection_limits {
 	uint32_t connections;          /* at once; a new one beyond it is not followed, and counted */
 	uint64_t handshake_timeout_ns; /* without any event: the handshake has ended */
+	bool no_certificates; /* leave handshake.request and .certificate NULL: the most work, and no verdict needs it */
+};
+
+/* What a connection that is followed is waiting for. */
+enum connection_state {
+	CONNECTION_HANDSHAKE, /* for the handshake to begin, or go on */
+	CONNECTION_LAST_WORD, /* one side has had its say, and the other may still have something to say */
+	CONNECTION_STATES,
 };
 
 /* What was counted; only grows. */
@@ -64,5 +72,8 @@ void connection_table_set_realtime_offset(struct connection_table *table, int64_
 void connection_table_finish(struct connection_table *table);
 
 const struct connection_counts *connection_table_counts(const struct connection_table *table);
+
+/* How many connections are followed now. */
+void connection_table_followed(const struct connection_table *table, uint32_t followed[CONNECTION_STATES]);
 
 #endif /* CONNECTION_H */

@@ -180,55 +180,111 @@ static void take_server_hello(struct handshake *handshake, const struct body *bo
 	compare_hellos(handshake);
 }
 
-static void take_certificate_request(struct handshake *handshake, const struct body *body)
+/* What a body says, in memory of its own; NULL where it cannot be read. */
+typedef void *(*body_parser)(const struct body *body, uint16_t version, size_t *size);
+
+static void *parse_certificate_request(const struct body *body, uint16_t version, size_t *size)
 {
 	struct certificate_request *request = calloc(1, sizeof(*request));
 	struct certificate_request *shrunk;
 	size_t kept;
 
-	/* the verdict goes by the message's type; what it asks for is told where it can be read */
 	if (!request)
-		return;
-	if (message_parse_certificate_request(body->data, body->have, handshake->version, request)) {
+		return NULL;
+	if (message_parse_certificate_request(body->data, body->have, version, request)) {
 		free(request);
-		return;
+		return NULL;
 	}
 	/* most servers name few authorities: there is no room kept for those that did not come */
 	kept = request->authorities < MESSAGE_AUTHORITIES_MAX ? request->authorities : MESSAGE_AUTHORITIES_MAX;
-	shrunk = realloc(request, offsetof(struct certificate_request, authority[kept]));
-	free(handshake->request);
-	handshake->request = shrunk ?: request;
+	*size = offsetof(struct certificate_request, authority[kept]);
+	shrunk = realloc(request, *size);
+	return shrunk ?: request;
 }
 
-static void take_client_certificate(struct handshake *handshake, const struct body *body)
+static void *parse_certificate(const struct body *body, uint16_t version, size_t *size)
 {
 	struct certificate *certificate = calloc(1, sizeof(*certificate));
 
 	if (!certificate)
-		return;
-	if (message_parse_certificate(body->data, body->have, handshake->version, certificate) &&
-	    !certificate->sha256_known) {
+		return NULL;
+	*size = sizeof(*certificate);
+	if (message_parse_certificate(body->data, body->have, version, certificate) && !certificate->sha256_known) {
 		free(certificate);
-		return;
+		return NULL;
 	}
+	return certificate;
+}
+
+static void *copy_of(const void *bytes, size_t size)
+{
+	void *copy = malloc(size);
+
+	return copy ? memcpy(copy, bytes, size) : NULL;
+}
+
+static void *read_body(struct parse_cache *cache, const struct body *body, uint16_t version, body_parser parse)
+{
+	const struct parse_key key = {
+		.body = body->data,
+		.length = body->have,
+		.version = version,
+		.type = body->type,
+	};
+	size_t size = 0;
+	const void *known = parse_cache_find(cache, &key, &size);
+	void *parsed;
+
+	if (known)
+		return copy_of(known, size);
+	parsed = parse(body, version, &size);
+	if (parsed)
+		parse_cache_keep(cache, &key, parsed, size);
+	return parsed;
+}
+
+/* The verdict goes by the message's type; what it asks for is told where it can be read. */
+static void take_certificate_request(struct handshake *handshake, const struct body *body, struct parse_cache *cache)
+{
+	void *request = read_body(cache, body, handshake->version, parse_certificate_request);
+
+	if (!request)
+		return;
+	free(handshake->request);
+	handshake->request = request;
+}
+
+static void take_client_certificate(struct handshake *handshake, const struct body *body, struct parse_cache *cache)
+{
+	void *certificate = read_body(cache, body, handshake->version, parse_certificate);
+
+	if (!certificate)
+		return;
 	free(handshake->certificate);
 	handshake->certificate = certificate;
 }
 
-void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body)
+static void take_certificates(struct handshake *handshake, enum handshake_side from, const struct body *body,
+			      struct parse_cache *cache)
+{
+	if (from == FROM_SERVER && body->type == TLS_CERTIFICATE_REQUEST)
+		take_certificate_request(handshake, body, cache);
+	else if (from == FROM_CLIENT && body->type == TLS_CERTIFICATE && handshake->facts.client_certificate)
+		take_client_certificate(handshake, body, cache);
+}
+
+void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body,
+			   struct parse_cache *cache)
 {
 	/* of each message there is one in a handshake: who sends thousands does not get them all read */
 	if (handshake->facts.malformed)
 		return;
-	if (from == FROM_CLIENT && body->type == TLS_CLIENT_HELLO) {
+	if (from == FROM_CLIENT && body->type == TLS_CLIENT_HELLO)
 		take_client_hello_body(handshake, body);
-	} else if (from == FROM_CLIENT && body->type == TLS_CERTIFICATE && handshake->facts.client_certificate) {
-		take_client_certificate(handshake, body);
-	} else if (from == FROM_SERVER && body->type == TLS_SERVER_HELLO) {
+	else if (from == FROM_SERVER && body->type == TLS_SERVER_HELLO)
 		take_server_hello(handshake, body);
-	} else if (from == FROM_SERVER && body->type == TLS_CERTIFICATE_REQUEST) {
-		take_certificate_request(handshake, body);
-	}
+	else if (cache)
+		take_certificates(handshake, from, body, cache);
 }
 
 static bool both_finished(const struct handshake_facts *facts)
@@ -302,8 +358,10 @@ void handshake_record_alert(struct handshake *handshake, enum handshake_side fro
 	};
 
 	add_step(handshake, &step);
-	handshake->has_alert = true;
-	handshake->alert = step;
+	if (handshake->facts.end != END_ALERT) {
+		handshake->has_alert = true;
+		handshake->alert = step;
+	}
 	/* an answer to a request in SSL 3.0 alone; the version is that of ServerHello */
 	if (from == FROM_CLIENT && alert->description == ALERT_NO_CERTIFICATE &&
 	    handshake->version == VERSION_SSL_3_0) {

@@ -146,6 +146,7 @@ int main(int argc, char **argv)
 	catch_signals();
 	limits.connections = options.max_connections;
 	limits.handshake_timeout_ns = options.handshake_timeout_ns;
+	limits.no_certificates = !output_tells_certificates(&options);
 	output.options = &options;
 	table = connection_table_new(&limits, output_handshake, &output);
 	if (!table) {

@@ -25,6 +25,11 @@ static bool wanted(const struct output *output, const struct handshake *handshak
 	return !options->requested_only || handshake->verdict.requested == KNOWN_YES;
 }
 
+bool output_tells_certificates(const struct options *options)
+{
+	return options->format != FORMAT_TABLE && !options->quiet;
+}
+
 void output_begin(struct output *output, const struct options *options)
 {
 	output->options = options;
@@ -66,9 +71,12 @@ int output_flush(void)
 {
 	int error;
 
-	if (fflush(stdout) == 0)
+	error = fflush(stdout) ? -errno : 0;
+	/* what did not fit stdio's buffer was written, or not, before */
+	if (!error && ferror(stdout))
+		error = -EIO;
+	if (!error)
 		return 0;
-	error = -errno;
 	fprintf(stderr, "mtlsnoop: cannot write to standard output: %s\n", strerror(-error));
 	return error;
 }

@@ -16,6 +16,9 @@ struct output {
 	uint64_t printed;
 };
 
+/* Whether what the options ask for says what is in certificates and in the requests for them. */
+bool output_tells_certificates(const struct options *options);
+
 /* Print the headings, where the format has any. */
 void output_begin(struct output *output, const struct options *options);
 
