@@ -16,6 +16,7 @@
 
 enum {
 	BUCKETS_MAX = 1 << 16,
+	OPENS_MAX = 256, /* as many CPUs may have told of a datagram's addresses before one of them tells of its bytes */
 };
 
 /*
@@ -78,7 +79,8 @@ struct connection_table {
 	struct bucket *bucket;
 	struct queue_head queue[QUEUES];
 	uint32_t followed[QUEUES]; /* how many there are in each queue */
-	struct event_open open; /* of the datagram that follows */
+	struct event_open opens[OPENS_MAX]; /* of datagrams that follow, the latest of them in turn */
+	uint32_t next_open;
 };
 
 struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
@@ -317,7 +319,8 @@ static void tell_rest_of_body(struct connection *connection, uint8_t direction)
 static void connection_end(struct connection *connection)
 {
 	struct connection_table *table = connection->table;
-	bool ended_by_event = connection->over;
+	/* events that say that others of theirs were lost carry EVENT_LOST, but those of datagrams: what one ended lost none */
+	bool ended_by_event = connection->over && connection->open.transport != IPPROTO_UDP;
 	struct handshake *handshake;
 
 	tell_what_is_held(connection);
@@ -326,7 +329,6 @@ static void connection_end(struct connection *connection)
 		gather_gaps(connection);
 		for (int direction = 0; direction < EVENT_DIRECTIONS; direction++)
 			tell_rest_of_body(connection, direction);
-		/* events that say that others of theirs were lost carry EVENT_LOST: what one of them ended lost none */
 		handshake->facts.lost_events = connection->lost || (connection->lost_nearby && !ended_by_event);
 		table->counts.events_lost += handshake->facts.lost_events;
 		handshake->end_ns = connection->last_ns;
@@ -562,6 +564,18 @@ static void connection_take(struct connection *connection, const struct event *e
 	connection_weigh(connection);
 }
 
+/* The addresses that were told of with a datagram, NULL where none were. */
+static const struct event_open *open_of(const struct connection_table *table, uint64_t id)
+{
+	for (uint32_t back = 1; back <= OPENS_MAX; back++) {
+		const struct event_open *open = &table->opens[(table->next_open - back) % OPENS_MAX];
+
+		if (open->event.connection == id && open->event.kind == EVENT_OPEN)
+			return open;
+	}
+	return NULL;
+}
+
 /*
  * The association that a datagram belongs to. One begins with a ClientHello, or in a capture with what answers it; another
  * random on the same ports is another association (RFC 6347 section 4.2.8).
@@ -569,6 +583,7 @@ static void connection_take(struct connection *connection, const struct event *e
 static struct connection *association_of(struct connection_table *table, const struct event_bytes *datagram)
 {
 	struct connection *connection = connection_find(table, datagram->event.connection);
+	const struct event_open *open;
 	__u64 random = 0;
 
 	if (datagram->position || !dtls_begins(datagram->data, datagram->length, &random))
@@ -577,9 +592,9 @@ static struct connection *association_of(struct connection_table *table, const s
 		connection_end(connection);
 		connection = NULL;
 	}
-	if (!connection && table->open.transport == IPPROTO_UDP &&
-	    table->open.event.connection == datagram->event.connection)
-		connection = connection_add(table, &table->open);
+	open = connection ? NULL : open_of(table, datagram->event.connection);
+	if (open)
+		connection = connection_add(table, open);
 	if (connection && random)
 		connection->random = random;
 	return connection;
@@ -623,9 +638,12 @@ static bool take_open(struct connection_table *table, const struct event_open *o
 {
 	struct connection *connection;
 
-	table->open = *open;
 	/* of DTLS the kernel tells the addresses with each datagram: only the datagram shows whether it is one */
-	if (open->transport == IPPROTO_UDP || connection_find(table, open->event.connection))
+	if (open->transport == IPPROTO_UDP) {
+		table->opens[table->next_open++ % OPENS_MAX] = *open;
+		return true;
+	}
+	if (connection_find(table, open->event.connection))
 		return true;
 	connection = connection_add(table, open);
 	if (connection && open->event.flags & EVENT_LOST)

@@ -232,6 +232,9 @@ static const struct scenario scenarios[] = {
 	 "unknown:lost_events asked:yes answer:? established:? resumed:? end:timeout"},
 	{"events were lost, but none of what ended it", TCP, REQUESTING_FLIGHT "losses " ANSWERS "< ccs finished",
 	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"DTLS: events were lost, and the kernel does not know of which association", DTLS,
+	 REQUESTING_FLIGHT "losses " ANSWERS "< ccs finished",
+	 "unknown:lost_events asked:yes answer:certificate established:yes resumed:? end:completed"},
 	{"events were lost behind the first FIN", TCP, REQUESTING_FLIGHT ANSWERS "< fin losses pause:3",
 	 "unknown:lost_events asked:yes answer:certificate established:? resumed:? end:<fin"},
 
@@ -499,8 +502,8 @@ static void answer_without_a_hello(void **state)
 	feed_play(
 		&feed,
 		"< server_hello certificate server_hello_done > client_key_exchange ccs finished < ccs finished stop");
-	/* the client's side began with a message that begins no handshake */
-	assert_string_equal(reports.text, "unknown:midstream asked:? answer:? established:? resumed:? end:none");
+	/* the client's side is read from there on, but what its hello offered is not known */
+	assert_string_equal(reports.text, "unknown:midstream asked:? answer:? established:yes resumed:? end:completed");
 	assert_int_equal(reports.last.client.port, 40001);
 	feed_release(&feed);
 	connection_table_free(table);
@@ -904,6 +907,32 @@ static void associations_on_the_same_ports(void **state)
 	connection_table_free(table);
 }
 
+/* Two CPUs: the addresses of one datagram come between those of the other and its bytes. */
+static void associations_at_once(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed[3];
+	int i;
+
+	(void)state;
+	table = table_new(&reports);
+	for (i = 0; i < 3; i++) {
+		feed_init(&feed[i], table, FEED_DATAGRAMS, 1 + i);
+		feed_open(&feed[i]);
+	}
+	for (i = 0; i < 3; i++) {
+		reports.count = 0;
+		reports.text[0] = '\0';
+		feed_play(&feed[i], REQUESTING_FLIGHT DECLINES "< ccs finished");
+		assert_string_equal(reports.text,
+				    "declined asked:yes answer:empty established:yes resumed:no end:completed");
+		assert_int_equal(reports.last.client.port, 40001 + i);
+		feed_release(&feed[i]);
+	}
+	connection_table_free(table);
+}
+
 /* What is no DTLS, and what is in the middle of an association, begins none. */
 static void datagrams_that_begin_nothing(void **state)
 {
@@ -1044,6 +1073,7 @@ int main(void)
 		cmocka_unit_test(malformed_events),
 		cmocka_unit_test(malformed_fields),
 		cmocka_unit_test(associations_on_the_same_ports),
+		cmocka_unit_test(associations_at_once),
 		cmocka_unit_test(datagrams_that_begin_nothing),
 		cmocka_unit_test(datagram_cut_behind_server_hello),
 		cmocka_unit_test(a_flood_of_messages),
