@@ -343,11 +343,8 @@ void reassembly_expect_answer(struct reassembly *reassembly)
 		reassembly->next_sequence = reassembly->left_out_end;
 	reassembly_drop_held(reassembly);
 	reassembly->searching = false;
-	reassembly->search_cut = false;
 	reassembly->left_out = false;
-	reassembly->ended_at_cut = false;
 	tls_walk_expect_answer(&reassembly->walk);
-	reassembly_check_limit(reassembly);
 }
 
 void reassembly_expect_client(struct reassembly *reassembly)

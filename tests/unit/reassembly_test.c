@@ -108,6 +108,7 @@ static int cut(struct fixture *fixture, size_t offset, __u32 count)
 	const struct event_cut event = {
 		.event.size = sizeof(event),
 		.event.kind = EVENT_CUT,
+		.event.connection = 77,
 		.event.time_ns = ++fixture->time_ns,
 		.position = fixture->base + offset,
 		.count = count,
@@ -432,6 +433,26 @@ static void test_times(void **state)
 	assert_int_equal(times.message[3], 16);
 }
 
+/* A cut closes a gap as a segment does. */
+static void test_times_of_cut(void **state)
+{
+	struct fixture *fixture = *state;
+	struct times times = {};
+	struct tls_walk walk = {};
+
+	build_flight(fixture->stream);
+	tls_walk_expect_answer(&walk);
+	fixture->reassembly = reassembly_new(&walk, BASE, take_times, &times);
+	assert_int_equal(deliver(fixture, 0, 200, true), 0);		/* 1 */
+	assert_int_equal(deliver(fixture, 300, FLIGHT - 300, true), 0); /* 2 */
+	assert_int_equal(times.messages, 2);
+	assert_int_equal(cut(fixture, 200, 100), 0); /* 3 */
+	assert_int_equal(times.messages, 4);
+	assert_int_equal(times.message[1], 1);
+	assert_int_equal(times.message[2], 3);
+	assert_int_equal(times.message[3], 3);
+}
+
 /* ---- Bounds ---- */
 
 static void test_bound_of_pieces(void **state)
@@ -479,6 +500,35 @@ static void test_bound_of_bytes(void **state)
 	assert_int_equal(deliver_bytes(fixture, bytes, 5 + i * LENGTH, 1, true), -ENOBUFS);
 	assert_true(has_gap(fixture));
 	free(bytes);
+}
+
+static void fill_up(struct fixture *fixture, size_t offset)
+{
+	uint32_t i;
+
+	for (i = 0; i < REASSEMBLY_SEGMENTS_MAX; i++)
+		assert_int_equal(deliver(fixture, offset + 2 * i, 1, true), 0);
+}
+
+/* The doubt lasts up to the last byte left out, and no longer, wherever the numbers stand. */
+static void test_left_out(void **state)
+{
+	static const __u32 bases[] = {BASE, 0x7ffffc00, 0xfffffc00};
+	struct fixture *fixture = *state;
+	size_t i;
+
+	stream_message_record(fixture->stream, 0x0303, 13, 3000);
+	for (i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+		begin_answer(fixture, bases[i]);
+		fill_up(fixture, 100);
+		assert_int_equal(deliver(fixture, 1200, 50, true), -ENOBUFS);
+		assert_int_equal(deliver(fixture, 1500, 50, true), -ENOBUFS);
+		assert_int_equal(deliver(fixture, 1300, 50, true), -ENOBUFS);
+		assert_int_equal(deliver(fixture, 0, 1549, true), 0);
+		assert_true(has_gap(fixture));
+		assert_int_equal(deliver(fixture, 1549, 1, true), 0);
+		assert_false(has_gap(fixture));
+	}
 }
 
 /* What was walked takes no room any more. */
@@ -566,6 +616,7 @@ static void test_ended(void **state)
 	assert_int_equal(deliver(fixture, 0, end, true), 0);
 	assert_false(reassembly_wants_more(fixture->reassembly));
 	assert_false(has_gap(fixture));
+	assert_int_equal(reassembly_held(fixture->reassembly), 0);
 	assert_true(reassembly_reached(fixture->reassembly, BASE + fixture->stream->length));
 	assert_int_equal(deliver(fixture, end + 300, 100, true), 0);
 	assert_false(has_gap(fixture));
@@ -677,6 +728,15 @@ static void test_cut_of_all(void **state)
 	expect(fixture, "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\n");
 	assert_true(has_gap(fixture));
 	assert_false(reassembly_wants_more(fixture->reassembly));
+	/* and the other way round; of two cuts the first in the stream counts */
+	begin_answer(fixture, BASE);
+	assert_int_equal(cut(fixture, 300, 0), 0);
+	assert_int_equal(cut(fixture, 400, 0), 0);
+	assert_int_equal(deliver(fixture, 0, 200, true), 0);
+	assert_true(reassembly_wants_more(fixture->reassembly));
+	assert_int_equal(cut(fixture, 200, 0), 0);
+	assert_true(has_gap(fixture));
+	assert_false(reassembly_wants_more(fixture->reassembly));
 }
 
 /* More than can be told from bytes that went before. */
@@ -752,6 +812,7 @@ static void test_finish_hides_header(void **state)
 	assert_int_equal(deliver(fixture, REQUEST_BODY, 59, true), 0);
 	reassembly_finish(fixture->reassembly);
 	expect(fixture, "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\n");
+	assert_int_equal(reassembly_held(fixture->reassembly), 0);
 	assert_true(has_gap(fixture));
 	assert_false(reassembly_wants_more(fixture->reassembly));
 }
@@ -927,6 +988,43 @@ static void test_expect_answer_after_search(void **state)
 	expect(fixture, "message 2 70 0303\nbody 2 0+70\n");
 }
 
+/* Nor will those that found no room. */
+static void test_expect_answer_behind_left_out(void **state)
+{
+	struct fixture *fixture = *state;
+
+	stream_fill(fixture->stream, 'x', 2000);
+	stream_message_record(fixture->stream, 0x0303, 2, 70);
+	begin(fixture, &searching, BASE);
+	fill_up(fixture, 100);
+	assert_int_equal(deliver(fixture, 1200, 800, true), -ENOBUFS);
+	reassembly_expect_answer(fixture->reassembly);
+	assert_false(has_gap(fixture));
+	deliver_from(fixture, 2000);
+	expect(fixture, "message 2 70 0303\nbody 2 0+70\n");
+	assert_false(has_gap(fixture));
+}
+
+static void test_expect_answer_behind_cut(void **state)
+{
+	struct fixture *fixture = *state;
+
+	stream_text(fixture->stream, "220 ready\r\n");
+	stream_message_record(fixture->stream, 0x0303, 2, 70);
+	begin(fixture, &searching, BASE);
+	assert_int_equal(cut(fixture, 0, 11), 0);
+	assert_true(has_gap(fixture));
+	reassembly_expect_answer(fixture->reassembly);
+	assert_false(has_gap(fixture));
+	deliver_from(fixture, 11);
+	expect(fixture, "message 2 70 0303\nbody 2 0+70\n");
+	/* but where nothing more will come, there is no answer either */
+	begin(fixture, &searching, BASE);
+	assert_int_equal(cut(fixture, 0, 0), 0);
+	reassembly_expect_answer(fixture->reassembly);
+	assert_true(has_gap(fixture));
+}
+
 /* A direction that has said hello itself is no answer. */
 static void test_expect_answer_of_client(void **state)
 {
@@ -1002,8 +1100,10 @@ int main(void)
 		TEST(test_handover),
 		TEST(test_handover_damaged),
 		TEST(test_times),
+		TEST(test_times_of_cut),
 		TEST(test_bound_of_pieces),
 		TEST(test_bound_of_bytes),
+		TEST(test_left_out),
 		TEST(test_bound_again),
 		TEST(test_flood),
 		TEST(test_outside),
@@ -1029,6 +1129,8 @@ int main(void)
 		TEST(test_search_finish),
 		TEST(test_expect_answer),
 		TEST(test_expect_answer_behind_gap),
+		TEST(test_expect_answer_behind_left_out),
+		TEST(test_expect_answer_behind_cut),
 		TEST(test_expect_answer_after_search),
 		TEST(test_expect_answer_of_client),
 		TEST(test_expect_client),
