@@ -66,7 +66,8 @@ class Certificates:
         self.authority = authority.certificate
         self.server = {a: self._make(f"server-{a}", a, "server", DOMAIN, authority) for a in ALGORITHMS}
         self.good = {a: self._make(f"good-{a}", a, "client", f"good client {a}", authority) for a in ALGORITHMS}
-        self.stranger = {a: self._make(f"stranger-{a}", a, "client", f"strange client {a}", stranger) for a in ALGORITHMS}
+        self.stranger = {a: self._make(f"stranger-{a}", a, "client", f"strange client {a}", stranger)
+                         for a in ALGORITHMS}
 
     def make_long(self):
         """A good client certificate that is much longer than a segment."""
@@ -79,7 +80,8 @@ class Certificates:
                              name.format(number) + "/O=" + "organization " * 4 + "/OU=" + "unit " * 12)
                   for number in range(MANY_AUTHORITIES)]
         bundle = self._directory / "authorities.pem"
-        bundle.write_text("".join(path.read_text() for path in [self.authority] + [pair.certificate for pair in others]))
+        paths = [self.authority] + [pair.certificate for pair in others]
+        bundle.write_text("".join(path.read_text() for path in paths))
         return bundle
 
     def _make(self, name, algorithm, extensions, common_name, issuer=None):

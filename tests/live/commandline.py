@@ -122,8 +122,7 @@ class CommandLine:
 
         expected, tracer = self._traced(visits)
         lines = tracer.lines()
-        expect(lines[0].split(), ["TIME", "ROLE", "SERVER", "CLIENT", "SNI", "VERSION", "ASKED", "ANSWER", "RESULT", "MS"],
-               "header")
+        expect(lines[0].split(), "TIME ROLE SERVER CLIENT SNI VERSION ASKED ANSWER RESULT MS".split(), "header")
         found = {}
         for line in lines[1:]:
             words = line.split()
@@ -136,7 +135,8 @@ class CommandLine:
 
     def case_trace_as_curl_shows_it(self):
         (_, curl), tracer = self._traced(lambda: self._visit(self._asking, self._good, "curl"), "--trace")
-        blocks = {block.split(" as ")[1].split(":")[0]: block for block in "".join(tracer.lines()).split("\n\n") if block}
+        ladders = "".join(tracer.lines()).rstrip("\n").split("\n\n")
+        blocks = {ladder.split(" as ")[1].split(":")[0]: ladder for ladder in ladders}
         expect(sorted(blocks), ["client", "server"], "roles of the ladders")
         # curl decrypts Finished, and counts the header of a message, 4 bytes
         steps = re.findall(r"TLSv1.2 \((OUT|IN)\), TLS handshake, (.*) \((\d+)\):\n[{}] \[(\d+) bytes data", curl)
@@ -227,7 +227,7 @@ class CommandLine:
     def case_help(self):
         done = run_program("--help")
         expect((done.returncode, done.stderr), (0, ""), "exit status and standard error")
-        for option in ("--cgroup", "--read", "--port", "--requested", "--trace", "--json", "--quiet", "--duration", "--count"):
+        for option in "--cgroup --read --port --requested --trace --json --quiet --duration --count".split():
             if option not in done.stdout:
                 raise Failure(f"{option} is not in {done.stdout!r}")
 
@@ -239,12 +239,13 @@ class CommandLine:
     def case_wrong_usage(self):
         wrong = [["--nonsense"], ["-P", "0"], ["-P", "65536"], ["-P", "44x"], ["-n", "0"], ["-n", "-1"], ["-d", "0"],
                  ["-d", "1s"], ["surplus"], ["--trace", "--json"], ["--quiet", "--json"], ["--buffer", "100000"],
-                 ["--read", "x", "--cgroup", "y"], ["--handshake-timeout", "soon"], ["--max-connections", "none"], ["-P"]]
+                 ["--read", "x", "--cgroup", "y"], ["--handshake-timeout", "soon"], ["--max-connections", "none"],
+                 ["-P"]]
         differences = []
         for options in wrong:
             done = run_program(*options)
             if done.returncode != 2 or done.stdout or options[-1].lstrip("-") not in done.stderr:
-                differences.append(f"{options}: status {done.returncode}, output {done.stdout!r}, error {done.stderr!r}")
+                differences.append(f"{options}: status {done.returncode}, {done.stdout!r}, error {done.stderr!r}")
         demand(differences)
 
     def case_no_such_cgroup(self):
@@ -373,8 +374,8 @@ class CommandLine:
                 expect(tracer.stop(), 0, "exit status")
             for records in by_role(tracer.records(name), name).values():
                 demand(field_differences(records[0], {
-                    "mtls.client_auth": "unknown", "mtls.reason": "unfinished", "mtls.requested": True, "mtls.end": "none",
-                    "tls.established": None, "event.outcome": "unknown"}))
+                    "mtls.client_auth": "unknown", "mtls.reason": "unfinished", "mtls.requested": True,
+                    "mtls.end": "none", "tls.established": None, "event.outcome": "unknown"}))
 
     def case_connection_older_than_the_tracer(self):
         """Begun before, the handshake after: it may be told or not, but nothing wrong may be told."""

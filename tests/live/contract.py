@@ -17,7 +17,8 @@ def number(minimum, maximum):
 
 
 def one_of(*values):
-    return lambda value: any(value is allowed or value == allowed and type(value) is type(allowed) for allowed in values)
+    # 1 is no true
+    return lambda value: any(value == allowed and type(value) is type(allowed) for allowed in values)
 
 
 def text(pattern):
@@ -41,7 +42,8 @@ COUNT = number(0, 2 ** 63 - 1)
 KNOWN = one_of(True, False, None)
 
 ENDPOINT = {"!ip": address, "!port": number(1, 65535)}
-MESSAGE = {"!us": COUNT, "!from": one_of(*SIDES), "!type": number(0, 255), "name": NAME, "!length": number(0, 2 ** 24 - 1)}
+MESSAGE = {"!us": COUNT, "!from": one_of(*SIDES), "!type": number(0, 255), "name": NAME,
+           "!length": number(0, 2 ** 24 - 1)}
 RECORD = {"!us": COUNT, "!from": one_of(*SIDES), "!content_type": number(20, 24), "name": NAME,
           "!length": number(0, 2 ** 16 - 1)}
 
@@ -91,7 +93,8 @@ def _breaches(value, check, path):
     if isinstance(check, list):
         if not isinstance(value, list):
             return [f"{path} is {value!r}, expected a list"]
-        return [breach for index, member in enumerate(value) for breach in _breaches(member, check[0], f"{path}[{index}]")]
+        return [breach for index, member in enumerate(value)
+                for breach in _breaches(member, check[0], f"{path}[{index}]")]
     return [] if check(value) else [f"{path} is {value!r}"]
 
 

@@ -116,15 +116,17 @@ def postgres(connection):
 
 def mysql(connection):
     # a greeting of protocol 10 with CLIENT_SSL; the client's SSLRequest has no answer: ClientHello follows at once
-    greeting = b"\x0a8.0.live\0" + struct.pack("<I8sBHBHHB10x13s", 1, b"saltsalt", 0, 0xffff, 33, 2, 0xffff, 21, b"x" * 12)
+    greeting = b"\x0a8.0.live\0"
+    greeting += struct.pack("<I8sBHBHHB10x13s", 1, b"saltsalt", 0, 0xffff, 33, 2, 0xffff, 21, b"x" * 12)
     connection.socket.sendall(struct.pack("<I", len(greeting)) + greeting)
     length = int.from_bytes(connection.hear_bytes(4)[:3], "little")
     connection.hear_bytes(length)
 
 
 # What openssl s_client -starttls knows.
-STARTTLS = {"smtp": smtp, "lmtp": smtp, "pop3": pop3, "imap": imap, "ftp": ftp, "nntp": nntp, "sieve": sieve, "xmpp": xmpp,
-            "xmpp-server": xmpp, "irc": irc, "telnet": telnet, "ldap": ldap, "postgres": postgres, "mysql": mysql}
+STARTTLS = {"smtp": smtp, "lmtp": smtp, "pop3": pop3, "imap": imap, "ftp": ftp, "nntp": nntp, "sieve": sieve,
+            "xmpp": xmpp, "xmpp-server": xmpp, "irc": irc, "telnet": telnet, "ldap": ldap, "postgres": postgres,
+            "mysql": mysql}
 
 
 def tls_context(certificates):

@@ -220,8 +220,8 @@ class Exchanges:
         # a socket of the family IPv6 that is spoken to over IPv4: the wire has IPv4
         port = self._listen(dialogs.then_tls(lambda connection: None, self._live.certificates), "::")
         self._add("ipv4-at-ipv6-socket", lambda name: self._openssl(name, port, "-tls1_2"),
-                  {**outcome_fields(PRESENTED, pair=self._good), "network.type": "ipv4", "source.ip": self._clients.address,
-                   "destination.ip": self._address})
+                  {**outcome_fields(PRESENTED, pair=self._good), "network.type": "ipv4",
+                   "source.ip": self._clients.address, "destination.ip": self._address})
 
     def _add_shapes(self):
         server = self._live.asking_server()
@@ -252,10 +252,10 @@ class Exchanges:
 
         def together(server_name):
             """Many at once, under one name."""
-            clients = [subprocess.Popen(self._clients.command(
-                "openssl", "s_client", "-connect", f"{self._address}:{server.port}", "-servername", server_name, "-tls1_2",
-                "-ign_eof"), env=self._environment.variables, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL) for _ in range(TOGETHER)]
+            command = self._clients.command("openssl", "s_client", "-connect", f"{self._address}:{server.port}",
+                                            "-servername", server_name, "-tls1_2", "-ign_eof")
+            clients = [subprocess.Popen(command, env=self._environment.variables, stdin=subprocess.PIPE,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(TOGETHER)]
             for client in clients:
                 client.communicate(get.encode(), 20)
 

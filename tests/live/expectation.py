@@ -24,8 +24,8 @@ def field(record, path):
 
 def verdict_fields(outcome, version):
     """
-    In TLS 1.3 the same verdict is reached by the lengths of encrypted records; but for a resumption: that is to be read in
-    ServerHello. What ended it is encrypted.
+    In TLS 1.3 the same verdict is reached by the lengths of encrypted records; but for a resumption: that is to be read
+    in ServerHello. What ended it is encrypted.
     """
     encrypted = version == "1.3"
     fields = {
@@ -145,7 +145,8 @@ def time_differences(record, started, ended):
     # an answer that is encrypted has no time
     answered = record["mtls"].get("answer") is not None and record["mtls"]["evidence"] == "cleartext"
     if ("request_to_answer_us" in record["mtls"]) != answered:
-        found.append(f"request_to_answer_us is {_text(field(record, 'mtls.request_to_answer_us'))}, answered: {answered}")
+        actual = _text(field(record, "mtls.request_to_answer_us"))
+        found.append(f"request_to_answer_us is {actual}, answered in cleartext: {answered}")
     return found
 
 

@@ -6,7 +6,7 @@ their own logs (testimony.py) and tshark's reading (oracle.py), seen to do; noth
 
 from dataclasses import dataclass
 
-from stacks import ASKS, CLIENTS, VERSIONS, Server, Visit
+from stacks import CLIENTS, VERSIONS, Visit
 
 # A client's certificate of the authority that the servers trust ("good"), of another one ("stranger"), or none.
 CERTIFICATES = ("none", "good", "stranger")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Two network namespaces joined by a veth pair: the clients' and the servers'. The host's own network is not touched."""
+"""
+Two network namespaces joined by a veth pair: the clients' and the servers'. The host's own network is not touched.
+"""
 
 import contextlib
 import ctypes

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """tshark beside mtlsnoop: an independent reading of the same packets."""
 
+import re
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -8,6 +9,12 @@ from dataclasses import dataclass, field
 FIELDS = ("tcp.stream", "ip.src", "ipv6.src", "tcp.srcport", "ip.dst", "ipv6.dst", "tcp.dstport",
           "tls.handshake.type", "tls.handshake.length", "tls.handshake.extensions_server_name",
           "tls.handshake.ciphersuite", "tls.alert_message.level", "tls.alert_message.desc")
+
+
+PACKET_MAX = 65535 + 14  # GSO and GRO: one packet of up to 64 KiB, and its Ethernet header
+RING_MEGABYTES = 128
+QUEUE_PACKETS = 100000
+QUEUE_BYTES = 256 * 1024 * 1024
 
 
 @dataclass
@@ -41,18 +48,19 @@ class Capture:
         self.path = environment.directory / f"{name}.pcapng"
         self.path.unlink(missing_ok=True)
         self._log = environment.directory / f"{name}.log"
-        # the kernel's buffer has to take what comes before tshark is scheduled
-        command = ["tshark", "-n", "-q", "-w", self.path]
+        # tshark's own capturing program: only so it can be told how much to hold until it can write
+        command = ["dumpcap", "-q", "-w", self.path, "-N", QUEUE_PACKETS, "-C", QUEUE_BYTES]
         for interface in interfaces:
-            command += ["-i", interface, "-B", "32", "-f", "tcp"]
+            # the kernel's ring has room for so many packets of the longest length, however short they are
+            command += ["-i", interface, "-B", RING_MEGABYTES, "-s", PACKET_MAX, "-f", "tcp"]
         self._process = environment.start(namespace, name, *command)
         self._wait_until_capturing()
 
     def _wait_until_capturing(self, timeout=15):
         deadline = time.monotonic() + timeout
-        while not (self.path.exists() and self.path.stat().st_size and "Capturing on" in self._log.read_text()):
+        while not (self.path.exists() and self.path.stat().st_size and "File: " in self._log.read_text()):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"tshark does not capture: {self._log.read_text().strip()}")
+                raise RuntimeError(f"dumpcap does not capture: {self._log.read_text().strip()}")
             time.sleep(0.02)
 
     def stop(self):
@@ -60,6 +68,13 @@ class Capture:
         time.sleep(0.5)
         self._process.terminate()
         self._process.wait(15)
+
+    def dropped(self):
+        """Packets that came too fast for tshark: without them it proves nothing."""
+        told = re.findall(r"received/dropped on interface '[^']+': \d+/(\d+)", self._log.read_text())
+        if not told:
+            raise RuntimeError(f"dumpcap does not say what it dropped: {self._log.read_text()}")
+        return sum(map(int, told))
 
     def conversations(self, ports):
         """The connections to ports, in the order in which they began."""

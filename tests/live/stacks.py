@@ -136,8 +136,8 @@ http {{
 {servers}}}
 """
 
-# Each listener has a session cache of its own: a session must not be resumed where it was not made. What nginx thinks of
-# the client's certificate is in the answer, also where it refuses the request (495, 496).
+# Each listener has a session cache of its own: a session must not be resumed where it was not made. What nginx thinks
+# of the client's certificate is in the answer, also where it refuses the request (495, 496).
 NGINX_SERVER = """	server {{
 		listen {address}:{port} ssl{deferred};
 		listen [{address6}]:{port} ssl{deferred};
@@ -193,8 +193,8 @@ class Visit:
 
 def run_client(environment, command, said=""):
     """
-    Run a client that writes said and keeps its standard input open, as somebody at a terminal would, until the server has
-    answered and closed. Returns what it printed.
+    Run a client that writes said and keeps its standard input open, as somebody at a terminal would, until the server
+    has answered and closed. Returns what it printed.
     """
     process = subprocess.Popen(environment.network.clients.command(*command), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment.variables)
