@@ -99,18 +99,32 @@ static size_t utf8_read(const char *text, uint32_t *code_point)
 	return length;
 }
 
-void escape_text(FILE *out, const char *text)
+/* Write the characters at text that stay as they are; returns what is behind them. They come in long runs. */
+static const char *write_printable(FILE *out, const char *text)
 {
+	const char *end = text;
 	uint32_t code_point = 0;
 	size_t length;
 
-	while (*text) {
+	for (;;) {
+		while (*end >= ' ' && *end < 0x7f)
+			end++;
+		length = utf8_read(end, &code_point);
+		if (!length || !is_printable(code_point))
+			break;
+		end += length;
+	}
+	fwrite(text, 1, end - text, out);
+	return end;
+}
+
+void escape_text(FILE *out, const char *text)
+{
+	uint32_t code_point;
+	size_t length;
+
+	while (*(text = write_printable(out, text))) {
 		length = utf8_read(text, &code_point);
-		if (length && is_printable(code_point)) {
-			fwrite(text, 1, length, out);
-			text += length;
-			continue;
-		}
 		do
 			fprintf(out, "\\x%02x", (uint8_t)*text++);
 		while (length && --length);
@@ -166,17 +180,13 @@ static void write_json_escape(FILE *out, uint32_t code_point)
 void escape_json(FILE *out, const char *json)
 {
 	const uint32_t replacement = 0xfffd;
-	uint32_t code_point = 0;
+	uint32_t code_point;
 	size_t length;
 
 	/* outside of strings JSON has only printable ASCII, so what is escaped here is in a string */
-	for (; *json; json += length ? length : 1) {
+	while (*(json = write_printable(out, json))) {
 		length = utf8_read(json, &code_point);
-		if (!length)
-			write_json_escape(out, replacement);
-		else if (is_printable(code_point))
-			fwrite(json, 1, length, out);
-		else
-			write_json_escape(out, code_point);
+		write_json_escape(out, length ? code_point : replacement);
+		json += length ? length : 1;
 	}
 }

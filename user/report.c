@@ -45,8 +45,12 @@ bool report_time(char text[REPORT_TIME_MAX], int64_t seconds)
 
 void report_sha256(char text[2 * MESSAGE_SHA256 + 1], const uint8_t sha256[MESSAGE_SHA256])
 {
+	static const char digits[] = "0123456789ABCDEF";
 	size_t i;
 
-	for (i = 0; i < MESSAGE_SHA256; i++)
-		sprintf(text + 2 * i, "%02X", sha256[i]);
+	for (i = 0; i < MESSAGE_SHA256; i++) {
+		text[2 * i] = digits[sha256[i] >> 4];
+		text[2 * i + 1] = digits[sha256[i] & 15];
+	}
+	text[2 * MESSAGE_SHA256] = '\0';
 }

@@ -21,10 +21,17 @@ struct line {
 	bool failed; /* there was no memory for some part of it */
 };
 
+/* Every key is written once, as a constant, and in each object it is a new one. */
+static int set(struct json_object *parent, const char *key, struct json_object *value)
+{
+	return json_object_object_add_ex(parent, key, value,
+					 JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
 /* Takes over value. NULL is what the makers of values return without memory, so it is no null: see add_null(). */
 static bool add(struct line *line, struct json_object *parent, const char *key, struct json_object *value)
 {
-	if (parent && value && !json_object_object_add(parent, key, value))
+	if (parent && value && !set(parent, key, value))
 		return true;
 	json_object_put(value);
 	line->failed = true;
@@ -70,7 +77,7 @@ static void add_number(struct line *line, struct json_object *parent, const char
 
 static void add_null(struct line *line, struct json_object *parent, const char *key)
 {
-	if (!parent || json_object_object_add(parent, key, NULL))
+	if (!parent || set(parent, key, NULL))
 		line->failed = true;
 }
 
