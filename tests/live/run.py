@@ -109,8 +109,8 @@ def matrix_fields(case, index, conversation):
               **request_fields(outcome, version), **certificate_fields(outcome, version, case.visit.pair),
               **oracle_fields(conversation, version)}
     if case.client == "gnutls" and version == "1.3" and case.visit.resume and index == 0:
-        # gnutls-cli leaves with nothing but the ticket, which the server may send before the client's Finished: that the
-        # server took it then cannot be seen
+        # gnutls-cli leaves with nothing but the ticket, which the server may send before the client's Finished: then
+        # nothing shows that the server took it
         for path in ("tls.established", "event.outcome", "mtls.end", "mtls.ended_by"):
             del fields[path]
     return fields
