@@ -227,32 +227,51 @@ static bool client_parted(const struct handshake_facts *facts, const struct reco
 	return false;
 }
 
-/* Whether a record of the server is an alert: NOT_KNOWN where it may pad, which its Finished would show. */
-static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t index)
+/*
+ * Whether a record of this length from the server is an alert: NOT_KNOWN where it may pad, which the Finished among its first
+ * count records would show.
+ */
+static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
+			    uint16_t length)
 {
-	uint16_t length = facts->server_records.length[index];
 	struct record_lengths lengths;
 
-	if (find_server_lengths(facts, suite, index, &lengths))
+	if (find_server_lengths(facts, suite, count, &lengths))
 		return length == lengths.alert ? KNOWN_YES : KNOWN_NO;
 	lengths = record_lengths_of(suite, 0);
 	return length == lengths.alert ? KNOWN_YES : NOT_KNOWN;
+}
+
+/* Whether all records of the server from number first on are alerts: GnuTLS says with two why it refuses. */
+static uint8_t only_alerts(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t first)
+{
+	uint8_t alerts = KNOWN_YES;
+
+	for (uint8_t index = first; index < facts->server_records.count; index++) {
+		uint8_t alert = server_alert(facts, suite, first, facts->server_records.length[index]);
+
+		if (alert == KNOWN_NO)
+			return KNOWN_NO;
+		if (alert == NOT_KNOWN)
+			alerts = NOT_KNOWN;
+		/* what may be a padded alert, and others: what follows the first shows that it ended nothing */
+		if (alerts == NOT_KNOWN && index > first)
+			return KNOWN_NO;
+	}
+	return alerts;
 }
 
 /* What the server did behind the client's record number last. */
 static uint8_t find_reply(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last,
 			  const struct record_lengths *client_lengths)
 {
-	const struct handshake_records *server = &facts->server_records;
 	uint8_t first = facts->client_records.after[last];
-	bool replied = first < server->count;
-	uint8_t alert = KNOWN_NO;
+	bool replied = first < facts->server_records.count;
+	uint8_t alerts = replied ? only_alerts(facts, suite, first) : KNOWN_NO;
 
-	if (first + 1 == server->count)
-		alert = server_alert(facts, suite, first);
-	if (replied && alert == KNOWN_NO)
+	if (replied && alerts == KNOWN_NO)
 		return REPLY_WENT_ON;
-	if (alert == NOT_KNOWN || facts->client_closed_first || client_parted(facts, client_lengths, last))
+	if (alerts == NOT_KNOWN || facts->client_closed_first || client_parted(facts, client_lengths, last))
 		return REPLY_PARTING;
 	return replied ? REPLY_ALERT : REPLY_NONE;
 }

@@ -28,7 +28,7 @@ enum inferred_flight {
 /* What the server did behind it. */
 enum inferred_reply {
 	REPLY_NONE,    /* nothing yet */
-	REPLY_ALERT,   /* a record of an alert's length, and nothing after it */
+	REPLY_ALERT,   /* records of an alert's length, and nothing else */
 	REPLY_WENT_ON, /* a ticket, data */
 	REPLY_PARTING, /* nothing or such a record, where it may be close_notify: the client closed, or padding hides it */
 };
