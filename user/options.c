@@ -2,10 +2,13 @@
 #include "options.h"
 
 #include <argp.h>
+#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <stddef.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum option_key {
 	KEY_CGROUP = 'g',
@@ -14,6 +17,7 @@ enum option_key {
 	KEY_REQUESTED = 'R',
 	KEY_TRACE = 't',
 	KEY_JSON = 'j',
+	KEY_METRICS = 'm',
 	KEY_QUIET = 'q',
 	KEY_DURATION = 'd',
 	KEY_COUNT = 'n',
@@ -22,6 +26,7 @@ enum option_key {
 	KEY_MAX_CONNECTIONS,
 	KEY_HANDSHAKE_TIMEOUT,
 	KEY_BUFFER,
+	KEY_MAX_SERVICES,
 	KEYS,
 };
 
@@ -38,6 +43,8 @@ enum {
 	BUFFER_DEFAULT = 8 * MEGA,
 	BUFFER_MIN = 64 * KILO,
 	BUFFER_MAX = 1024 * MEGA,
+	MAX_SERVICES_DEFAULT = 100,
+	MAX_SERVICES_MAX = 1000, /* each has some 50 series, and is looked for among all */
 };
 
 enum group {
@@ -46,6 +53,8 @@ enum group {
 	GROUP_END,
 	GROUP_BOUNDS,
 };
+
+#define METRICS_DEFAULT "127.0.0.1:9813"
 
 static const struct argp_option option_table[] = {
 	{.doc = "What is traced:", .group = GROUP_SOURCE},
@@ -58,6 +67,8 @@ static const struct argp_option option_table[] = {
 	{"requested", KEY_REQUESTED, NULL, 0, "Only handshakes in which a certificate was requested", 0},
 	{"trace", KEY_TRACE, NULL, 0, "Each handshake message by message, as curl -v shows it", 0},
 	{"json", KEY_JSON, NULL, 0, "One line of JSON per handshake (Elastic Common Schema)", 0},
+	{"metrics", KEY_METRICS, "ADDR:PORT", OPTION_ARG_OPTIONAL,
+	 "Serve metrics for Prometheus over HTTP (on " METRICS_DEFAULT ")", 0},
 	{"quiet", KEY_QUIET, NULL, 0, "Print no handshakes", 0},
 	{"redact", KEY_REDACT, NULL, 0, "Of a client's certificate only the fingerprint", 0},
 
@@ -71,6 +82,7 @@ static const struct argp_option option_table[] = {
 	 "A handshake in which nothing happens for so long has ended (60)", 0},
 	{"buffer", KEY_BUFFER, "SIZE", 0,
 	 "Size of the ring buffer between kernel and program: a power of two from 64K to 1024M (8M)", 0},
+	{"max-services", KEY_MAX_SERVICES, "N", 0, "Servers that have metrics of their own, of each role (100)", 0},
 	{0},
 };
 
@@ -85,6 +97,7 @@ static const struct {
 	{KEY_QUIET, KEY_JSON, "--quiet and --json exclude each other: --quiet prints no handshakes"},
 	{KEY_READ, KEY_CGROUP, "--read and --cgroup exclude each other: a file knows no cgroups"},
 	{KEY_READ, KEY_DURATION, "--read and --duration exclude each other: a file is read to its end"},
+	{KEY_READ, KEY_METRICS, "--read and --metrics exclude each other: metrics are of the live host"},
 	{KEY_READ, KEY_BUFFER, "--read and --buffer exclude each other: a file needs no ring buffer"},
 };
 
@@ -97,6 +110,7 @@ static const char documentation[] =
 	"  mtlsnoop -R -t -n 1            the next handshake with a request, in full\n"
 	"  mtlsnoop -j --redact           JSON lines without the names in client certificates\n"
 	"  mtlsnoop -r trace.pcapng       what a capture tells\n"
+	"  mtlsnoop -q -m                 metrics alone, on http://" METRICS_DEFAULT "/metrics\n"
 	"\n"
 	"Exit status: 0 when done (also on SIGINT and SIGTERM), 1 if it could not start or go on, 2 if the command "
 	"line "
@@ -241,6 +255,54 @@ static void parse_time(const struct argp_state *state, const char *option, const
 			   option, text, SECONDS_MAX);
 }
 
+static void parse_max_services(const struct argp_state *state, const char *text, struct options *options)
+{
+	uint64_t services;
+
+	if (parse_number(text, 1, MAX_SERVICES_MAX, &services))
+		argp_error(state, "--max-services: '%s' is not a number from 1 to %d", text, MAX_SERVICES_MAX);
+	options->metrics.services_max = services;
+}
+
+/* "127.0.0.1:9813", "[::1]:9813": in numbers alone, since what a name means changes */
+static int parse_address(const char *text, struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)address;
+	struct sockaddr_in *ipv4 = (struct sockaddr_in *)address;
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN + sizeof("[]")];
+	uint64_t port;
+	size_t length;
+
+	if (!colon || parse_number(colon + 1, 1, UINT16_MAX, &port))
+		return -EINVAL;
+	length = colon - text;
+	if (!length || length >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, length);
+	host[length] = '\0';
+	memset(address, 0, sizeof(*address));
+	if (host[0] != '[') {
+		ipv4->sin_family = AF_INET;
+		ipv4->sin_port = htons(port);
+		return inet_pton(AF_INET, host, &ipv4->sin_addr) == 1 ? 0 : -EINVAL;
+	}
+	if (host[length - 1] != ']')
+		return -EINVAL;
+	host[length - 1] = '\0';
+	ipv6->sin6_family = AF_INET6;
+	ipv6->sin6_port = htons(port);
+	return inet_pton(AF_INET6, host + 1, &ipv6->sin6_addr) == 1 ? 0 : -EINVAL;
+}
+
+static void parse_metrics(const struct argp_state *state, const char *text, struct options *options)
+{
+	if (parse_address(text ?: METRICS_DEFAULT, &options->metrics.address))
+		argp_error(state,
+			   "--metrics: '%s' is not an address and a port: such as " METRICS_DEFAULT " or [::1]:9813",
+			   text);
+}
+
 static const char *parse_path(const struct argp_state *state, const char *option, const char *text)
 {
 	if (!*text)
@@ -281,6 +343,12 @@ static error_t take_value(int key, const char *text, const struct argp_state *st
 		break;
 	case KEY_HANDSHAKE_TIMEOUT:
 		parse_time(state, "--handshake-timeout", text, &options->handshake_timeout_ns);
+		break;
+	case KEY_MAX_SERVICES:
+		parse_max_services(state, text, options);
+		break;
+	case KEY_METRICS:
+		parse_metrics(state, text, options);
 		break;
 	case KEY_BUFFER:
 		if (parse_buffer(text, &options->buffer_bytes))
@@ -335,9 +403,18 @@ void options_parse(int argc, char **argv, struct options *options)
 		.max_connections = MAX_CONNECTIONS_DEFAULT,
 		.handshake_timeout_ns = HANDSHAKE_TIMEOUT_DEFAULT * NANOSECONDS_PER_SECOND,
 		.buffer_bytes = BUFFER_DEFAULT,
+		.metrics = {.services_max = MAX_SERVICES_DEFAULT},
 	};
 	argp_err_exit_status = 2;
 	errno = argp_parse(&argp, argc, argv, 0, NULL, &line);
 	if (errno)
 		err(EXIT_FAILURE, "the command line could not be read");
+}
+
+bool options_want_ports(const struct options *options, uint16_t one, uint16_t other)
+{
+	for (uint32_t index = 0; index < options->ports; index++)
+		if (options->port[index] == one || options->port[index] == other)
+			return true;
+	return options->ports == 0;
 }

@@ -5,6 +5,8 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include "exporter.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +33,7 @@ struct options {
 	uint64_t count;			  /* -n; 0: no end */
 	uint32_t max_connections;	  /* --max-connections */
 	uint64_t handshake_timeout_ns;	  /* --handshake-timeout */
+	struct exporter_options metrics;  /* -m, --max-services */
 	uint32_t buffer_bytes;		  /* --buffer: of the ring buffer, a power of two */
 };
 
@@ -39,5 +42,8 @@ struct options {
  * the offending text and exits 2.
  */
 void options_parse(int argc, char **argv, struct options *options);
+
+/* Whether a connection with these two ports is asked for (-P). */
+bool options_want_ports(const struct options *options, uint16_t one, uint16_t other);
 
 #endif /* OPTIONS_H */

@@ -8,19 +8,11 @@
 #include "report_json.h"
 #include "report_text.h"
 
-static bool port_wanted(const struct options *options, const struct handshake *handshake)
-{
-	for (uint32_t index = 0; index < options->ports; index++)
-		if (options->port[index] == handshake->server.port || options->port[index] == handshake->client.port)
-			return true;
-	return options->ports == 0;
-}
-
 static bool wanted(const struct output *output, const struct handshake *handshake)
 {
 	const struct options *options = output->options;
 
-	if (output_is_complete(output) || !port_wanted(options, handshake))
+	if (output_is_complete(output) || !options_want_ports(options, handshake->server.port, handshake->client.port))
 		return false;
 	return !options->requested_only || handshake->verdict.requested == KNOWN_YES;
 }
@@ -41,7 +33,7 @@ void output_begin(struct output *output, const struct options *options)
 void output_handshake(const struct handshake *handshake, void *context)
 {
 	struct output *output = context;
-	const struct report_json_options json = { .redact = output->options->redact };
+	const struct report_json_options json = {.redact = output->options->redact};
 
 	if (!wanted(output, handshake))
 		return;

@@ -260,3 +260,22 @@ void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTI
 	for (int index = 0; index < STATISTICS; index++)
 		statistics[index] = __atomic_load_n(&tracer->programs->bss->statistics[index], __ATOMIC_RELAXED);
 }
+
+static void read_runs(struct tracer_runs *runs, const char *name, const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	*runs = (struct tracer_runs){ .program = name };
+	/* kernels before 5.19 refuse where sysctl kernel.unprivileged_bpf_disabled is set */
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		return;
+	runs->runs = info.run_cnt;
+	runs->run_ns = info.run_time_ns;
+}
+
+void tracer_runs(const struct tracer *tracer, struct tracer_runs runs[TRACER_PROGRAMS])
+{
+	read_runs(&runs[0], "receive", tracer->programs->progs.mtlsnoop_receive);
+	read_runs(&runs[1], "send", tracer->programs->progs.mtlsnoop_send);
+}

@@ -16,6 +16,17 @@ struct tracer_options {
 	uint32_t buffer_bytes; /* size of the ring buffer, a power of two and a multiple of the page size */
 };
 
+enum tracer_bounds {
+	TRACER_PROGRAMS = 2,
+};
+
+/* What the kernel counts of the runs of a BPF program. */
+struct tracer_runs {
+	const char *program; /* a static string */
+	uint64_t runs;	     /* 0 where the kernel does not count (sysctl kernel.bpf_stats_enabled) or does not tell */
+	uint64_t run_ns;
+};
+
 typedef void (*tracer_sink)(const struct event *event, void *context);
 
 struct tracer;
@@ -37,5 +48,8 @@ int tracer_poll(struct tracer *tracer, int timeout_ms);
 
 /* The kernel's counters (enum statistic) as they are now. */
 void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);
+
+/* The runs of each program as of now. Needs no privileges, unless the kernel keeps bpf(2) to those who have some. */
+void tracer_runs(const struct tracer *tracer, struct tracer_runs runs[TRACER_PROGRAMS]);
 
 #endif /* TRACER_H */

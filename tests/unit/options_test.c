@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "options.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,6 +240,54 @@ static void buffer_sizes(void **state)
 		assert_int_equal(parse(&arguments, accepted[i].line).buffer_bytes, accepted[i].bytes);
 }
 
+static void assert_metrics(const char *line, int family, const char *address, uint16_t port)
+{
+	char text[INET6_ADDRSTRLEN] = "?";
+	struct arguments arguments;
+	struct options options = parse(&arguments, line);
+	const struct sockaddr_in6 *ipv6 = (const void *)&options.metrics.address;
+	const struct sockaddr_in *ipv4 = (const void *)&options.metrics.address;
+
+	assert_int_equal(options.metrics.address.ss_family, family);
+	inet_ntop(family, family == AF_INET ? (const void *)&ipv4->sin_addr : &ipv6->sin6_addr, text, sizeof(text));
+	assert_string_equal(text, address);
+	assert_int_equal(ntohs(family == AF_INET ? ipv4->sin_port : ipv6->sin6_port), port);
+}
+
+static void metrics(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "");
+
+	(void)state;
+	assert_int_equal(options.metrics.address.ss_family, AF_UNSPEC);
+	assert_int_equal(options.metrics.services_max, 100);
+	assert_metrics("-m", AF_INET, "127.0.0.1", 9813);
+	assert_metrics("--metrics", AF_INET, "127.0.0.1", 9813);
+	assert_metrics("-m0.0.0.0:80", AF_INET, "0.0.0.0", 80);
+	assert_metrics("--metrics=192.0.2.7:65535", AF_INET, "192.0.2.7", 65535);
+	assert_metrics("--metrics=[::1]:9813", AF_INET6, "::1", 9813);
+	assert_metrics("-m[::]:1", AF_INET6, "::", 1);
+	assert_metrics("-m[2001:db8:ffff:ffff:ffff:ffff:255.255.255.255]:65535", AF_INET6,
+		       "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65535);
+	options = parse(&arguments, "-q -m --max-services=1000");
+	assert_true(options.quiet);
+	assert_int_equal(options.metrics.services_max, 1000);
+}
+
+static void wanted_ports(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "-P 443 -P 8443");
+
+	(void)state;
+	assert_true(options_want_ports(&options, 443, 50000));
+	assert_true(options_want_ports(&options, 50000, 8443));
+	assert_false(options_want_ports(&options, 50000, 50001));
+	options = parse(&arguments, "");
+	assert_true(options_want_ports(&options, 50000, 50001));
+}
+
 static void largest_numbers(void **state)
 {
 	struct arguments arguments;
@@ -304,6 +354,29 @@ static void values_refused(void **state)
 		{"--buffer=8MB", "--buffer", "'8MB'"},
 		{"--buffer=8G", "--buffer", "'8G'"},
 		{"--buffer=-8M", "--buffer", "'-8M'"},
+		{"--metrics=", "--metrics", "''"},
+		{"--metrics=9813", "--metrics", "'9813'"},
+		{"--metrics=:9813", "--metrics", "':9813'"},
+		{"--metrics=127.0.0.1", "--metrics", "'127.0.0.1'"},
+		{"--metrics=127.0.0.1:", "--metrics", "'127.0.0.1:'"},
+		{"--metrics=127.0.0.1:0", "--metrics", "'127.0.0.1:0'"},
+		{"--metrics=127.0.0.1:65536", "--metrics", "'127.0.0.1:65536'"},
+		{"--metrics=127.0.0.1:-1", "--metrics", "'127.0.0.1:-1'"},
+		{"--metrics=127.0.0.1:9813x", "--metrics", "'127.0.0.1:9813x'"},
+		{"--metrics=127.1:9813", "--metrics", "'127.1:9813'"},
+		{"--metrics=256.0.0.1:9813", "--metrics", "'256.0.0.1:9813'"},
+		{"--metrics=localhost:9813", "--metrics", "'localhost:9813'"},
+		{"--metrics=::1:9813", "--metrics", "'::1:9813'"},
+		{"--metrics=[::1]", "--metrics", "'[::1]'"},
+		{"--metrics=[::1:9813", "--metrics", "'[::1:9813'"},
+		{"--metrics=[::1]x:9813", "--metrics", "'[::1]x:9813'"},
+		{"--metrics=[127.0.0.1]:9813", "--metrics", "'[127.0.0.1]:9813'"},
+		{"--metrics=[]:9813", "--metrics", "'[]:9813'"},
+		{"--metrics=[:9813", "--metrics", "'[:9813'"},
+		{"--metrics=[0000:0000:0000:0000:0000:0000:0000:0000:0000]:1", "--metrics", "0000]:1'"},
+		{"--max-services=0", "--max-services", "'0'"},
+		{"--max-services=1001", "--max-services", "'1001'"},
+		{"--max-services=x", "--max-services", "'x'"},
 		{"-g ''", "--cgroup", "''"},
 		{"--read=", "--read", "''"},
 	};
@@ -328,6 +401,8 @@ static void usage_refused(void **state)
 		{"-r a.pcap -g /sys/fs/cgroup", "--read", "--cgroup"},
 		{"-d 5 -r a.pcap", "--read", "--duration"},
 		{"-r a.pcap --buffer=1M", "--read", "--buffer"},
+		{"-r a.pcap -m", "--read", "--metrics"},
+		{"--metrics=[::1]:9813 -r a.pcap", "--read", "--metrics"},
 		{"443", "'443'", "argument"},
 		{"-t eth0", "'eth0'", "argument"},
 		{"-- -t", "'-t'", "argument"},
@@ -337,11 +412,10 @@ static void usage_refused(void **state)
 		/* of the design, but not there yet */
 		{"-i eth0", "invalid option", "i"},
 		{"-p 1", "invalid option", "p"},
-		{"-m", "invalid option", "m"},
 		{"-L off", "invalid option", "L"},
 		{"--interface=eth0", "unrecognized option", "--interface"},
 		{"--pid=1", "unrecognized option", "--pid"},
-		{"--metrics", "unrecognized option", "--metrics"},
+		{"-m 127.0.0.1:9813", "'127.0.0.1:9813'", "argument"},
 		{"--library=off", "unrecognized option", "--library"},
 	};
 	size_t i;
@@ -389,6 +463,8 @@ static void help_names_every_option(void **state)
 		"-R, --requested",
 		"-t, --trace",
 		"-j, --json",
+		"-m, --metrics[=ADDR:PORT]",
+		"--max-services=N",
 		"-q, --quiet",
 		"-d, --duration=SECONDS",
 		"-n, --count=N",
@@ -400,7 +476,7 @@ static void help_names_every_option(void **state)
 		"--help",
 		"Examples:",
 	};
-	static const char *const absent[] = {"--interface", "--pid", "--metrics", "--library"};
+	static const char *const absent[] = {"--interface", "--pid", "--library"};
 	struct outcome outcome = run("--help");
 	size_t i;
 
@@ -421,6 +497,8 @@ int main(void)
 		cmocka_unit_test(long_options),
 		cmocka_unit_test(seconds),
 		cmocka_unit_test(buffer_sizes),
+		cmocka_unit_test(metrics),
+		cmocka_unit_test(wanted_ports),
 		cmocka_unit_test(largest_numbers),
 		cmocka_unit_test(values_refused),
 		cmocka_unit_test(usage_refused),

@@ -1,0 +1,776 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "report_metrics.h"
+
+#include "report_sample.h"
+
+#include <stdio.h>
+
+enum {
+	SERVICES = 3,
+	NAME_MAX_LENGTH = 256,
+};
+
+static char *text_of(const struct report_metrics *metrics, enum report_metrics_format format)
+{
+	size_t length = 0;
+	char *text = report_metrics_text(metrics, format, &length);
+
+	assert_non_null(text);
+	assert_int_equal(strlen(text), length);
+	assert_clean_lines(text);
+	return text;
+}
+
+static void assert_has(const char *text, const char *wanted)
+{
+	if (!strstr(text, wanted))
+		fail_msg("expected to read:\n%s\nin:\n%s", wanted, text);
+}
+
+/* text has the line, whole. */
+static void assert_line(const char *text, const char *line)
+{
+	size_t length = strlen(line);
+
+	for (const char *found = strstr(text, line); found; found = strstr(found + 1, line))
+		if ((found == text || found[-1] == '\n') && found[length] == '\n')
+			return;
+	fail_msg("expected the line:\n%s\nin:\n%s", line, text);
+}
+
+static void assert_lines(const struct report_metrics *metrics, const char *const *lines)
+{
+	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+
+	for (; *lines; lines++)
+		assert_line(text, *lines);
+	free(text);
+}
+
+static void assert_no(const struct report_metrics *metrics, const char *unwanted)
+{
+	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+
+	if (strstr(text, unwanted))
+		fail_msg("did not expect to read %s in:\n%s", unwanted, text);
+	free(text);
+}
+
+static size_t count_of(const struct report_metrics *metrics, const char *wanted)
+{
+	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+	size_t count = 0;
+
+	for (const char *found = strstr(text, wanted); found; found = strstr(found + 1, wanted))
+		count++;
+	free(text);
+	return count;
+}
+
+/* One handshake and a state in which each number is another one. */
+static struct report_metrics *sample_metrics(void)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+	struct report_metrics_state state = {
+		.counts = {.handshakes = 1,
+			   .table_full = 105,
+			   .events_lost = 999,
+			   .gaps = 301,
+			   .bounds = 109,
+			   .malformed_events = 106},
+		.statistics = {[STATISTIC_CONNECTIONS] = 401,
+			       [STATISTIC_MIDSTREAM] = 403,
+			       [STATISTIC_HANDSHAKES] = 402,
+			       [STATISTIC_HANDOVERS] = 302,
+			       [STATISTIC_LOST_RING] = 101,
+			       [STATISTIC_LOST_STORAGE] = 102,
+			       [STATISTIC_LOST_LISTENER] = 103,
+			       [STATISTIC_HANDOVER_BOUND] = 107,
+			       [STATISTIC_BODY_BOUND] = 108,
+			       [STATISTIC_STEP_BOUND] = 999,
+			       [STATISTIC_CONTENDED] = 104,
+			       [STATISTIC_OUTSIDE] = 110},
+		.connections = {[CONNECTION_HANDSHAKE] = 501, [CONNECTION_LAST_WORD] = 502},
+		.last_event_realtime_ns = SAMPLE_REALTIME_NS,
+		.runs = {{"receive", 601, 1000000602}, {"send", 0, 0}},
+	};
+
+	assert_non_null(metrics);
+	report_metrics_handshake(metrics, &handshake);
+	report_metrics_update(metrics, &state);
+	return metrics;
+}
+
+#define SERVICE		    "role=\"server\",service=\"10.0.0.1:443\""
+#define DURATION(le, count) "mtlsnoop_handshake_duration_seconds_bucket{" SERVICE ",le=\"" le "\"} " count "\n"
+#define ANSWER(le, count)   "mtlsnoop_certificate_answer_seconds_bucket{" SERVICE ",le=\"" le "\"} " count "\n"
+#define MESSAGE(type, from) "mtlsnoop_handshake_messages_total{type=\"" type "\",from=\"" from "\"} 1\n"
+#define UNKNOWN(reason)	    "mtlsnoop_unknown_total{reason=\"" reason "\"} 0\n"
+#define LOST(where, count)  "mtlsnoop_lost_events_total{where=\"" where "\"} " count "\n"
+
+/* Samples are the same in both formats; what differs is the comments. */
+#define HANDSHAKES                                                                                                     \
+	"mtlsnoop_handshakes_total{" SERVICE                                                                           \
+	",version=\"TLSv1.2\",client_auth=\"presented\",evidence=\"cleartext\"} 1\n"
+
+/* 1.834 ms */
+#define DURATIONS                                                                                                      \
+	DURATION("0.0001", "0")                                                                                        \
+	DURATION("0.00025", "0")                                                                                       \
+	DURATION("0.0005", "0")                                                                                        \
+	DURATION("0.001", "0")                                                                                         \
+	DURATION("0.0025", "1")                                                                                        \
+	DURATION("0.005", "1")                                                                                         \
+	DURATION("0.01", "1")                                                                                          \
+	DURATION("0.025", "1")                                                                                         \
+	DURATION("0.05", "1")                                                                                          \
+	DURATION("0.1", "1")                                                                                           \
+	DURATION("0.25", "1")                                                                                          \
+	DURATION("0.5", "1")                                                                                           \
+	DURATION("1.0", "1")                                                                                           \
+	DURATION("2.5", "1")                                                                                           \
+	DURATION("5.0", "1")                                                                                           \
+	DURATION("10.0", "1")                                                                                          \
+	DURATION("30.0", "1")                                                                                          \
+	DURATION("60.0", "1")                                                                                          \
+	DURATION("+Inf", "1")                                                                                          \
+	"mtlsnoop_handshake_duration_seconds_sum{" SERVICE "} 0.001834000\n"                                           \
+	"mtlsnoop_handshake_duration_seconds_count{" SERVICE "} 1\n"
+
+/* 412 us */
+#define ANSWERS                                                                                                        \
+	ANSWER("0.0001", "0")                                                                                          \
+	ANSWER("0.00025", "0")                                                                                         \
+	ANSWER("0.0005", "1")                                                                                          \
+	ANSWER("0.001", "1")                                                                                           \
+	ANSWER("0.0025", "1")                                                                                          \
+	ANSWER("0.005", "1")                                                                                           \
+	ANSWER("0.01", "1")                                                                                            \
+	ANSWER("0.025", "1")                                                                                           \
+	ANSWER("0.05", "1")                                                                                            \
+	ANSWER("0.1", "1")                                                                                             \
+	ANSWER("0.25", "1")                                                                                            \
+	ANSWER("0.5", "1")                                                                                             \
+	ANSWER("1.0", "1")                                                                                             \
+	ANSWER("2.5", "1")                                                                                             \
+	ANSWER("5.0", "1")                                                                                             \
+	ANSWER("10.0", "1")                                                                                            \
+	ANSWER("30.0", "1")                                                                                            \
+	ANSWER("60.0", "1")                                                                                            \
+	ANSWER("+Inf", "1")                                                                                            \
+	"mtlsnoop_certificate_answer_seconds_sum{" SERVICE "} 0.000412000\n"                                           \
+	"mtlsnoop_certificate_answer_seconds_count{" SERVICE "} 1\n"
+
+#define MESSAGES                                                                                                       \
+	MESSAGE("client_hello", "client")                                                                              \
+	MESSAGE("server_hello", "server") MESSAGE("certificate", "client") MESSAGE("certificate_request", "server")
+
+#define UNKNOWNS                                                                                                       \
+	UNKNOWN("encrypted")                                                                                           \
+	UNKNOWN("gap")                                                                                                 \
+	UNKNOWN("midstream")                                                                                           \
+	UNKNOWN("lost_events")                                                                                         \
+	UNKNOWN("padding")                                                                                             \
+	UNKNOWN("early_data")                                                                                          \
+	UNKNOWN("malformed") UNKNOWN("ssl2") UNKNOWN("unfinished") UNKNOWN("abandoned")
+
+#define LOSSES                                                                                                         \
+	LOST("ring_buffer", "101")                                                                                     \
+	LOST("socket_storage", "102")                                                                                  \
+	LOST("listener", "103")                                                                                        \
+	LOST("two_cpus", "104")                                                                                        \
+	LOST("connection_table", "105")                                                                                \
+	LOST("malformed_event", "106")                                                                                 \
+	LOST("handover_bound", "107")                                                                                  \
+	LOST("body_bound", "108") LOST("held_bound", "109") LOST("outside_stream", "110")
+
+#define CONNECTIONS                                                                                                    \
+	"mtlsnoop_connections{state=\"handshake\"} 501\n"                                                              \
+	"mtlsnoop_connections{state=\"last_word\"} 502\n"
+
+#define HELP_HANDSHAKES	 " TLS handshakes that have ended, by verdict.\n"
+#define HELP_DURATION	 " From the ClientHello to what ended the handshake, where that was seen.\n"
+#define HELP_ANSWER	 " From CertificateRequest to the client's Certificate, where both are in cleartext.\n"
+#define HELP_MESSAGES	 " Handshake messages in cleartext.\n"
+#define HELP_ALERTS	 " Alerts in cleartext during handshakes.\n"
+#define HELP_UNKNOWN	 " Handshakes whose verdict is unknown, by reason.\n"
+#define HELP_LOST	 " What mtlsnoop itself lost or left out: events, packets, directions.\n"
+#define HELP_GAPS	 " Directions of connections with bytes that never came.\n"
+#define HELP_REASSEMBLED " Directions of connections that were put together outside the kernel.\n"
+#define HELP_CONFLICTS	 " Handshakes of which two kinds of evidence disagree.\n"
+#define HELP_CONNECTIONS " Connections that are followed now.\n"
+#define HELP_TCP	 " TCP connections seen from their start, TLS or not.\n"
+#define HELP_TLS	 " TCP connections in which a ClientHello was found.\n"
+#define HELP_MIDSTREAM	 " TCP connections that were open before mtlsnoop: left alone.\n"
+#define HELP_LAST	 " When the kernel last told of anything, in seconds since the epoch.\n"
+#define HELP_RUN_SECONDS " Time that the BPF programs took.\n"
+#define HELP_RUNS	 " Runs of the BPF programs.\n"
+#define HELP_BUILD	 " The version of mtlsnoop.\n"
+
+/* The text format knows no unit, and the name in a comment is that of the samples. */
+#define TEXT(name, help, type)	       "# HELP " name help "# TYPE " name " " type "\n"
+#define OPEN(name, help, type)	       "# HELP " name help "# TYPE " name " " type "\n"
+#define OPEN_SECONDS(name, help, type) OPEN(name, help, type) "# UNIT " name " seconds\n"
+
+static const char text_golden[] = TEXT("mtlsnoop_handshakes_total", HELP_HANDSHAKES, "counter") HANDSHAKES TEXT(
+	"mtlsnoop_handshake_duration_seconds", HELP_DURATION,
+	"histogram") DURATIONS TEXT("mtlsnoop_certificate_answer_seconds", HELP_ANSWER, "histogram")
+	ANSWERS TEXT("mtlsnoop_handshake_messages_total", HELP_MESSAGES, "counter") MESSAGES TEXT(
+		"mtlsnoop_handshake_alerts_total", HELP_ALERTS,
+		"counter") TEXT("mtlsnoop_unknown_total", HELP_UNKNOWN,
+				"counter") UNKNOWNS TEXT("mtlsnoop_lost_events_total", HELP_LOST, "counter")
+		LOSSES TEXT("mtlsnoop_gaps_total", HELP_GAPS, "counter") "mtlsnoop_gaps_total 301\n" TEXT(
+			"mtlsnoop_reassembled_directions_total", HELP_REASSEMBLED,
+			"counter") "mtlsnoop_reassembled_directions_total 302\n" TEXT("mtlsnoop_evidence_conflicts_"
+										      "total",
+										      HELP_CONFLICTS,
+										      "counter") "mtlsnoop_evidence_"
+												 "conflicts_total "
+												 "0\n" TEXT(
+													 "mtlsnoop_"
+													 "connection"
+													 "s",
+													 HELP_CONNECTIONS,
+													 "gauge") CONNECTIONS
+													 TEXT("mtlsnoop"
+													      "_tcp_"
+													      "connecti"
+													      "ons_"
+													      "total",
+													      HELP_TCP,
+													      "counter") "mtlsnoop_tcp_connections_total 401\n" TEXT("mtlsnoop_tls_connections_total",
+																				     HELP_TLS,
+																				     "counter") "mtlsnoop_tls_connections_total 402\n" TEXT("mtlsnoop_midstream_connections_total", HELP_MIDSTREAM, "counter") "mtlsnoop_midstream_connections_total 403\n" TEXT("mtlsnoop_last_event_timestamp_seconds", HELP_LAST, "gauge") "mtlsnoop_last_event_timestamp_seconds 1795431600.123\n" TEXT("mtlsnoop_bpf_run_seconds_total", HELP_RUN_SECONDS, "counter") "mtlsnoop_bpf_run_seconds_total{program=\"receive\"} 1.000000602\n" TEXT("mtlsnoop_bpf_runs_total", HELP_RUNS, "counter") "mtlsnoop_bpf_runs_total{program=\"receive\"} 601\n" TEXT("mtlsnoop_build_info", HELP_BUILD, "gauge") "mtlsnoop_build_info{version=\"" MTLSNOOP_VERSION
+																																																																																													   "\"} 1\n";
+
+static const char openmetrics_golden[] = OPEN("mtlsnoop_handshakes", HELP_HANDSHAKES,
+					      "counter") HANDSHAKES OPEN_SECONDS("mtlsnoop_handshake_duration_seconds",
+										 HELP_DURATION, "histogram")
+	DURATIONS OPEN_SECONDS("mtlsnoop_certificate_answer_seconds", HELP_ANSWER, "histogram") ANSWERS OPEN(
+		"mtlsnoop_handshake_messages", HELP_MESSAGES,
+		"counter") MESSAGES OPEN("mtlsnoop_handshake_alerts", HELP_ALERTS,
+					 "counter") OPEN("mtlsnoop_unknown", HELP_UNKNOWN,
+							 "counter") UNKNOWNS OPEN("mtlsnoop_lost_events", HELP_LOST,
+										  "counter")
+		LOSSES OPEN("mtlsnoop_gaps", HELP_GAPS, "counter") "mtlsnoop_gaps_total 301\n" OPEN(
+			"mtlsnoop_reassembled_directions",
+			HELP_REASSEMBLED, "counter") "mtlsnoop_reassembled_directions_total 302\n" OPEN("mtlsnoop_"
+													"evidence_"
+													"conflicts",
+													HELP_CONFLICTS, "counter") "mtlsnoop_evidence_conflicts_total 0\n" OPEN("mtlsnoop_connections",
+																						HELP_CONNECTIONS,
+																						"gauge")
+			CONNECTIONS OPEN(
+				"mtlsnoop_tcp_connections", HELP_TCP,
+				"counter") "mtlsnoop_tcp_"
+					   "connections_total "
+					   "401\n" OPEN(
+						   "mtlsnoop_tls_"
+						   "connections",
+						   HELP_TLS,
+						   "counter") "mtlsn"
+							      "oop_"
+							      "tls_"
+							      "conne"
+							      "ction"
+							      "s_"
+							      "total"
+							      " 402"
+							      "\n" OPEN("mtlsnoop_midstream_connections", HELP_MIDSTREAM, "counter") "mtlsnoop_midstream_connections_total 403\n" OPEN_SECONDS(
+								      "mtlsnoop_last_event_timestamp_seconds",
+								      HELP_LAST,
+								      "gauge") "mtlsnoop_last_event_timestamp_seconds "
+									       "1795431600.123\n" OPEN_SECONDS(
+										       "mtlsnoo"
+										       "p_bpf_"
+										       "run_"
+										       "second"
+										       "s",
+										       HELP_RUN_SECONDS,
+										       "counte"
+										       "r") "mt"
+											    "ls"
+											    "no"
+											    "op"
+											    "_b"
+											    "pf"
+											    "_r"
+											    "un"
+											    "_s"
+											    "ec"
+											    "on"
+											    "ds"
+											    "_t"
+											    "ot"
+											    "al"
+											    "{p"
+											    "ro"
+											    "gr"
+											    "am"
+											    "="
+											    "\""
+											    "re"
+											    "ce"
+											    "iv"
+											    "e"
+											    "\""
+											    "} "
+											    "1."
+											    "00"
+											    "00"
+											    "00"
+											    "60"
+											    "2"
+											    "\n" OPEN("mtlsnoop_bpf_"
+												      "runs",
+												      HELP_RUNS,
+												      "counter") "mtlsn"
+														 "oop_"
+														 "bpf_"
+														 "runs_"
+														 "total"
+														 "{prog"
+														 "ram="
+														 "\"rec"
+														 "eive"
+														 "\"} "
+														 "601"
+														 "\n" OPEN("mtlsnoop_build",
+															   HELP_BUILD,
+															   "info") "mtlsnoop_build_info{version=\"" MTLSNOOP_VERSION
+																   "\"} 1\n"
+																   "# EOF\n";
+
+static void whole_text(void **state)
+{
+	struct report_metrics *metrics = sample_metrics();
+	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+
+	(void)state;
+	assert_string_equal(text, text_golden);
+	free(text);
+	report_metrics_free(metrics);
+}
+
+static void whole_openmetrics(void **state)
+{
+	struct report_metrics *metrics = sample_metrics();
+	char *text = text_of(metrics, REPORT_METRICS_OPENMETRICS);
+
+	(void)state;
+	assert_string_equal(text, openmetrics_golden);
+	free(text);
+	report_metrics_free(metrics);
+}
+
+/* A snapshot says the same, whatever was in it before, and stays what it is. */
+static void snapshot(void **state)
+{
+	struct report_metrics *metrics = sample_metrics();
+	struct report_metrics *copy = report_metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+	char *text;
+
+	(void)state;
+	report_metrics_handshake(copy, &handshake);
+	report_metrics_handshake(copy, &handshake);
+	report_metrics_copy(copy, metrics);
+	report_metrics_handshake(metrics, &handshake);
+	text = text_of(copy, REPORT_METRICS_TEXT);
+	assert_string_equal(text, text_golden);
+	assert_int_equal(report_metrics_lost(copy), 101 + 102 + 103 + 104 + 105 + 106);
+	free(text);
+	report_metrics_free(copy);
+	report_metrics_free(metrics);
+}
+
+/* What nobody has to do anything about is no loss that makes it unwell. */
+static void urgent_losses(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct report_metrics_state losses = {
+		.counts = {.gaps = 1, .bounds = 1, .events_lost = 1},
+		.statistics = {[STATISTIC_CONNECTIONS] = 1,
+			       [STATISTIC_MIDSTREAM] = 1,
+			       [STATISTIC_HANDSHAKES] = 1,
+			       [STATISTIC_HANDOVERS] = 1,
+			       [STATISTIC_HANDOVER_BOUND] = 1,
+			       [STATISTIC_BODY_BOUND] = 1,
+			       [STATISTIC_STEP_BOUND] = 1,
+			       [STATISTIC_OUTSIDE] = 1},
+	};
+
+	(void)state;
+	report_metrics_update(metrics, &losses);
+	assert_int_equal(report_metrics_lost(metrics), 0);
+	losses.statistics[STATISTIC_LOST_RING] = 7;
+	report_metrics_update(metrics, &losses);
+	assert_int_equal(report_metrics_lost(metrics), 7);
+	report_metrics_free(metrics);
+}
+
+static void labels_are_escaped(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	static const struct report_metrics_state hostile = {
+		.runs = {{"a\"} 1\n# EOF\\\t\x7f\xff", 5, 5}, {"send", 6, 6}},
+	};
+
+	(void)state;
+	report_metrics_update(metrics, &hostile);
+	assert_lines(metrics, (const char *[]){
+				      "mtlsnoop_bpf_runs_total{program=\"a\\\"} 1\\n# EOF\\\\???\"} 5",
+				      "mtlsnoop_bpf_runs_total{program=\"send\"} 6",
+				      "mtlsnoop_bpf_run_seconds_total{program=\"send\"} 0.000000006",
+				      NULL,
+			      });
+	report_metrics_free(metrics);
+}
+
+/* Nothing of the client, nor of what it sent, gets into a label. */
+static void clients_are_not_told(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+	struct certificate certificate = sample_certificate();
+
+	(void)state;
+	handshake.certificate = &certificate;
+	strcpy(handshake.client_hello.server_name, HOSTILE);
+	report_metrics_handshake(metrics, &handshake);
+	assert_no(metrics, "10.0.0.5");
+	assert_no(metrics, "51234");
+	assert_no(metrics, "CN=");
+	assert_no(metrics, "x1b");
+	report_metrics_free(metrics);
+}
+
+static void count_service(struct report_metrics *metrics, uint8_t role, uint8_t last_byte)
+{
+	struct handshake handshake = sample_handshake();
+
+	handshake.role = role;
+	handshake.server.address[3] = last_byte;
+	report_metrics_handshake(metrics, &handshake);
+}
+
+#define SERVICE_LINE(role, service, count)                                                                             \
+	"mtlsnoop_handshakes_total{role=\"" role "\",service=\"" service                                               \
+	"\",version=\"TLSv1.2\",client_auth=\"presented\",evidence=\"cleartext\"} " count
+
+/* Those that came first keep their series; the clients' servers leave room for the host's own. */
+static void services_are_bounded(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+
+	(void)state;
+	for (int last_byte = 0; last_byte < 256; last_byte++)
+		count_service(metrics, ROLE_CLIENT, last_byte);
+	count_service(metrics, ROLE_CLIENT, 1);
+	for (int last_byte = 7; last_byte < 7 + SERVICES; last_byte++)
+		count_service(metrics, ROLE_SERVER, last_byte);
+	assert_lines(metrics, (const char *[]){
+				      SERVICE_LINE("client", "10.0.0.0:443", "1"),
+				      SERVICE_LINE("client", "10.0.0.1:443", "2"),
+				      SERVICE_LINE("client", "10.0.0.2:443", "1"),
+				      SERVICE_LINE("client", "other", "253"),
+				      SERVICE_LINE("server", "10.0.0.7:443", "1"),
+				      SERVICE_LINE("server", "10.0.0.8:443", "1"),
+				      SERVICE_LINE("server", "10.0.0.9:443", "1"),
+				      NULL,
+			      });
+	assert_int_equal(count_of(metrics, "mtlsnoop_handshakes_total{"), 7);
+	assert_int_equal(count_of(metrics, "mtlsnoop_handshake_duration_seconds_count{"), 7);
+	assert_no(metrics, "role=\"server\",service=\"other\"");
+	report_metrics_free(metrics);
+}
+
+static void services_are_told_apart(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	handshake.server = (struct endpoint){.address = {0x20, 1, 0x0d, 0xb8, [15] = 1}, .port = 8443};
+	handshake.family = 6;
+	report_metrics_handshake(metrics, &handshake);
+	handshake.server.port = 8444;
+	report_metrics_handshake(metrics, &handshake);
+	/* what is behind an IPv4 address is not a part of it */
+	handshake = sample_handshake();
+	report_metrics_handshake(metrics, &handshake);
+	handshake.server.address[4] = 1;
+	report_metrics_handshake(metrics, &handshake);
+	handshake.family = 0;
+	report_metrics_handshake(metrics, &handshake);
+	assert_lines(metrics, (const char *[]){
+				      SERVICE_LINE("server", "[2001:db8::1]:8443", "1"),
+				      SERVICE_LINE("server", "[2001:db8::1]:8444", "1"),
+				      SERVICE_LINE("server", "10.0.0.1:443", "2"),
+				      SERVICE_LINE("server", "other", "1"),
+				      NULL,
+			      });
+	report_metrics_free(metrics);
+}
+
+/* Numbers from the network: those without a name are counted together. */
+static void numbers_are_bounded(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	for (int number = 0; number < 256; number++) {
+		handshake.steps = 0;
+		handshake.version = 0x0500 + number;
+		sample_step(&handshake, 0, STEP_MESSAGE, FROM_CLIENT, number, 0);
+		sample_alert(&handshake, 1, FROM_SERVER, number);
+		report_metrics_handshake(metrics, &handshake);
+	}
+	handshake.version = 0;
+	handshake.steps = UINT16_MAX;
+	memset(handshake.step, 0, sizeof(handshake.step));
+	report_metrics_handshake(metrics, &handshake);
+	assert_lines(metrics, (const char *[]){
+				      /* 25 types and 37 alerts have a name */
+				      "mtlsnoop_handshake_messages_total{type=\"other\",from=\"client\"} 231",
+				      "mtlsnoop_handshake_messages_total{type=\"finished\",from=\"client\"} 1",
+				      "mtlsnoop_handshake_messages_total{type=\"hello_request\",from=\"client\"} 65",
+				      "mtlsnoop_handshake_alerts_total{description=\"other\",from=\"server\"} 219",
+				      "mtlsnoop_handshake_alerts_total{description=\"unknown_ca\",from=\"server\"} 1",
+				      NULL,
+			      });
+	assert_int_equal(count_of(metrics, "version=\"other\""), 1);
+	assert_int_equal(count_of(metrics, "version=\"none\""), 1);
+	assert_int_equal(count_of(metrics, "mtlsnoop_handshake_messages_total{"), 26);
+	assert_int_equal(count_of(metrics, "mtlsnoop_handshake_alerts_total{"), 38);
+	report_metrics_free(metrics);
+}
+
+/* The verdict's own values, whatever stands in the record. */
+static void verdicts(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	handshake.version = 0x0304;
+	handshake.verdict.client_auth = CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE;
+	handshake.verdict.evidence = EVIDENCE_INFERRED;
+	report_metrics_handshake(metrics, &handshake);
+	handshake.verdict.client_auth = CLIENT_AUTH_UNKNOWN;
+	handshake.verdict.reason = REASON_PADDING;
+	report_metrics_handshake(metrics, &handshake);
+	handshake.verdict = (struct verdict){.client_auth = 255, .evidence = 255, .reason = 255};
+	handshake.role = 255;
+	report_metrics_handshake(metrics, &handshake);
+	assert_lines(
+		metrics,
+		(const char *[]){
+			"mtlsnoop_handshakes_total{" SERVICE
+			",version=\"TLSv1.3\",client_auth=\"rejected_without_certificate\",evidence=\"inferred\"} 1",
+			"mtlsnoop_handshakes_total{" SERVICE
+			",version=\"TLSv1.3\",client_auth=\"unknown\",evidence=\"inferred\"} 1",
+			"mtlsnoop_handshakes_total{role=\"observer\",service=\"10.0.0.1:443\""
+			",version=\"TLSv1.3\",client_auth=\"unknown\",evidence=\"cleartext\"} 1",
+			"mtlsnoop_unknown_total{reason=\"padding\"} 1",
+			"mtlsnoop_unknown_total{reason=\"gap\"} 0",
+			NULL,
+		});
+	report_metrics_free(metrics);
+}
+
+static void observe_times(struct report_metrics *metrics, uint64_t duration_ns)
+{
+	struct handshake handshake = sample_handshake();
+
+	handshake.end_ns = handshake.start_ns + duration_ns;
+	handshake.request_ns = 0;
+	report_metrics_handshake(metrics, &handshake);
+}
+
+#define BUCKET(le, count) "mtlsnoop_handshake_duration_seconds_bucket{" SERVICE ",le=\"" le "\"} " count
+
+/* An upper bound belongs to its bucket. */
+static void buckets(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+
+	(void)state;
+	observe_times(metrics, 0);
+	observe_times(metrics, 100000);
+	observe_times(metrics, 100001);
+	observe_times(metrics, 60000000000);
+	observe_times(metrics, 60000000001);
+	assert_lines(metrics, (const char *[]){
+				      BUCKET("0.0001", "2"),
+				      BUCKET("0.00025", "3"),
+				      BUCKET("30.0", "3"),
+				      BUCKET("60.0", "4"),
+				      BUCKET("+Inf", "5"),
+				      "mtlsnoop_handshake_duration_seconds_sum{" SERVICE "} 120.000200002",
+				      "mtlsnoop_handshake_duration_seconds_count{" SERVICE "} 5",
+				      NULL,
+			      });
+	assert_no(metrics, "mtlsnoop_certificate_answer_seconds_count");
+	report_metrics_free(metrics);
+}
+
+/* Times that are not those of a handshake are not counted; the handshake is. */
+static void no_times(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	handshake.answer_ns = handshake.request_ns - 1;
+	handshake.facts.end = END_TIMEOUT;
+	report_metrics_handshake(metrics, &handshake);
+	handshake.facts.end = END_NONE;
+	report_metrics_handshake(metrics, &handshake);
+	handshake.facts.end = END_RST;
+	handshake.end_ns = handshake.start_ns - 1;
+	report_metrics_handshake(metrics, &handshake);
+	assert_lines(metrics, (const char *[]){SERVICE_LINE("server", "10.0.0.1:443", "3"), NULL});
+	assert_no(metrics, "_bucket");
+	report_metrics_free(metrics);
+}
+
+/* The value of the series that a line of text begins with; -1 where text has none. */
+static double value_of(const char *text, const char *series, size_t length)
+{
+	for (const char *found = strstr(text, series); found; found = strstr(found + 1, series))
+		if ((found == text || found[-1] == '\n') && !strncmp(found, series, length))
+			return atof(found + length);
+	return -1;
+}
+
+/* Every series of before is in after, and no counter has shrunk. */
+static void assert_monotonic(const char *before, const char *after)
+{
+	char series[NAME_MAX_LENGTH];
+	const char *end;
+
+	for (const char *line = before; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		if (*line == '#')
+			continue;
+		for (end = strchr(line, '\n'); *end != ' '; end--)
+			;
+		assert_in_range(end - line, 1, sizeof(series) - 2);
+		memcpy(series, line, end + 1 - line);
+		series[end + 1 - line] = '\0';
+		if (value_of(after, series, end + 1 - line) < atof(end))
+			fail_msg("%s: %f behind %f", series, value_of(after, series, end + 1 - line), atof(end));
+		end = strchr(line, '\n');
+	}
+}
+
+/* Many handshakes of any kind: what was seen once stays. */
+static void series_stay(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	char *before = text_of(metrics, REPORT_METRICS_TEXT), *after;
+	uint32_t random = 1;
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		struct handshake handshake = sample_handshake();
+
+		random = random * 1664525 + 1013904223;
+		handshake.role = random >> 8 & 1;
+		handshake.server.address[3] = random >> 9 & 7;
+		handshake.version = 0x0300 + (random >> 12 & 7);
+		handshake.verdict.client_auth = (random >> 15) % CLIENT_AUTHS;
+		handshake.verdict.reason = (random >> 19) % REASONS;
+		handshake.verdict.evidence = random >> 23 & 1;
+		handshake.end_ns = handshake.start_ns + random;
+		sample_alert(&handshake, 5, random >> 24 & 1, random >> 25);
+		report_metrics_handshake(metrics, &handshake);
+		after = text_of(metrics, REPORT_METRICS_TEXT);
+		assert_monotonic(before, after);
+		free(before);
+		before = after;
+	}
+	assert_has(before, "service=\"other\"");
+	free(before);
+	report_metrics_free(metrics);
+}
+
+static void formats_are_chosen(void **state)
+{
+	static const struct {
+		const char *accept;
+		bool openmetrics;
+	} cases[] = {
+		{NULL, false},
+		{"", false},
+		{"*/*", false},
+		{"text/plain", false},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false},
+		{"application/openmetrics-text", true},
+		{"Application/OpenMetrics-Text ; version=1.0.0 ; charset=utf-8", true},
+		{"application/*", true},
+		/* Prometheus 2.42 */
+		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+		 "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		 true},
+		/* Prometheus 3 */
+		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		 "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+		 "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+		 true},
+		{"application/openmetrics-text;version=0.0.1", false},
+		{"application/openmetrics-text;version=2.0.0,*/*;q=0.1", false},
+		{"text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.8", false},
+		{"text/plain;version=0.0.4;q=0.8,application/openmetrics-text;q=0.9", true},
+		{"text/plain,application/openmetrics-text;q=0", false},
+		{"application/openmetrics-text;q=0.001", true},
+		{"application/openmetrics-text;q=0.0001", false},
+		{"application/openmetrics-text;q=2", false},
+		{"application/openmetrics-text;q=1.001", false},
+		{"application/openmetrics-text;q=x", false},
+		{"application/openmetrics-text;q=", false},
+		{"application/openmetrics-text;q", false},
+		{"application/openmetrics-text, */*", true},
+		{"application/openmetrics-textual", false},
+		{"application/openmetrics-tex", false},
+		{"xapplication/openmetrics-text", false},
+		{"applicationx*", false},
+		{";;;,,,===;q=1,=;q", false},
+		{",\t, application/openmetrics-text\t,", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if ((report_metrics_choose(cases[i].accept) == REPORT_METRICS_OPENMETRICS) != cases[i].openmetrics)
+			fail_msg("Accept: %s: expected %s", cases[i].accept,
+				 cases[i].openmetrics ? "OpenMetrics" : "text");
+	assert_string_equal(report_metrics_content_type(REPORT_METRICS_TEXT),
+			    "text/plain; version=0.0.4; charset=utf-8");
+	assert_string_equal(report_metrics_content_type(REPORT_METRICS_OPENMETRICS),
+			    "application/openmetrics-text; version=1.0.0; charset=utf-8");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_text),
+		cmocka_unit_test(whole_openmetrics),
+		cmocka_unit_test(snapshot),
+		cmocka_unit_test(urgent_losses),
+		cmocka_unit_test(labels_are_escaped),
+		cmocka_unit_test(clients_are_not_told),
+		cmocka_unit_test(services_are_bounded),
+		cmocka_unit_test(services_are_told_apart),
+		cmocka_unit_test(numbers_are_bounded),
+		cmocka_unit_test(verdicts),
+		cmocka_unit_test(buckets),
+		cmocka_unit_test(no_times),
+		cmocka_unit_test(series_stay),
+		cmocka_unit_test(formats_are_chosen),
+	};
+
+	return cmocka_run_group_tests_name("report_metrics", tests, NULL, NULL);
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "live.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "losses.h"
+#include "privileges.h"
+#include "tracer.h"
+
+enum {
+	POLL_MS = 50, /* the reader is not woken for each event: it looks this often */
+};
+
+static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
+
+/* A trace that runs. */
+struct trace {
+	const struct live *live;
+	struct tracer *tracer;
+	struct losses losses;
+	uint64_t last_event_ns; /* 0: none yet */
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return time.tv_sec * SECOND_NS + time.tv_nsec;
+}
+
+static void take_event(const struct event *event, void *context)
+{
+	struct trace *trace = context;
+
+	trace->last_event_ns = event->time_ns;
+	connection_table_event(trace->live->table, event);
+}
+
+static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS],
+			    int64_t realtime_offset_ns)
+{
+	const struct live *live = trace->live;
+	struct report_metrics_state state = {.counts = *connection_table_counts(live->table)};
+
+	memcpy(state.statistics, statistics, sizeof(state.statistics));
+	connection_table_followed(live->table, state.connections);
+	if (trace->last_event_ns)
+		state.last_event_realtime_ns = trace->last_event_ns + realtime_offset_ns;
+	tracer_runs(trace->tracer, state.runs);
+	exporter_update(live->exporter, &state);
+}
+
+/* What has to be done now and then: time-outs, the clock, losses, metrics. */
+static void look_around(struct trace *trace)
+{
+	struct connection_table *table = trace->live->table;
+	uint64_t statistics[STATISTICS];
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int64_t realtime_offset_ns = clock_ns(CLOCK_REALTIME) - now_ns;
+
+	connection_table_set_realtime_offset(table, realtime_offset_ns);
+	tracer_statistics(trace->tracer, statistics);
+	if (losses_tell(&trace->losses, statistics, connection_table_counts(table)))
+		connection_table_lost_events(table);
+	connection_table_time(table, now_ns);
+	if (trace->live->exporter)
+		update_exporter(trace, statistics, realtime_offset_ns);
+}
+
+static int read_events(struct trace *trace)
+{
+	const struct live *live = trace->live;
+	uint64_t duration_ns = live->options->duration_ns;
+	uint64_t end_ns = duration_ns ? clock_ns(CLOCK_MONOTONIC) + duration_ns : UINT64_MAX;
+	int error;
+
+	look_around(trace);
+	output_begin(live->output, live->options);
+	error = output_flush();
+	while (!error && !*live->stopped && !output_is_complete(live->output) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
+		error = tracer_poll(trace->tracer, POLL_MS);
+		if (error == -EINTR)
+			error = 0;
+		look_around(trace);
+		if (!error)
+			error = output_flush();
+	}
+	return error;
+}
+
+static void finish(struct trace *trace)
+{
+	uint64_t statistics[STATISTICS];
+
+	tracer_detach(trace->tracer);
+	tracer_poll(trace->tracer, 0);
+	look_around(trace);
+	connection_table_finish(trace->live->table);
+	tracer_statistics(trace->tracer, statistics);
+	losses_summarize(statistics, connection_table_counts(trace->live->table));
+}
+
+int live_trace(const struct live *live)
+{
+	const struct tracer_options options = {.cgroup = live->options->cgroup,
+					       .buffer_bytes = live->options->buffer_bytes};
+	struct trace trace = {.live = live};
+	int error;
+
+	error = tracer_open(&trace.tracer, &options, take_event, &trace);
+	if (error)
+		return error;
+	/* what comes from here on is read from strangers */
+	error = privileges_drop();
+	if (!error)
+		error = exporter_start(live->exporter);
+	if (error)
+		goto cleanup;
+	error = read_events(&trace);
+	finish(&trace);
+cleanup:
+	tracer_close(trace.tracer);
+	return error;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * live - trace the host: start, read events until it is enough, and do now and then what has to be done.
+ */
+#ifndef LIVE_H
+#define LIVE_H
+
+#include "connection.h"
+#include "exporter.h"
+#include "options.h"
+#include "output.h"
+
+#include <signal.h>
+
+/* The parts that events go through. */
+struct live {
+	const struct options *options;
+	struct connection_table *table;
+	struct output *output;
+	struct exporter *exporter; /* NULL: no metrics are wanted */
+	const volatile sig_atomic_t *stopped;
+};
+
+/* Returns 0, or -errno after a message on standard error. */
+int live_trace(const struct live *live);
+
+#endif /* LIVE_H */
