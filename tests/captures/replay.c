@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * replay - drive the kernel's walk with a capture: each TCP segment and each DTLS datagram of the file is put into a plain
- * Ethernet frame and given to the device program by BPF_PROG_TEST_RUN; what comes out of its ring buffer goes into the same
- * table of connections and the same report as in mtlsnoop. Prints JSON lines as `mtlsnoop -r FILE -j` does.
+ * replay - drive the kernel's walk with a capture: each frame of the file that the device program can read is given to it by
+ * BPF_PROG_TEST_RUN; of the others (no Ethernet, a tunnel, fragments, too long) each TCP segment and each datagram, in a
+ * plain Ethernet frame of its own. What comes out of the program's ring buffer goes into the same table of connections and
+ * the same report as in mtlsnoop. Prints JSON lines as `mtlsnoop -r FILE -j` does, and behind those of each file one line
+ * of what was counted. A file has status 1 where it cannot be read to its end, and where a run fails, does not let the
+ * packet pass or loses an event.
  *
- * usage: replay FILE
+ * usage: replay FILE...
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <pcap/dlt.h>
 #define PCAP_DONT_INCLUDE_PCAP_BPF_H /* its struct bpf_insn is another one than the kernel's */
 #include <pcap/pcap.h>
 #include <stdbool.h>
@@ -18,9 +23,11 @@
 #include <string.h>
 
 #include "connection.h"
+#include "fragment.h"
 #include "options.h"
 #include "output.h"
 #include "packet.h"
+#include "pcapng.h"
 
 #include "device.skel.h"
 
@@ -30,21 +37,37 @@ enum {
 	IPV6_HEADER = 40,
 	TCP_HEADER = 20,
 	UDP_HEADER = 8,
+	VLAN_TAG = 4,
+	VLAN_TAGS_MAX = 2,
 	HEADERS_MAX = ETHERNET_HEADER + IPV6_HEADER + TCP_HEADER,
-	PAYLOAD_MAX = 2048, /* a test run takes little more than a page's worth: longer segments go in parts */
+	PAYLOAD_MAX = 3500, /* a test run takes a page less what an skb needs: longer segments go in parts */
 	EVENT_MAX = sizeof(struct event_bytes) + EVENT_BYTES_LARGE,
+	FRAME_MAX = HEADERS_MAX + PAYLOAD_MAX,
+	PCAPNG_FIRST_BYTE = 0x0a,
+	PACKET_CLOSES = PACKET_FIN | PACKET_RST,
 };
 
 static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
 static const uint64_t HANDSHAKE_TIMEOUT_NS = 60 * SECOND_NS;
 
 struct replay {
+	/* one of the two, as in user/capture.c */
+	pcap_t *pcap;
+	struct pcapng *pcapng;
+	FILE *stream; /* of pcapng */
+	struct fragment_table *fragments;
 	struct device *programs;
 	struct ring_buffer *events;
 	struct connection_table *table;
-	uint64_t time_ns; /* of the packet at hand */
-	uint64_t left_out;
+	uint64_t time_ns;     /* the latest of the packets' times: the kernel's clock does not run backwards */
+	uint64_t as_captured; /* frames given as they are */
+	uint64_t too_long;    /* datagrams left out */
 };
+
+static uint16_t get_u16(const uint8_t *bytes)
+{
+	return bytes[0] << 8 | bytes[1];
+}
 
 static void put_u16(uint8_t *bytes, uint16_t value)
 {
@@ -129,135 +152,253 @@ static int run_frame(struct replay *replay, const uint8_t *frame, size_t length)
 	return error < 0 ? error : 0;
 }
 
-/* One part of a segment: count bytes on the wire from offset on, of which those captured are there. */
-static int run_part(struct replay *replay, const struct packet *packet, uint32_t offset, uint32_t count)
+/* A part of a segment: count bytes from offset on. */
+static int run_part(struct replay *replay, const struct packet *packet, uint32_t offset, uint32_t count, uint8_t flags)
 {
-	uint32_t captured = packet->captured > offset ? packet->captured - offset : 0;
-	bool first = offset == 0, last = offset + count == packet->length;
-	uint32_t sequence = packet->sequence + offset + (!first && packet->tcp_flags & PACKET_SYN);
-	uint8_t frame[HEADERS_MAX + PAYLOAD_MAX];
-	uint8_t flags = packet->tcp_flags;
+	/* a SYN takes the place of a byte, and stands in front */
+	uint32_t sequence = packet->sequence + offset + (packet->tcp_flags & ~flags & PACKET_SYN ? 1 : 0);
+	uint8_t frame[FRAME_MAX];
 	size_t header;
 
-	if (!first)
-		flags &= ~PACKET_SYN;
-	if (!last)
-		flags &= ~(PACKET_FIN | PACKET_RST);
-	if (captured > count)
-		captured = count;
 	header = put_network_header(frame, packet, IPPROTO_TCP, TCP_HEADER + count);
 	put_tcp_header(frame + header, packet, sequence, flags);
-	if (captured)
-		memcpy(frame + header + TCP_HEADER, packet->payload + offset, captured);
-	return run_frame(replay, frame, header + TCP_HEADER + captured);
+	if (count)
+		memcpy(frame + header + TCP_HEADER, packet->payload + offset, count);
+	return run_frame(replay, frame, header + TCP_HEADER + count);
 }
 
+/* What was captured of it, in parts where it is long. What was not is lost to the kernel, too; the FIN behind it is not. */
 static int run_segment(struct replay *replay, const struct packet *packet)
 {
 	uint32_t offset = 0, count;
+	bool last = false;
+	uint8_t flags;
 	int error;
 
 	do {
-		count = packet->length - offset < PAYLOAD_MAX ? packet->length - offset : PAYLOAD_MAX;
-		error = run_part(replay, packet, offset, count);
+		count = packet->captured - offset < PAYLOAD_MAX ? packet->captured - offset : PAYLOAD_MAX;
+		last = offset + count == packet->length;
+		flags = packet->tcp_flags & ~(offset ? PACKET_SYN : 0) & ~(last ? 0 : PACKET_CLOSES);
+		error = run_part(replay, packet, offset, count, flags);
 		offset += count;
-	} while (!error && offset < packet->length);
+	} while (!error && offset < packet->captured);
+	if (!error && !last && packet->tcp_flags & PACKET_CLOSES)
+		error = run_part(replay, packet, packet->length, 0, packet->tcp_flags & ~PACKET_SYN);
 	return error;
 }
 
 static int run_datagram(struct replay *replay, const struct packet *packet)
 {
-	uint8_t frame[HEADERS_MAX + PAYLOAD_MAX];
+	uint8_t frame[FRAME_MAX];
 	uint8_t *udp;
 	size_t header;
 
-	if (packet->length > PAYLOAD_MAX || packet->captured < packet->length) {
-		replay->left_out++;
+	if (packet->captured > PAYLOAD_MAX) {
+		replay->too_long++;
 		return 0;
 	}
-	header = put_network_header(frame, packet, IPPROTO_UDP, UDP_HEADER + packet->length);
+	header = put_network_header(frame, packet, IPPROTO_UDP, UDP_HEADER + packet->captured);
 	udp = frame + header;
 	memset(udp, 0, UDP_HEADER);
 	put_u16(udp, packet->source_port);
 	put_u16(udp + 2, packet->destination_port);
-	put_u16(udp + 4, UDP_HEADER + packet->length);
-	memcpy(udp + UDP_HEADER, packet->payload, packet->length);
-	return run_frame(replay, frame, header + UDP_HEADER + packet->length);
+	put_u16(udp + 4, UDP_HEADER + packet->captured);
+	memcpy(udp + UDP_HEADER, packet->payload, packet->captured);
+	return run_frame(replay, frame, header + UDP_HEADER + packet->captured);
 }
 
-static int run_packet(struct replay *replay, const struct packet *packet)
+/* Whether this is the packet that the frame's outermost IP header begins, and not one in a tunnel. */
+static bool is_outermost(const struct pcapng_packet *captured, const struct packet *packet)
 {
+	const uint8_t *type = captured->bytes + ETHERNET_HEADER - 2;
+	uint8_t protocol = packet->kind == PACKET_TCP ? IPPROTO_TCP : IPPROTO_UDP;
+	const uint8_t *network;
+	int tag;
+
+	for (tag = 0; tag < VLAN_TAGS_MAX && (get_u16(type) == 0x8100 || get_u16(type) == 0x88a8); tag++)
+		type += VLAN_TAG;
+	network = type + 2;
+	if (network + (packet->family == 4 ? IPV4_HEADER : IPV6_HEADER) > captured->bytes + captured->captured)
+		return false;
+	if (packet->family == 4)
+		return get_u16(type) == 0x0800 && network[9] == protocol && !memcmp(network + 12, packet->source, 4) &&
+		       !memcmp(network + 16, packet->destination, 4);
+	return get_u16(type) == 0x86dd && network[6] == protocol && !memcmp(network + 8, packet->source, 16) &&
+	       !memcmp(network + 24, packet->destination, 16);
+}
+
+/* Whether the frame can be given to the program as it is. What nobody reads is, too: it has to pass. */
+static bool frame_is_plain(const struct pcapng_packet *captured, const struct packet *packet)
+{
+	if (captured->datalink != DLT_EN10MB || captured->captured <= ETHERNET_HEADER || captured->captured > FRAME_MAX)
+		return false;
+	if (packet->kind == PACKET_LEFT_OUT)
+		return true;
+	return packet->kind != PACKET_FRAGMENT && packet->captured == packet->length && is_outermost(captured, packet);
+}
+
+static int run_packet(struct replay *replay, const struct pcapng_packet *captured, struct packet *packet)
+{
+	if (frame_is_plain(captured, packet)) {
+		replay->as_captured++;
+		return run_frame(replay, captured->bytes, captured->captured);
+	}
+	while (packet->kind == PACKET_FRAGMENT)
+		if (!fragment_table_add(replay->fragments, packet, replay->time_ns, packet))
+			return 0;
 	switch (packet->kind) {
 	case PACKET_TCP:
 		return run_segment(replay, packet);
 	case PACKET_UDP:
 		return run_datagram(replay, packet);
 	default:
-		replay->left_out++;
 		return 0;
 	}
 }
 
-static int run_file(struct replay *replay, pcap_t *file)
+/* Returns 1 and the next packet, 0 at the end of the file, or what is negative. */
+static int next_packet(struct replay *replay, struct pcapng_packet *captured)
 {
 	struct pcap_pkthdr *header;
-	const uint8_t *bytes;
+	int result;
+
+	if (replay->pcapng)
+		return pcapng_next(replay->pcapng, captured);
+	result = pcap_next_ex(replay->pcap, &header, &captured->bytes);
+	if (result != 1)
+		return result == PCAP_ERROR_BREAK ? 0 : result;
+	captured->datalink = pcap_datalink(replay->pcap);
+	/* libpcap was asked for nanoseconds */
+	captured->time_ns = header->ts.tv_sec * SECOND_NS + header->ts.tv_usec;
+	captured->captured = header->caplen;
+	captured->length = header->len;
+	return 1;
+}
+
+static int run_file(struct replay *replay)
+{
+	struct pcapng_packet captured;
 	struct packet packet;
 	int error = 0;
+	int more;
 
-	while (!error && pcap_next_ex(file, &header, &bytes) == 1) {
-		/* libpcap was asked for nanoseconds */
-		replay->time_ns = header->ts.tv_sec * SECOND_NS + header->ts.tv_usec;
+	while (!error && (more = next_packet(replay, &captured)) > 0) {
+		if (captured.time_ns > replay->time_ns)
+			replay->time_ns = captured.time_ns;
 		connection_table_time(replay->table, replay->time_ns);
-		packet_parse(pcap_datalink(file), bytes, header->caplen, header->len, &packet);
-		error = run_packet(replay, &packet);
+		packet_parse(captured.datalink, captured.bytes, captured.captured, captured.length, &packet);
+		error = run_packet(replay, &captured, &packet);
 	}
-	return error;
+	if (!error && more < 0)
+		fprintf(stderr, "replay: %s\n",
+			replay->pcapng ? pcapng_error(replay->pcapng) : pcap_geterr(replay->pcap));
+	return error ? error : more;
 }
 
-static int replay_open(struct replay *replay)
+static int open_file(struct replay *replay, const char *path)
 {
-	replay->programs = device__open_and_load();
-	if (!replay->programs)
-		return -errno;
-	replay->events = ring_buffer__new(bpf_map__fd(replay->programs->maps.events), take_event, replay, NULL);
-	return replay->events ? 0 : -errno;
+	FILE *stream = fopen(path, "rb");
+	char message[PCAP_ERRBUF_SIZE];
+
+	if (!stream) {
+		fprintf(stderr, "replay: %s: %s\n", path, strerror(errno));
+		return -EINVAL;
+	}
+	if (ungetc(getc(stream), stream) == PCAPNG_FIRST_BYTE) {
+		replay->stream = stream;
+		replay->pcapng = pcapng_new(stream);
+		return replay->pcapng ? 0 : -ENOMEM;
+	}
+	replay->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, message);
+	if (replay->pcap)
+		return 0;
+	fprintf(stderr, "replay: %s: %s\n", path, message);
+	fclose(stream);
+	return -EINVAL;
 }
 
-int main(int argc, char **argv)
+static int open_reader(struct replay *replay, const char *path, struct output *output)
 {
 	const struct connection_limits limits = {
 		.connections = 65536,
 		.handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS,
 	};
-	const struct options options = { .format = FORMAT_JSON };
-	char message[PCAP_ERRBUF_SIZE];
-	struct output output = {};
-	struct replay replay = {};
-	pcap_t *file = NULL;
-	int error = -EINVAL;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: replay FILE\n");
+	replay->fragments = fragment_table_new();
+	replay->table = connection_table_new(&limits, output_handshake, output);
+	return replay->fragments && replay->table ? open_file(replay, path) : -ENOMEM;
+}
+
+static void close_reader(struct replay *replay)
+{
+	connection_table_free(replay->table);
+	fragment_table_free(replay->fragments);
+	pcapng_free(replay->pcapng);
+	if (replay->stream)
+		fclose(replay->stream);
+	if (replay->pcap)
+		pcap_close(replay->pcap);
+}
+
+/* The program as it was when it was loaded. */
+static void forget(struct device *programs)
+{
+	int flows = bpf_map__fd(programs->maps.flows);
+	uint8_t key[64]; /* of struct packet_flow's size at least */
+
+	while (bpf_map_get_next_key(flows, NULL, key) == 0)
+		if (bpf_map_delete_elem(flows, key))
+			break;
+	memset(programs->bss->statistics, 0, sizeof(programs->bss->statistics));
+}
+
+static int replay_file(struct device *programs, const char *path, struct output *output)
+{
+	struct replay replay = {.programs = programs};
+	const uint64_t *counted = (const uint64_t *)programs->bss->statistics;
+	uint64_t lost;
+	int error;
+
+	forget(programs);
+	error = open_reader(&replay, path, output);
+	replay.events = ring_buffer__new(bpf_map__fd(programs->maps.events), take_event, &replay, NULL);
+	if (!replay.events)
+		error = -ENOMEM;
+	if (!error)
+		error = run_file(&replay);
+	if (replay.table)
+		connection_table_finish(replay.table);
+	lost = counted[STATISTIC_LOST_RING] + counted[STATISTIC_LOST_STORAGE] + counted[STATISTIC_CONTENDED];
+	printf("{\"replay\":{\"status\":%d,\"handshakes\":%" PRIu64 ",\"handovers\":%" PRIu64 ",\"lost\":%" PRIu64
+	       ",\"as_captured\":%" PRIu64 ",\"too_long\":%" PRIu64 "}}\n",
+	       error || lost, counted[STATISTIC_HANDSHAKES], counted[STATISTIC_HANDOVERS], lost, replay.as_captured,
+	       replay.too_long);
+	ring_buffer__free(replay.events);
+	close_reader(&replay);
+	return error || lost;
+}
+
+int main(int argc, char **argv)
+{
+	const struct options options = {.format = FORMAT_JSON};
+	struct output output = {};
+	struct device *programs;
+	int status = 0;
+	int index;
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: replay FILE...\n");
 		return 2;
 	}
+	programs = device__open_and_load();
+	if (!programs)
+		return 1;
 	output_begin(&output, &options);
-	replay.table = connection_table_new(&limits, output_handshake, &output);
-	file = pcap_open_offline_with_tstamp_precision(argv[1], PCAP_TSTAMP_PRECISION_NANO, message);
-	if (!file)
-		fprintf(stderr, "replay: %s\n", message);
-	if (file && replay.table)
-		error = replay_open(&replay);
-	if (!error)
-		error = run_file(&replay, file);
-	if (!error)
-		connection_table_finish(replay.table);
-	if (replay.left_out)
-		fprintf(stderr, "replay: %llu packets left out\n", (unsigned long long)replay.left_out);
-	ring_buffer__free(replay.events);
-	device__destroy(replay.programs);
-	connection_table_free(replay.table);
-	if (file)
-		pcap_close(file);
-	return error ? 1 : 0;
+	for (index = 1; index < argc; index++) {
+		status |= replay_file(programs, argv[index], &output);
+		/* what was read is not lost where the next file ends this */
+		status |= output_flush() != 0;
+	}
+	device__destroy(programs);
+	return status;
 }
