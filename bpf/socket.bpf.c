@@ -314,7 +314,9 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 		return;
 	if (index == EVENT_RECEIVED && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT &&
 	    tcp_state != BPF_TCP_SYN_RECV && !segment_acceptable(socket, &packet, sight.direction)) {
-		statistic_add(STATISTIC_OUTSIDE);
+		/* a FIN that comes again is behind the stream, and ordinary */
+		if (!(packet.tcp_flags & TCP_FLAG_BIT_FIN))
+			statistic_add(STATISTIC_OUTSIDE);
 		return;
 	}
 	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)

@@ -92,7 +92,7 @@ enum tls_walk_bounds {
 	TLS_WALK_CLIENT_HELLO_MAX = 65535, /* of its body: a candidate that claims more is none */
 	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
 	TLS_WALK_SEARCH_MAX = 16384,	    /* bytes of a direction in which a ClientHello is looked for */
-	TLS_WALK_ENCRYPTED_MAX = 12,	    /* encrypted records told of per direction */
+	TLS_WALK_ENCRYPTED_MAX = 32,	    /* encrypted records told of per direction */
 };
 
 enum tls_walk_phase {

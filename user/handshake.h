@@ -13,7 +13,7 @@
 
 enum handshake_bounds {
 	HANDSHAKE_STEPS_MAX = 64,   /* steps kept for the ladder; more are counted */
-	HANDSHAKE_RECORDS_MAX = 12, /* encrypted records of one side that are looked at */
+	HANDSHAKE_RECORDS_MAX = 32, /* encrypted records of one side that are looked at */
 };
 
 enum handshake_side {

@@ -269,6 +269,8 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct suit
 	bool replied = first < facts->server_records.count;
 	uint8_t alerts = replied ? only_alerts(facts, suite, first) : KNOWN_NO;
 
+	if (first >= HANDSHAKE_RECORDS_MAX)
+		return REPLY_UNSEEN;
 	if (replied && alerts == KNOWN_NO)
 		return REPLY_WENT_ON;
 	if (alerts == NOT_KNOWN || facts->client_closed_first || client_parted(facts, client_lengths, last))

@@ -30,6 +30,7 @@ enum inferred_reply {
 	REPLY_NONE,    /* nothing yet */
 	REPLY_ALERT,   /* records of an alert's length, and nothing else */
 	REPLY_WENT_ON, /* a ticket, data */
+	REPLY_UNSEEN,  /* more records than are looked at came before it */
 	REPLY_PARTING, /* nothing or such a record, where it may be close_notify: the client closed, or padding hides it */
 };
 

@@ -161,6 +161,8 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 
 	verdict.requested = KNOWN_YES;
 	verdict.answer = certificate ? ANSWER_CERTIFICATE : ANSWER_EMPTY;
+	if (inference->reply == REPLY_UNSEEN)
+		return unknown(verdict, REASON_ENCRYPTED);
 	if (refused(facts, inference))
 		return known(verdict,
 			     certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);

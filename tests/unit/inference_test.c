@@ -213,6 +213,15 @@ static const struct vector vectors[] = {
 		.expected_reply = REPLY_ALERT,
 	},
 	{
+		.name = "a server's flight of more records than are looked at: its answer is not seen",
+		.suite = AES_256_GCM_SHA384,
+		.server = { 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+			    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64 },
+		.client = { 811, 281, 69 },
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_UNSEEN,
+	},
+	{
 		.name = "the client says close_notify: the server's may be the answer to it",
 		.suite = AES_256_GCM_SHA384,
 		.client = { 25, 69, 19 },

@@ -18,7 +18,7 @@ enum reference_begin {
 enum reference_bounds {
 	REFERENCE_RECORD_MAX = 18432,
 	REFERENCE_SEARCH_MAX = 16384,
-	REFERENCE_ENCRYPTED_MAX = 12,
+	REFERENCE_ENCRYPTED_MAX = 32,
 };
 
 struct reference {

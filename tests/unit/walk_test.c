@@ -427,7 +427,7 @@ static void build_encrypted_bound(struct stream *stream)
 
 	stream_message_record(stream, TLS12, 2, 118);
 	stream_change_cipher_spec(stream, TLS12);
-	for (i = 1; i <= 14; i++)
+	for (i = 1; i <= 34; i++)
 		stream_encrypted(stream, 23, TLS12, 20 + i);
 }
 
@@ -1084,7 +1084,12 @@ static const struct vector vectors[] = {
 		.expected = "message 2 118 0303\nbody 2 0+118\nrecord 20 1 0303\n"
 			    "record 23 21 0303\nrecord 23 22 0303\nrecord 23 23 0303\nrecord 23 24 0303\n"
 			    "record 23 25 0303\nrecord 23 26 0303\nrecord 23 27 0303\nrecord 23 28 0303\n"
-			    "record 23 29 0303\nrecord 23 30 0303\nrecord 23 31 0303\nrecord 23 32 0303\n",
+			    "record 23 29 0303\nrecord 23 30 0303\nrecord 23 31 0303\nrecord 23 32 0303\n"
+			    "record 23 33 0303\nrecord 23 34 0303\nrecord 23 35 0303\nrecord 23 36 0303\n"
+			    "record 23 37 0303\nrecord 23 38 0303\nrecord 23 39 0303\nrecord 23 40 0303\n"
+			    "record 23 41 0303\nrecord 23 42 0303\nrecord 23 43 0303\nrecord 23 44 0303\n"
+			    "record 23 45 0303\nrecord 23 46 0303\nrecord 23 47 0303\nrecord 23 48 0303\n"
+			    "record 23 49 0303\nrecord 23 50 0303\nrecord 23 51 0303\nrecord 23 52 0303\n",
 	},
 	{
 		.name = "retry_server",
