@@ -70,7 +70,7 @@ struct handshake_facts {
 	bool client_hello;
 	bool server_hello;        /* not HelloRetryRequest */
 	bool server_hello_unread; /* one began, and its body is not there in whole: the version is not known */
-	bool version_1_3;         /* negotiated; from here on everything is encrypted */
+	bool version_1_3;         /* negotiated, or a later one; from here on everything is encrypted */
 	bool pre_shared_key;      /* TLS 1.3: ServerHello accepted one */
 	bool certificate_request; /* 13, in cleartext, from the server */
 	bool server_certificate;
@@ -81,7 +81,7 @@ struct handshake_facts {
 	bool client_certificate_empty; /* it carries no certificate */
 	bool no_certificate_alert;     /* SSL 3.0: 41 from the client */
 	bool change_cipher_spec[SIDES];
-	bool finished[SIDES];     /* the encrypted record behind ChangeCipherSpec */
+	bool finished[SIDES];     /* an encrypted handshake record */
 	bool session_accepted;    /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
 	uint16_t cipher_suite;    /* of ServerHello */
 	bool early_data;          /* offered: records of data may come before the client's flight */

@@ -156,6 +156,13 @@ static void take_client_hello_body(struct handshake *handshake, const struct bod
 	compare_hellos(handshake);
 }
 
+/* TLS 1.3, and what may come after it: behind ServerHello all is encrypted. DTLS counts down (RFC 6347 section 4.1). */
+static bool version_is_encrypted(uint16_t version)
+{
+	return (version >> 8 == 0x03 && version >= VERSION_TLS_1_3) ||
+	       (version >> 8 == 0xfe && version <= VERSION_DTLS_1_3);
+}
+
 static void take_server_hello(struct handshake *handshake, const struct body *body)
 {
 	struct handshake_facts *facts = &handshake->facts;
@@ -172,10 +179,10 @@ static void take_server_hello(struct handshake *handshake, const struct body *bo
 	handshake->server_hello = hello;
 	handshake->version = hello.version;
 	facts->server_hello = true;
-	facts->version_1_3 = hello.version == VERSION_TLS_1_3 || hello.version == VERSION_DTLS_1_3;
+	facts->version_1_3 = version_is_encrypted(hello.version);
 	facts->pre_shared_key = hello.pre_shared_key;
 	/* the encrypted records of DTLS 1.3 have another form (RFC 9147 section 4) and are not told of: nothing to infer from */
-	if (hello.version != VERSION_DTLS_1_3)
+	if (!facts->version_1_3 || hello.version == VERSION_TLS_1_3)
 		facts->cipher_suite = hello.cipher_suite;
 	compare_hellos(handshake);
 }
@@ -338,7 +345,7 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 		return;
 	if (record->type == TLS_CHANGE_CIPHER_SPEC)
 		facts->change_cipher_spec[from] = true;
-	else if (record->type == TLS_HANDSHAKE && facts->change_cipher_spec[from])
+	else if (record->type == TLS_HANDSHAKE) /* encrypted: in DTLS it may come before ChangeCipherSpec does */
 		facts->finished[from] = true;
 	else
 		add_encrypted(facts, from, record->length);

@@ -45,9 +45,7 @@ static bool abbreviated(const struct handshake_facts *facts)
  */
 static bool one_side_missing(const struct handshake_facts *facts)
 {
-	/* in DTLS its Finished may come before all else of its flight */
-	bool client_changed = facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT] ||
-			      facts->client_records.count;
+	bool client_changed = facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT];
 	/* behind a HelloRetryRequest ChangeCipherSpec means nothing (RFC 8446 appendix D.4) */
 	bool server_changed =
 		(facts->change_cipher_spec[FROM_SERVER] && facts->server_hello) || facts->finished[FROM_SERVER];

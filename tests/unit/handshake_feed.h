@@ -8,7 +8,7 @@
  *	client_hello[:plain|ticket|early|ssl2|ssl2_only|broken]  with a session id; without; with a ticket; with early data
  *	server_hello[:same|ssl3|1.3|1.3_psk|retry|dtls1.3|broken]  :same repeats the session id of client_hello
  *	certificate[:empty]  certificate_request  hello_request  any other message by its name in RFC 5246
- *	ccs  finished[:early]  data:LENGTH  warning:DESCRIPTION  fatal:DESCRIPTION  http  fin  rst
+ *	ccs  finished[:early]  data:LENGTH  heartbeat:LENGTH  warning:DESCRIPTION  fatal:DESCRIPTION  http  fin  rst
  *	!word is said and does not arrive; ~word arrives with a hole in it, of which the source tells (EVENT_CUT);
  *	_word with one of which nobody tells
  *	lost: the next event was lost (EVENT_LOST)    losses: the source lost events    pause:SECONDS    stop
@@ -760,6 +760,8 @@ static inline void feed_word_of_side(struct feed *feed, const struct feed_word *
 		feed_record(feed, word, 22, 40, kind);
 	} else if (strcmp(name, "data") == 0) {
 		feed_record(feed, word, 23, strtoul(kind, NULL, 0), kind);
+	} else if (strcmp(name, "heartbeat") == 0) {
+		feed_record(feed, word, 24, strtoul(kind, NULL, 0), kind);
 	} else if (strcmp(name, "warning") == 0) {
 		feed_alert(feed, word, 1, strtoul(kind, NULL, 0));
 	} else if (strcmp(name, "fatal") == 0) {

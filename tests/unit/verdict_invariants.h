@@ -144,8 +144,7 @@ static inline const char *broken_outcome(const struct handshake_facts *facts, co
 		return "rejected without request, answer and an end by the server";
 	if (verdict->client_auth == CLIENT_AUTH_UNANSWERED &&
 	    (!facts->certificate_request || facts_answered(facts) || facts->client_key_exchange ||
-	     facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT] || facts->client_records.count ||
-	     facts->end == END_NONE))
+	     facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT] || facts->end == END_NONE))
 		return "unanswered without request, with an answer or what follows one, or without an end";
 	if (verdict->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST &&
 	    (facts->end == END_NONE || facts->server_hello_done || facts->finished[FROM_CLIENT] ||
