@@ -189,6 +189,27 @@ static void quiet(void **state)
 	assert_true(output_is_complete(&output));
 }
 
+/* What is in certificates is read only where it is told. */
+static void certificates_told(void **state)
+{
+	static const struct {
+		struct options options;
+		bool expected;
+	} cases[] = {
+		{{.format = FORMAT_TABLE}, false},
+		{{.format = FORMAT_LADDER}, true},
+		{{.format = FORMAT_JSON}, true},
+		{{.format = FORMAT_TABLE, .quiet = true}, false},
+		{{.format = FORMAT_JSON, .quiet = true}, false},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (output_tells_certificates(&cases[i].options) != cases[i].expected)
+			fail_msg("case %zu: expected %d", i, cases[i].expected);
+}
+
 static void flush_reaches_the_system(void **state)
 {
 	struct captured_output captured;
@@ -244,6 +265,7 @@ int main(void)
 		cmocka_unit_test(requested_only),
 		cmocka_unit_test(count),
 		cmocka_unit_test(quiet),
+		cmocka_unit_test(certificates_told),
 		cmocka_unit_test(flush_reaches_the_system),
 		cmocka_unit_test(flush_tells_of_a_full_disk),
 	};
