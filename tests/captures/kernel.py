@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Drive the kernel's walk with captures (build/tests/replay) and hold what comes of it against what mtlsnoop -r reads in
-the same file: other people's captures, where they lie beside the repository, and the project's own, also in other packets
-(variants.py). One line per file.
+"""Drive the kernel's walk with captures (build/tests/replay) and hold what comes of it against what mtlsnoop -r reads
+in the same file: other people's captures, where they lie beside the repository, and the project's own, also in other
+packets (variants.py). One line per file.
 
-Both give the same record of each handshake, but for what the kernel cannot know of a capture. What that is is decided by
-what truth.tsv and own/TESTLIST say of the capture, never by what was printed:
+Both give the same record of each handshake, but for what the kernel cannot know of a capture. What that is is decided
+by what truth.tsv and own/TESTLIST say of the capture, never by what was printed:
 
 - late: the stream's SYN was not captured. The device program follows connections from their beginning: no record.
 - no hello: the ClientHello was not captured. The program's record is the same, or unknown.
@@ -40,7 +40,7 @@ SECONDS_FOR_ALL = 60
 LATE, NO_HELLO, HOLE = "late", "no hello", "hole"
 CLIENT_HELLOS = {"c:1", "c:v2:1"}
 ENDED_BY_ITSELF = {"completed", "alert", "reset", "not_tls"}
-# of the directions that the kernel begins to walk, one in so many may be handed over: or userspace is compared with itself
+# of so many handshakes that the kernel finds, one direction may be handed over: or userspace is compared with itself
 HANDED_OVER_MOST = 10
 
 
@@ -227,8 +227,8 @@ def file_differences(capture, expected, actual):
 def same_whatever_way(original, variant):
     """The same bytes mean the same, in whatever packets they came."""
     for want, have in itertools.zip_longest(original, variant, fillvalue={"mtls": {}}):
-        yield from differences({name: want["mtls"].get(name) for name in ("client_auth", "requested", "answer", "reason")},
-                               {name: have["mtls"].get(name) for name in ("client_auth", "requested", "answer", "reason")})
+        for name in ("client_auth", "requested", "answer", "reason"):
+            yield from differences(want["mtls"].get(name), have["mtls"].get(name), name)
         for kind, who in itertools.product(("messages", "records"), ("client", "server")):
             if steps(want, kind, who) != steps(have, kind, who):
                 yield "%s of the %s are %s, expected %s" % (kind, who, steps(have, kind, who), steps(want, kind, who))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * replay - drive the kernel's walk with a capture: each frame of the file that the device program can read is given to it by
- * BPF_PROG_TEST_RUN; of the others (no Ethernet, a tunnel, fragments, too long) each TCP segment and each datagram, in a
- * plain Ethernet frame of its own. What comes out of the program's ring buffer goes into the same table of connections and
- * the same report as in mtlsnoop. Prints JSON lines as `mtlsnoop -r FILE -j` does, and behind those of each file one line
- * of what was counted. A file has status 1 where it cannot be read to its end, and where a run fails, does not let the
- * packet pass or loses an event.
+ * replay - drive the kernel's walk with a capture: each frame of the file that the device program can read is given to
+ * it by BPF_PROG_TEST_RUN; of the others (no Ethernet, a tunnel, fragments, too long) each TCP segment and each
+ * datagram, in a plain Ethernet frame of its own. What comes out of the program's ring buffer goes into the same table
+ * of connections and the same report as in mtlsnoop. Prints JSON lines as `mtlsnoop -r FILE -j` does, and behind those
+ * of each file one line of what was counted. A file has status 1 where it cannot be read to its end, and where a run
+ * fails, does not let the packet pass or loses an event.
  *
  * usage: replay FILE...
  */
@@ -167,7 +167,7 @@ static int run_part(struct replay *replay, const struct packet *packet, uint32_t
 	return run_frame(replay, frame, header + TCP_HEADER + count);
 }
 
-/* What was captured of it, in parts where it is long. What was not is lost to the kernel, too; the FIN behind it is not. */
+/* What was captured of it, in parts where it is long. What was not is lost to the kernel; a FIN behind it is not. */
 static int run_segment(struct replay *replay, const struct packet *packet)
 {
 	uint32_t offset = 0, count;

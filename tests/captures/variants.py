@@ -64,8 +64,8 @@ def twice(packets):
 
 
 def overlapping(packets):
-    """A segment begins with the last bytes of the one before: a retransmission that was put together anew. Not where the
-    other side has spoken in between: what is acknowledged is not sent again."""
+    """A segment begins with the last bytes of the one before: a retransmission that was put together anew. Not where
+    the other side has spoken in between: what is acknowledged is not sent again."""
     before, out = None, []
     for packet in packets:
         again = b""
