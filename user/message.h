@@ -25,7 +25,7 @@ enum message_bounds {
 	MESSAGE_AUTHORITIES_MAX = 32, /* CA names kept; all are counted */
 	MESSAGE_NAME_MAX = 512,	      /* a distinguished name as text, RFC 4514 */
 	/* In DER. What is longer is not read into fields: hostile, it would take the CPU as the square of its length. */
-	MESSAGE_NAME_ENCODED_MAX = 2048,
+	MESSAGE_NAME_ENCODED_MAX = 1024,
 	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
 	MESSAGE_SHA256 = 32,
 };

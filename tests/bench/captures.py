@@ -22,6 +22,7 @@ REPOSITORY = HERE.parent.parent
 OWN = REPOSITORY / "tests" / "captures" / "own"
 HANDSHAKES = ("ethernet.pcap", "many-records.pcap", "tls-1.3-not-requested.pcap", "tls-1.3-presented.pcap")
 OPEN_AT_ONCE = 200
+ROUNDS = 3
 DATA_SEGMENTS, DATA_BYTES = 70, 1400  # about 100 KB for each connection
 ETHERNET, IPV4 = 14, 20
 
@@ -105,8 +106,8 @@ def compare(program, path, connections, name):
     with open(path, "rb") as content:
         while content.read(1 << 20):
             pass  # into the page cache
-    # the best of a few: the machine may be busy
-    own, lines = min(measure([program, "-r", path]) for _ in range(5))
+    # the best of as many for each: the machine may be busy
+    own, lines = min(measure([program, "-r", path]) for _ in range(ROUNDS))
     if lines != connections + 1:
         print("FAIL captures %s: %d lines are printed, expected %d" % (name, lines, connections + 1))
         return False
@@ -117,7 +118,7 @@ def compare(program, path, connections, name):
                            "tls.handshake.type"]}
     for other, arguments in commands.items():
         if shutil.which(arguments[0]):
-            theirs = min(measure(arguments) for _ in range(2))[0]
+            theirs = min(measure(arguments) for _ in range(ROUNDS))[0]
             print("captures %s: %s takes %.1f times as long (%.2f s)" % (name, other, theirs / own, theirs))
         else:
             print("SKIP captures %s, %s: it is not installed" % (name, other))

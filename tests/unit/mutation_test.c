@@ -509,8 +509,13 @@ static void mutate_all(const char *directory, size_t files_least)
 	assert_non_null(run->nowhere);
 	run->random = seed ? strtoull(seed, NULL, 0) | 1 : 0x9e3779b97f4a7c15;
 	find_files(directory);
-	if (files_count < files_least)
+	if (files_count < files_least) {
+		for (i = 0; i < files_count; i++)
+			free(files[i]);
+		fclose(run->nowhere);
+		free(run);
 		skip();
+	}
 	for (i = 0; i < files_count; i++) {
 		mutate_file(run, files[i]);
 		free(files[i]);
