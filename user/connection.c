@@ -237,12 +237,28 @@ static bool search_is_over(const struct connection *connection)
 	return false;
 }
 
+/*
+ * Whether what a stream told last ended the handshake: it had been walked in order until there, and what is missing behind
+ * it means nothing.
+ */
+static bool direction_told_the_end(const struct connection *connection, uint8_t direction)
+{
+	const struct handshake_facts *facts = &connection->handshake->facts;
+
+	if (facts->end == END_COMPLETED)
+		return connection->over;
+	return (facts->end == END_ALERT || facts->end == END_NOT_TLS) &&
+	       facts->ended_by == side_of(connection, direction);
+}
+
 static bool direction_has_gap(const struct connection *connection, uint8_t direction)
 {
 	const struct side *side = &connection->side[direction];
 
-	if (side->dtls && dtls_has_gap(side->dtls))
-		return true;
+	if (side->dtls)
+		return dtls_has_gap(side->dtls);
+	if (direction_told_the_end(connection, direction))
+		return false;
 	/* the bytes in front of a FIN are missing, even if none behind them came */
 	return side->reassembly && (reassembly_has_gap(side->reassembly) || side->close_waits);
 }

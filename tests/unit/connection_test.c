@@ -168,6 +168,28 @@ static const struct scenario scenarios[] = {
 	 "< data:200",
 	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 
+	/* TLS 1.3: Finished alone has 53 bytes with SHA-256, an empty Certificate 25, an alert 19 */
+	{"TLS 1.3", TCP,
+	 "> client_hello < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > ccs data:53 < data:250 data:250",
+	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	{"TLS 1.3, asked", TCP,
+	 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+	 "data:53 "
+	 "< data:250 data:250",
+	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"TLS 1.3, asked, and the client has none", TCP,
+	 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
+	 "< data:250 data:250",
+	 "declined asked:yes answer:empty established:yes resumed:no end:completed"},
+	{"TLS 1.3, and the server insists", TCP,
+	 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
+	 "< data:19 fin > fin",
+	 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin"},
+	{"TLS 1.3 with early data that is refused", TCP,
+	 "> client_hello:early ccs data:100 < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > data:53 "
+	 "< data:250 data:250",
+	 "unknown:early_data asked:? answer:? established:yes resumed:no end:completed"},
+
 	/* failed_before_request */
 	{"the server refuses", ANY, "> client_hello < fatal:40",
 	 "failed_before_request asked:? answer:? established:no resumed:? end:<alert"},
@@ -358,6 +380,11 @@ static void any_segments_in_any_order(void **state)
 		 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
 		{"the server closes", 0, REQUESTING_FLIGHT ANSWERS "< fin > fin",
 		 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+		{"TLS 1.3, and data behind it", 0,
+		 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 "
+		 "data:281 "
+		 "data:53 < data:250 data:250 data:1000",
+		 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 		{"abbreviated", 0,
 		 "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished fin",
 		 "resumed asked:no answer:none established:yes resumed:yes end:completed"},

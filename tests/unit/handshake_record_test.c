@@ -29,6 +29,15 @@ static void say_body(struct handshake *handshake, enum handshake_side from, uint
 	parse_cache_free(cache);
 }
 
+/* The body alone. */
+static void say_hex_again(struct handshake *handshake, enum handshake_side from, uint8_t type, const char *hex)
+{
+	struct message_bytes bytes = {.length = 0};
+
+	put_hex(&bytes, hex);
+	say_body(handshake, from, type, &bytes);
+}
+
 static void say_hex(struct handshake *handshake, enum handshake_side from, uint8_t type, const char *hex)
 {
 	struct message_bytes bytes = {.length = 0};
@@ -254,6 +263,59 @@ static void what_comes_twice(void **state)
 	expect_number("ServerHello", "version", handshake.version, VERSION);
 }
 
+/* It stays so, whatever comes next. */
+static void malformed_stays(void **state)
+{
+	struct handshake handshake = {0};
+
+	(void)state;
+	say(&handshake, FROM_SERVER, TLS_CERTIFICATE_REQUEST, 50);
+	say(&handshake, FROM_SERVER, TLS_CERTIFICATE_REQUEST, 50);
+	say(&handshake, FROM_SERVER, TLS_SERVER_HELLO, 50);
+	assert_true(handshake.facts.malformed);
+	say(&handshake, FROM_CLIENT, TLS_CERTIFICATE, 50);
+	assert_true(handshake.facts.malformed);
+	handshake = (struct handshake){.facts.malformed = true};
+	say(&handshake, FROM_SERVER, TLS_CERTIFICATE_REQUEST, 50);
+	assert_true(handshake.facts.malformed);
+}
+
+/* Each message is its own fact and no other. */
+static void facts_of_messages(void **state)
+{
+	static const struct {
+		enum handshake_side from;
+		uint8_t type;
+		struct handshake_facts expected;
+	} cases[] = {
+		{FROM_CLIENT, TLS_CLIENT_HELLO, {.client_hello = true, .early_data = true}},
+		{FROM_CLIENT, TLS_CERTIFICATE, {.client_certificate = true}},
+		{FROM_CLIENT, TLS_CERTIFICATE_URL, {.client_certificate = true}},
+		{FROM_CLIENT, TLS_CLIENT_KEY_EXCHANGE, {.client_key_exchange = true}},
+		{FROM_CLIENT, TLS_CERTIFICATE_VERIFY, {.client_hello = false}},
+		{FROM_SERVER, TLS_HELLO_REQUEST, {.client_hello = false}},
+		{FROM_SERVER, TLS_HELLO_VERIFY_REQUEST, {.client_hello = false}},
+		{FROM_SERVER, TLS_SERVER_HELLO, {.server_hello_unread = true}},
+		{FROM_SERVER, TLS_CERTIFICATE, {.server_certificate = true}},
+		{FROM_SERVER, TLS_CERTIFICATE_STATUS, {.client_hello = false}},
+		{FROM_SERVER, TLS_SERVER_KEY_EXCHANGE, {.server_key_exchange = true}},
+		{FROM_SERVER, TLS_CERTIFICATE_REQUEST, {.certificate_request = true}},
+		{FROM_SERVER, TLS_SERVER_HELLO_DONE, {.server_hello_done = true}},
+		{FROM_SERVER, TLS_NEW_SESSION_TICKET, {.client_hello = false}},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct handshake handshake;
+
+		memset(&handshake, 0, sizeof(handshake));
+		say(&handshake, cases[i].from, cases[i].type, 100);
+		if (memcmp(&handshake.facts, &cases[i].expected, sizeof(handshake.facts)))
+			fail_msg("message %u from side %u: other facts", cases[i].type, cases[i].from);
+	}
+}
+
 /* RFC 5246 section 7.4.6: the length of the list and nothing else */
 static void empty_certificates(void **state)
 {
@@ -425,6 +487,80 @@ static void what_is_finished(void **state)
 	assert_true(handshake.facts.change_cipher_spec[FROM_SERVER]);
 }
 
+/* The encrypted records of TLS 1.3, and how many of the other side's had come before each. */
+static void encrypted_records(void **state)
+{
+	struct handshake handshake = {0};
+	uint16_t i;
+
+	(void)state;
+	server_hello_of(&handshake, VERSION, any_random, "001301000006002b00020304");
+	say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 27);
+	say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 811);
+	say_record(&handshake, FROM_CLIENT, TLS_APPLICATION_DATA, 25);
+	say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 53);
+	say_record(&handshake, FROM_CLIENT, TLS_APPLICATION_DATA, 53);
+	assert_int_equal(handshake.facts.server_records.count, 3);
+	assert_int_equal(handshake.facts.server_records.length[1], 811);
+	assert_int_equal(handshake.facts.server_records.after[1], 0);
+	assert_int_equal(handshake.facts.server_records.after[2], 1);
+	assert_int_equal(handshake.facts.client_records.count, 2);
+	assert_int_equal(handshake.facts.client_records.length[0], 25);
+	assert_int_equal(handshake.facts.client_records.after[0], 2);
+	assert_int_equal(handshake.facts.client_records.length[1], 53);
+	assert_int_equal(handshake.facts.client_records.after[1], 3);
+	assert_false(handshake.facts.records_before_hello);
+	for (i = 0; i < 3 * HANDSHAKE_RECORDS_MAX; i++)
+		say_record(&handshake, FROM_CLIENT, TLS_APPLICATION_DATA, 1000 + i);
+	assert_int_equal(handshake.facts.client_records.count, HANDSHAKE_RECORDS_MAX);
+	assert_int_equal(handshake.facts.client_records.length[2], 1000);
+	assert_int_equal(handshake.facts.server_records.count, 3);
+}
+
+static void encrypted_records_before_server_hello(void **state)
+{
+	struct handshake handshake = {0};
+
+	(void)state;
+	say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 27);
+	assert_false(handshake.facts.records_before_hello);
+	say_record(&handshake, FROM_CLIENT, TLS_APPLICATION_DATA, 27);
+	assert_true(handshake.facts.records_before_hello);
+	say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 27);
+	assert_true(handshake.facts.records_before_hello);
+	assert_int_equal(handshake.facts.client_records.count + handshake.facts.server_records.count, 0);
+}
+
+/* What one side says when the other has closed. */
+static void parting_words(void **state)
+{
+	static const struct {
+		enum handshake_side closes, from;
+		uint8_t how;
+		bool kept, client_closed_first;
+	} cases[] = {
+		{FROM_SERVER, FROM_CLIENT, END_FIN, false, false}, {FROM_CLIENT, FROM_SERVER, END_FIN, true, true},
+		{FROM_CLIENT, FROM_CLIENT, END_FIN, true, false},  {FROM_SERVER, FROM_SERVER, END_FIN, true, false},
+		{FROM_SERVER, FROM_CLIENT, END_NONE, true, false}, {FROM_CLIENT, FROM_SERVER, END_NONE, true, false},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct handshake handshake = {0};
+
+		server_hello_of(&handshake, VERSION, any_random, "001301000006002b00020304");
+		handshake.facts.end = cases[i].how;
+		handshake.facts.ended_by = cases[i].closes;
+		say_record(&handshake, cases[i].from, TLS_APPLICATION_DATA, 40);
+		if (handshake.facts.client_records.count + handshake.facts.server_records.count != cases[i].kept ||
+		    handshake.facts.client_closed_first != cases[i].client_closed_first)
+			fail_msg("case %zu: client %u, server %u, closed first %d", i,
+				 handshake.facts.client_records.count, handshake.facts.server_records.count,
+				 handshake.facts.client_closed_first);
+	}
+}
+
 /* What the client says behind the server's FIN is no answer that the server could reject. */
 static void answers_behind_a_fin(void **state)
 {
@@ -448,6 +584,13 @@ static void answers_behind_a_fin(void **state)
 	assert_null(handshake.certificate);
 	/* the ladder shows it all the same */
 	assert_int_equal(handshake.steps, 6);
+
+	/* what it had said before stays said */
+	handshake = (struct handshake){0};
+	say(&handshake, FROM_CLIENT, TLS_CLIENT_KEY_EXCHANGE, 60);
+	handshake_record_end(&handshake, END_FIN, FROM_SERVER);
+	say(&handshake, FROM_CLIENT, TLS_CLIENT_KEY_EXCHANGE, 60);
+	assert_true(handshake.facts.client_key_exchange);
 
 	/* of its own FIN the client's bytes that came late stand in front */
 	handshake = (struct handshake){0};
@@ -475,6 +618,14 @@ static void bodies(void **state)
 	assert_int_equal(handshake.certificate->certificates, 1);
 	assert_true(handshake.certificate->sha256_known);
 	assert_false(handshake.facts.malformed);
+	/* told again, the one before is forgotten */
+	say_hex_again(&handshake, FROM_SERVER, TLS_CERTIFICATE_REQUEST, request);
+	say_hex_again(&handshake, FROM_CLIENT, TLS_CERTIFICATE, "000000");
+	assert_int_equal(handshake.certificate->certificates, 0);
+	/* a chain that breaks off behind the client's own */
+	say_hex_again(&handshake, FROM_CLIENT, TLS_CERTIFICATE, "00000a000002300500000930");
+	assert_int_not_equal(handshake.certificate->certificates, 0);
+	assert_true(handshake.certificate->sha256_known);
 	handshake_record_release(&handshake);
 	assert_null(handshake.request);
 	assert_null(handshake.certificate);
@@ -556,6 +707,8 @@ int main(void)
 		cmocka_unit_test(versions),
 		cmocka_unit_test(hello_retry_request),
 		cmocka_unit_test(what_comes_twice),
+		cmocka_unit_test(malformed_stays),
+		cmocka_unit_test(facts_of_messages),
 		cmocka_unit_test(empty_certificates),
 		cmocka_unit_test(sides),
 		cmocka_unit_test(no_certificate),
@@ -563,6 +716,9 @@ int main(void)
 		cmocka_unit_test(ends),
 		cmocka_unit_test(completion),
 		cmocka_unit_test(what_is_finished),
+		cmocka_unit_test(encrypted_records),
+		cmocka_unit_test(encrypted_records_before_server_hello),
+		cmocka_unit_test(parting_words),
 		cmocka_unit_test(answers_behind_a_fin),
 		cmocka_unit_test(bodies),
 		cmocka_unit_test(bodies_that_cannot_be_read),
