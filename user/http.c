@@ -24,7 +24,7 @@ enum {
 	CONNECTION_MS = 10 * 1000,    /* from accept to the last byte of the answer: what Prometheus waits */
 	YOUNG_MS = 1000,	      /* who has come so lately gives way last */
 	SWEEP_MS = 500,		      /* so often connections are looked at whose time may be over */
-	BACKLOG = 128,		      /* wait to be accepted */
+	BACKLOG = 512,		      /* wait to be accepted */
 	ADDRESS_MAX = INET6_ADDRSTRLEN + sizeof("[]:65535"),
 };
 
@@ -45,6 +45,7 @@ struct http {
 	bool running;
 	int stop; /* eventfd: the thread shall end */
 	uint64_t arrivals;
+	uint64_t departures;
 	struct peer peer[CONNECTIONS_MAX];
 };
 
@@ -135,10 +136,14 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
 			       enum MHD_ConnectionNotificationCode code)
 {
 	struct peer *peer = *socket_context;
+	struct http *http = context;
 
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		peer_begin(context, connection, socket_context);
-	else if (peer)
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		peer_begin(http, connection, socket_context);
+		return;
+	}
+	http->departures++;
+	if (peer)
 		peer->descriptor = -1;
 }
 
@@ -208,6 +213,14 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 	return respond(connection, &answer);
 }
 
+/* Paths are compared as they came: no escapes are needed to write those that there are. */
+static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
+{
+	(void)context;
+	(void)connection;
+	return strlen(text);
+}
+
 static const char *address_text(char text[ADDRESS_MAX], const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in6 *ipv6 = (const void *)address;
@@ -266,7 +279,8 @@ static struct MHD_Daemon *start_daemon(struct http *http, int descriptor)
 	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, take_request, http, MHD_OPTION_LISTEN_SOCKET, descriptor,
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-				MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_END);
+				MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_UNESCAPE_CALLBACK,
+				leave_escaped, NULL, MHD_OPTION_END);
 }
 
 int http_open(struct http **result, const struct sockaddr_storage *address, http_handler handler, void *context)
@@ -320,6 +334,17 @@ static int wait_ms(const struct http *http)
 	return limit;
 }
 
+/* The library, where it was full, listens again only when it is called once more: nothing would wake it. */
+static void run(struct http *http)
+{
+	uint64_t departures;
+
+	do {
+		departures = http->departures;
+		MHD_run(http->daemon);
+	} while (departures != http->departures);
+}
+
 static void *serve(void *context)
 {
 	struct http *http = context;
@@ -330,7 +355,7 @@ static void *serve(void *context)
 		if (poll(wanted, 2, wait_ms(http)) < 0 && errno != EINTR)
 			break;
 		end_overdue(http);
-		MHD_run(http->daemon);
+		run(http);
 	}
 	return NULL;
 }
