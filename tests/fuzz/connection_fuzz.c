@@ -254,10 +254,12 @@ static void give_whole(struct fuzz *fuzz)
 
 static void give_record(struct fuzz *fuzz)
 {
+	uint8_t type = TLS_CHANGE_CIPHER_SPEC + read_byte(fuzz) % 5;
+	uint16_t length = read_byte(fuzz) * 4 + 1;
 	struct event_record record = {
 		.event = event_of(fuzz, EVENT_RECORD, sizeof(record)),
-		.type = TLS_CHANGE_CIPHER_SPEC + read_byte(fuzz) % 5,
-		.length = read_byte(fuzz) * 4 + 1,
+		.type = type,
+		.length = length,
 		.version = 0x0303,
 	};
 
@@ -266,23 +268,19 @@ static void give_record(struct fuzz *fuzz)
 
 static void give_alert(struct fuzz *fuzz)
 {
-	struct event_alert alert = {
-		.event = event_of(fuzz, EVENT_ALERT, sizeof(alert)),
-		.level = read_byte(fuzz) % 4,
-		.description = read_byte(fuzz),
-	};
+	struct event_alert alert = {.event = event_of(fuzz, EVENT_ALERT, sizeof(alert))};
 
+	alert.level = read_byte(fuzz) % 4;
+	alert.description = read_byte(fuzz);
 	give(fuzz, &alert, sizeof(alert));
 }
 
 static void give_close(struct fuzz *fuzz)
 {
-	struct event_close close = {
-		.event = event_of(fuzz, EVENT_CLOSE, sizeof(close)),
-		.how = read_byte(fuzz) % 4,
-		.sequence = read_number(fuzz, 2),
-	};
+	struct event_close close = {.event = event_of(fuzz, EVENT_CLOSE, sizeof(close))};
 
+	close.how = read_byte(fuzz) % 4;
+	close.sequence = read_number(fuzz, 2);
 	give(fuzz, &close, sizeof(close));
 }
 
@@ -314,18 +312,31 @@ static void give_segment(struct fuzz *fuzz)
 static void give_datagram(struct fuzz *fuzz)
 {
 	uint8_t position = read_byte(fuzz);
+	uint16_t length = read_number(fuzz, 2) % 1024;
 
-	give_bytes(fuzz, EVENT_DATAGRAM, position & 0x80 ? position & 0x7f : 0, read_number(fuzz, 2) % 1024);
+	give_bytes(fuzz, EVENT_DATAGRAM, position & 0x80 ? position & 0x7f : 0, length);
+}
+
+static void give_body(struct fuzz *fuzz)
+{
+	uint8_t position = read_byte(fuzz);
+
+	give_bytes(fuzz, EVENT_BODY, position, read_byte(fuzz));
+}
+
+static void give_not_tls(struct fuzz *fuzz)
+{
+	struct event event = event_of(fuzz, EVENT_NOT_TLS, sizeof(event));
+
+	give(fuzz, &event, sizeof(event));
 }
 
 static void give_cut(struct fuzz *fuzz)
 {
-	struct event_cut cut = {
-		.event = event_of(fuzz, EVENT_CUT, sizeof(cut)),
-		.position = read_number(fuzz, 2),
-		.count = read_byte(fuzz),
-	};
+	struct event_cut cut = {.event = event_of(fuzz, EVENT_CUT, sizeof(cut))};
 
+	cut.position = read_number(fuzz, 2);
+	cut.count = read_byte(fuzz);
 	give(fuzz, &cut, sizeof(cut));
 }
 
@@ -333,40 +344,49 @@ static void give_cut(struct fuzz *fuzz)
 static void give_anything(struct fuzz *fuzz)
 {
 	uint8_t bytes[256 + sizeof(struct event)] = {0};
-	struct event event = event_of(fuzz, read_byte(fuzz), read_byte(fuzz));
-	size_t size = event.size > sizeof(event) ? event.size : sizeof(event);
+	struct event event = fuzz->event;
+	size_t size;
 
+	event.kind = read_byte(fuzz);
+	event.size = read_byte(fuzz);
 	event.direction = read_byte(fuzz);
+	size = event.size > sizeof(event) ? event.size : sizeof(event);
 	memcpy(bytes, &event, sizeof(event));
 	read_bytes(fuzz, bytes + sizeof(event), size - sizeof(event));
 	/* it may be a CertificateRequest, but nobody keeps a record of what came before it */
-	if (event.kind == EVENT_MESSAGE)
-		return;
-	give(fuzz, bytes, size);
+	if (event.kind != EVENT_MESSAGE)
+		give(fuzz, bytes, size);
+}
+
+static void pass_time(struct fuzz *fuzz)
+{
+	fuzz->time_ns += read_byte(fuzz) * 100ull * 1000 * 1000;
+	connection_table_time(fuzz->table, fuzz->time_ns);
+}
+
+static void lose_events(struct fuzz *fuzz)
+{
+	connection_table_lost_events(fuzz->table);
+}
+
+static void finish(struct fuzz *fuzz)
+{
+	connection_table_finish(fuzz->table);
 }
 
 static void operate(struct fuzz *fuzz)
 {
 	static void (*const operations[])(struct fuzz *) = {
-		[OPERATION_OPEN] = give_open,
-		[OPERATION_MESSAGE] = give_message,
-		[OPERATION_BODY] = NULL,
-		[OPERATION_WHOLE] = give_whole,
-		[OPERATION_RECORD] = give_record,
-		[OPERATION_ALERT] = give_alert,
-		[OPERATION_NOT_TLS] = NULL,
-		[OPERATION_CLOSE] = give_close,
-		[OPERATION_HANDOVER] = give_handover,
-		[OPERATION_SEGMENT] = give_segment,
-		[OPERATION_DATAGRAM] = give_datagram,
-		[OPERATION_CUT] = give_cut,
-		[OPERATION_TIME] = NULL,
-		[OPERATION_LOST] = NULL,
-		[OPERATION_FINISH] = NULL,
-		[OPERATION_ANYTHING] = give_anything,
+		[OPERATION_OPEN] = give_open,	      [OPERATION_MESSAGE] = give_message,
+		[OPERATION_BODY] = give_body,	      [OPERATION_WHOLE] = give_whole,
+		[OPERATION_RECORD] = give_record,     [OPERATION_ALERT] = give_alert,
+		[OPERATION_NOT_TLS] = give_not_tls,   [OPERATION_CLOSE] = give_close,
+		[OPERATION_HANDOVER] = give_handover, [OPERATION_SEGMENT] = give_segment,
+		[OPERATION_DATAGRAM] = give_datagram, [OPERATION_CUT] = give_cut,
+		[OPERATION_TIME] = pass_time,	      [OPERATION_LOST] = lose_events,
+		[OPERATION_FINISH] = finish,	      [OPERATION_ANYTHING] = give_anything,
 	};
 	uint8_t what = read_byte(fuzz);
-	enum operation operation = what & 15;
 
 	fuzz->event = (struct event){
 		.direction = what >> 6 & 1,
@@ -374,27 +394,7 @@ static void operate(struct fuzz *fuzz)
 		.connection = what >> 4 & 3,
 		.time_ns = fuzz->time_ns,
 	};
-	switch (operation) {
-	case OPERATION_BODY:
-		give_bytes(fuzz, EVENT_BODY, read_byte(fuzz), read_byte(fuzz));
-		break;
-	case OPERATION_NOT_TLS:
-		fuzz->event = event_of(fuzz, EVENT_NOT_TLS, sizeof(fuzz->event));
-		give(fuzz, &fuzz->event, sizeof(fuzz->event));
-		break;
-	case OPERATION_TIME:
-		fuzz->time_ns += read_byte(fuzz) * 100ull * 1000 * 1000;
-		connection_table_time(fuzz->table, fuzz->time_ns);
-		break;
-	case OPERATION_LOST:
-		connection_table_lost_events(fuzz->table);
-		break;
-	case OPERATION_FINISH:
-		connection_table_finish(fuzz->table);
-		break;
-	default:
-		operations[operation](fuzz);
-	}
+	operations[what & 15](fuzz);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
