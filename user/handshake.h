@@ -51,7 +51,7 @@ struct handshake_step {
 enum handshake_end {
 	END_NONE,      /* it did not: the tracer stopped, or the capture ended */
 	END_COMPLETED, /* both sides finished; where that is encrypted: as far as can be told */
-	END_ALERT,     /* a fatal alert by ended_by */
+	END_ALERT,     /* a fatal alert or close_notify by ended_by */
 	END_FIN,       /* ended_by closed the connection */
 	END_RST,       /* ended_by reset it */
 	END_TIMEOUT,   /* nothing came for the handshake timeout */

@@ -8,8 +8,8 @@
 #include "inference.h"
 
 enum {
-	EMPTY_CERTIFICATE_LIST =
-		3, /* RFC 5246 section 7.4.6: a list of no certificates is its length and nothing else */
+	EMPTY_CERTIFICATE_LIST = 3, /* RFC 5246 section 7.4.6: a list of no certificates is its length alone */
+	ALERT_CLOSE_NOTIFY = 0,
 	ALERT_NO_CERTIFICATE = 41, /* RFC 6101 section 5.4.2 */
 	VERSION_SSL_2_0 = 0x0002,
 	VERSION_SSL_3_0 = 0x0300,
@@ -378,7 +378,8 @@ void handshake_record_alert(struct handshake *handshake, enum handshake_side fro
 		handshake->answer_ns = alert->event.time_ns;
 		return;
 	}
-	if (alert->level == TLS_ALERT_FATAL)
+	/* who says close_notify says nothing more (RFC 5246 section 7.2.1): in a handshake that is its end */
+	if (alert->level == TLS_ALERT_FATAL || alert->description == ALERT_CLOSE_NOTIFY)
 		handshake_record_end(handshake, END_ALERT, from);
 }
 

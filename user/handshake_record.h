@@ -26,7 +26,7 @@ void handshake_record_body(struct handshake *handshake, enum handshake_side from
 /* ChangeCipherSpec, or an encrypted record. */
 void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record);
 
-/* An alert in cleartext; a fatal one ends the handshake. */
+/* An alert in cleartext; a fatal one ends the handshake, and so does close_notify. */
 void handshake_record_alert(struct handshake *handshake, enum handshake_side from, const struct event_alert *alert);
 
 /* It ended so, unless it had ended before. */

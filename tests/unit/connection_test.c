@@ -117,6 +117,9 @@ static const struct scenario scenarios[] = {
 	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
 	{"the server refuses it and closes", TCP, REQUESTING_FLIGHT ANSWERS "< fatal:48 fin",
 	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+	{"the server says good-bye, and the client closes first", TCP,
+	 REQUESTING_FLIGHT "> certificate client_key_exchange < warning:0 > fin < fin",
+	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
 	{"the server closes", TCP, REQUESTING_FLIGHT ANSWERS "< fin > fin",
 	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
 	{"the server closes and the client does not", TCP, REQUESTING_FLIGHT ANSWERS "< fin pause:3",
@@ -413,6 +416,62 @@ static void any_segments_in_any_order(void **state)
 					 some[i].expected);
 		}
 	}
+}
+
+static void expect_followed(const char *about, const struct connection_table *table, uint32_t handshakes,
+			    uint32_t last_words)
+{
+	uint32_t followed[CONNECTION_STATES];
+
+	connection_table_followed(table, followed);
+	expect_number(about, "handshakes", followed[CONNECTION_HANDSHAKE], handshakes);
+	expect_number(about, "last words", followed[CONNECTION_LAST_WORD], last_words);
+}
+
+/* How many are followed and what they wait for; those that wait no longer go in the order in which they were heard last. */
+static void states_of_connections(void **state)
+{
+	enum {
+		PLAYED = 6,
+	};
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed[PLAYED];
+	int i;
+
+	(void)state;
+	table = table_new(&reports);
+	expect_followed("none", table, 0, 0);
+	for (i = 0; i < PLAYED; i++) {
+		feed_init(&feed[i], table, FEED_SEGMENTS, 1 + i);
+		feed_open(&feed[i]);
+	}
+	/* they have been open for no time */
+	connection_table_time(table, feed[0].time_ns + FEED_SECOND_NS);
+	expect_followed("open", table, PLAYED, 0);
+	for (i = 0; i < PLAYED; i++)
+		feed_play(&feed[i], "> client_hello");
+	for (i = 0; i < 3; i++)
+		feed_play(&feed[i], "> fin");
+	expect_followed("three closed", table, PLAYED - 3, 3);
+	feed_play(&feed[2], "< fin");
+	expect_followed("the latest of them ended", table, PLAYED - 3, 2);
+	feed_play(&feed[3], "> fin");
+	feed_play(&feed[0], "< server_hello");
+	expect_followed("one more closed, one heard of", table, PLAYED - 4, 3);
+	reports.count = 0;
+	connection_table_time(table, feed[0].time_ns + 3 * FEED_SECOND_NS);
+	expect_followed("the others had their time", table, PLAYED - 4, 0);
+	assert_int_equal(reports.count, 3);
+	assert_int_equal(reports.last.connection, 1);
+	feed_play(&feed[5], "< fatal:40");
+	expect_followed("the latest ended", table, PLAYED - 5, 0);
+	connection_table_finish(table);
+	expect_followed("finished", table, 0, 0);
+	assert_int_equal(connection_table_counts(table)->handshakes, PLAYED);
+	for (i = 0; i < PLAYED; i++)
+		feed_release(&feed[i]);
+	connection_table_free(table);
 }
 
 /* Many connections at once, a word of each in turn: none hears of another. */
@@ -1108,6 +1167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plays_scenarios),
 		cmocka_unit_test(any_segments_in_any_order),
+		cmocka_unit_test(states_of_connections),
 		cmocka_unit_test(connections_do_not_mix),
 		cmocka_unit_test(record_has_ends_and_times),
 		cmocka_unit_test(certificates_may_stay_unread),

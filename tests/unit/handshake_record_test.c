@@ -379,7 +379,7 @@ static void no_certificate(void **state)
 		{0x0300, FROM_CLIENT, 1, 41, true, END_NONE},	{0x0300, FROM_CLIENT, 2, 41, true, END_NONE},
 		{0x0300, FROM_SERVER, 1, 41, false, END_NONE},	{0x0300, FROM_SERVER, 2, 41, false, END_ALERT},
 		{0x0301, FROM_CLIENT, 1, 41, false, END_NONE},	{0x0301, FROM_CLIENT, 2, 41, false, END_ALERT},
-		{0x0000, FROM_CLIENT, 1, 41, false, END_NONE},	{0x0300, FROM_CLIENT, 1, 0, false, END_NONE},
+		{0x0000, FROM_CLIENT, 1, 41, false, END_NONE},	{0x0300, FROM_CLIENT, 1, 42, false, END_NONE},
 		{0x0300, FROM_CLIENT, 2, 40, false, END_ALERT},
 	};
 	size_t i;
@@ -394,6 +394,20 @@ static void no_certificate(void **state)
 			fail_msg("case %zu: answer %d, end %u", i, handshake.facts.no_certificate_alert,
 				 handshake.facts.end);
 	}
+}
+
+/* RFC 5246 section 7.2.1: whatever its level, nothing more comes of its sender. */
+static void close_notify(void **state)
+{
+	struct handshake handshake = {0};
+
+	(void)state;
+	say_alert(&handshake, FROM_SERVER, 1, 90);
+	assert_int_equal(handshake.facts.end, END_NONE);
+	say_alert(&handshake, FROM_SERVER, 1, 0);
+	assert_int_equal(handshake.facts.end, END_ALERT);
+	assert_int_equal(handshake.facts.ended_by, FROM_SERVER);
+	assert_true(handshake_record_ended(&handshake));
 }
 
 /* The alert that ended it, or else the last one. */
@@ -712,6 +726,7 @@ int main(void)
 		cmocka_unit_test(empty_certificates),
 		cmocka_unit_test(sides),
 		cmocka_unit_test(no_certificate),
+		cmocka_unit_test(close_notify),
 		cmocka_unit_test(the_alert),
 		cmocka_unit_test(ends),
 		cmocka_unit_test(completion),
