@@ -351,12 +351,15 @@ static void take_segment(struct capture *capture, struct flow *flow, const struc
 		tell_payload(capture, flow, direction, packet, EVENT_SEGMENT, sequence);
 }
 
-/* Whether a reset can be the connection's: off the path anybody can send one (RFC 5961 section 3). */
+/*
+ * Whether a reset can be the connection's: off the path anybody can send one (RFC 5961 section 3). TCP takes none that lies
+ * behind; ahead of what was captured it may be the next byte all the same.
+ */
 static bool reset_is_plausible(const struct flow_direction *half, uint32_t sequence)
 {
 	int32_t ahead = sequence - half->reached;
 
-	return !half->handed_over || (ahead <= TCP_ORDER_WINDOW && ahead >= -TCP_ORDER_WINDOW);
+	return !half->handed_over || (ahead >= 0 && ahead <= TCP_ORDER_WINDOW);
 }
 
 static void take_close(struct capture *capture, struct flow *flow, const struct packet *packet,

@@ -16,6 +16,7 @@
 
 enum {
 	BUCKETS_MAX = 1 << 16,
+	ASSOCIATIONS_OVER = 1024, /* remembered, each as long as no other falls on its place */
 	OPENS_MAX = 256, /* as many CPUs may have told of a datagram's addresses before one of them tells of its bytes */
 };
 
@@ -24,6 +25,9 @@ enum {
  * behind the client's flight.
  */
 static const uint64_t LAST_WORD_NS = 2ull * 1000 * 1000 * 1000;
+
+/* So long flights of a DTLS handshake that is over may come again (RFC 6347 section 4.2.4.1: timers of up to 60 s). */
+static const uint64_t ASSOCIATION_OVER_NS = 60ull * 1000 * 1000 * 1000;
 
 /* One direction. */
 struct side {
@@ -66,6 +70,13 @@ struct connection {
 LIST_HEAD(bucket, connection);
 TAILQ_HEAD(queue_head, connection);
 
+/* A DTLS association that was reported. */
+struct association_over {
+	uint64_t id;
+	uint64_t random;
+	uint64_t end_ns;
+};
+
 struct connection_table {
 	struct connection_limits limits;
 	connection_report report;
@@ -81,6 +92,7 @@ struct connection_table {
 	uint32_t followed[QUEUES]; /* how many there are in each queue */
 	struct event_open opens[OPENS_MAX]; /* of datagrams that follow, the latest of them in turn */
 	uint32_t next_open;
+	struct association_over associations_over[ASSOCIATIONS_OVER]; /* by id */
 };
 
 struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
@@ -156,6 +168,20 @@ static struct connection *connection_add(struct connection_table *table, const s
 	table->followed[QUEUE_ACTIVE]++;
 	table->connections++;
 	return connection;
+}
+
+static struct association_over *association_over_of(struct connection_table *table, uint64_t id)
+{
+	return &table->associations_over[id % ASSOCIATIONS_OVER];
+}
+
+/* Whether a datagram that would begin an association is one of an association that is over, come again. */
+static bool association_is_over(struct connection_table *table, const struct event *event, uint64_t random)
+{
+	const struct association_over *over = association_over_of(table, event->connection);
+
+	return over->id == event->connection && event->time_ns - over->end_ns < ASSOCIATION_OVER_NS &&
+	       (!random || random == over->random);
 }
 
 static void connection_free(struct connection *connection)
@@ -352,6 +378,12 @@ static void connection_end(struct connection *connection)
 		table->counts.handshakes++;
 		table->report(handshake, table->context);
 	}
+	if (connection->open.transport == IPPROTO_UDP)
+		*association_over_of(table, connection->open.event.connection) = (struct association_over){
+			.id = connection->open.event.connection,
+			.random = connection->random,
+			.end_ns = connection->last_ns,
+		};
 	connection_free(connection);
 }
 
@@ -609,7 +641,7 @@ static struct connection *association_of(struct connection_table *table, const s
 		connection = NULL;
 	}
 	open = connection ? NULL : open_of(table, datagram->event.connection);
-	if (open)
+	if (open && !association_is_over(table, &datagram->event, random))
 		connection = connection_add(table, open);
 	if (connection && random)
 		connection->random = random;

@@ -54,32 +54,42 @@ static void take_handshake(const struct handshake *handshake, void *context)
 	output_handshake(handshake, &sinks->output);
 }
 
+/* A capture file on its way into the table of connections. */
+struct reading {
+	struct capture *capture;
+	struct connection_table *table;
+};
+
+/* What was quiet for too long when this was captured is over, however many packets are read in one go. */
 static bool take_captured_event(const struct event *event, void *context)
 {
-	return connection_table_event(context, event);
+	const struct reading *reading = context;
+
+	connection_table_time(reading->table, capture_time(reading->capture));
+	return connection_table_event(reading->table, event);
 }
 
 static int read_capture(const struct options *options, struct connection_table *table, struct output *output)
 {
-	struct capture *capture;
+	struct reading reading = { .table = table };
 	int more;
 
-	more = capture_open(&capture, options->read_file, take_captured_event, table);
+	more = capture_open(&reading.capture, options->read_file, take_captured_event, &reading);
 	if (more < 0)
 		return more;
 	if (privileges_drop()) {
-		capture_close(capture);
+		capture_close(reading.capture);
 		return -EPERM;
 	}
 	output_begin(output, options);
 	do {
-		more = capture_read(capture, CAPTURE_PACKETS);
-		connection_table_time(table, capture_time(capture));
+		more = capture_read(reading.capture, CAPTURE_PACKETS);
+		connection_table_time(table, capture_time(reading.capture));
 	} while (more > 0 && !stopped && !output_is_complete(output));
 	connection_table_finish(table);
-	capture_print_left_out(capture, stderr);
+	capture_print_left_out(reading.capture, stderr);
 	losses_summarize(NULL, connection_table_counts(table));
-	capture_close(capture);
+	capture_close(reading.capture);
 	return more < 0 ? more : 0;
 }
 
