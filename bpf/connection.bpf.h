@@ -10,13 +10,13 @@
 #define CONNECTION_BPF_H
 
 enum connection_bounds {
-	STEPS_MAX = 48,                   /* headers and bodies walked in one packet; more is handed over */
-	BODY_MAX = 64 * 1024,             /* bytes told of one message's body */
-	HANDOVER_MAX = 96 * 1024,         /* bytes handed over of one direction */
-	CHUNKS_MAX = 48,                  /* events for the payload of one packet */
+	STEPS_MAX = 48,           /* headers and bodies walked in one packet; more is handed over */
+	BODY_MAX = 64 * 1024,     /* bytes told of one message's body */
+	HANDOVER_MAX = 96 * 1024, /* bytes handed over of one direction */
+	CHUNKS_MAX = 48,          /* events for the payload of one packet */
 };
 
-_Static_assert(CHUNKS_MAX * EVENT_BYTES_LARGE >= HANDOVER_MAX, "what is within the one bound is within the other");
+_Static_assert(CHUNKS_MAX *EVENT_BYTES_LARGE >= HANDOVER_MAX, "what is within the one bound is within the other");
 
 enum direction_state {
 	DIRECTION_UNKNOWN = 0, /* no sequence number known yet */
@@ -38,19 +38,19 @@ struct direction {
 	 * that all ways through a step meet again in one state.
 	 */
 	__u64 time_ns;
-	__u32 offset;        /* in the skb: of the next byte */
-	__u32 left;          /* bytes from there on */
-	__u32 sequence;      /* HANDED_OVER: of that byte */
+	__u32 offset;   /* in the skb: of the next byte */
+	__u32 left;     /* bytes from there on */
+	__u32 sequence; /* HANDED_OVER: of that byte */
 	struct tls_walk_event found;
 };
 
 struct connection {
 	__u64 id;
-	__u32 first_sequence;  /* of what was received, for state kept before there was a socket; of the SYN's direction */
-	__u32 begun;           /* CPUs that met it first */
-	__u8 opened;           /* EVENT_OPEN went out */
-	__u8 hello;            /* a hello was found: 1 + the client's direction */
-	__u8 lost;             /* an event did not go out */
+	__u32 first_sequence; /* of what was received, for state kept before there was a socket; of the SYN's direction */
+	__u32 begun;          /* CPUs that met it first */
+	__u8 opened;          /* EVENT_OPEN went out */
+	__u8 hello;           /* a hello was found: 1 + the client's direction */
+	__u8 lost;            /* an event did not go out */
 	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
 	__u32 answer_sequence; /* of the first byte behind the latest SYN/ACK, where it is not known yet which one counts */
 	struct direction direction[EVENT_DIRECTIONS];
@@ -96,7 +96,7 @@ static int packet_at_hand(struct __sk_buff *skb, struct packet *packet);
 static struct connection *connection_at_hand(struct __sk_buff *skb);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
-				      __u32 index)
+                                      __u32 index)
 {
 	sight->skb = skb;
 	sight->index = index;
@@ -104,8 +104,8 @@ static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb
 	if (!connection)
 		return 0;
 	/* an index from a variable would cost the verifier a bound check: two branches cost nothing */
-	sight->direction = index == EVENT_SENT ? &connection->direction[EVENT_SENT] :
-						 &connection->direction[EVENT_RECEIVED];
+	sight->direction =
+		index == EVENT_SENT ? &connection->direction[EVENT_SENT] : &connection->direction[EVENT_RECEIVED];
 	return 1;
 }
 
@@ -230,7 +230,7 @@ _Static_assert(sizeof(union event_found) == sizeof(struct event_record), "one si
 _Static_assert(sizeof(union event_found) == sizeof(struct event_alert), "one size");
 
 static __always_inline void event_fill_found(union event_found *event, const struct sight *sight,
-					     const struct tls_walk_event *found)
+                                             const struct tls_walk_event *found)
 {
 	__builtin_memset(event, 0, sizeof(*event));
 	switch (found->kind) {
@@ -320,7 +320,7 @@ struct bytes_at {
 };
 
 static __always_inline int emit_bytes_sized(struct __sk_buff *skb, const struct origin *origin,
-					    const struct bytes_at *at, const __u32 capacity)
+                                            const struct bytes_at *at, const __u32 capacity)
 {
 	struct event_bytes *bytes = bpf_ringbuf_reserve(&events, sizeof(*bytes) + capacity, 0);
 	__u32 length = at->length;
@@ -447,7 +447,7 @@ static __always_inline void direction_forward(const struct sight *sight)
 
 /* Tell of the bytes of a message's body that lie here, where it is one that is read. */
 static __always_inline void direction_tell_body(const struct sight *sight, const struct tls_walk *walk, __u32 offset,
-						__u32 length)
+                                                __u32 length)
 {
 	struct bytes_at at = {
 		.kind = EVENT_BODY,
@@ -489,8 +489,7 @@ static __always_inline void direction_begin_segment(const struct sight *sight)
 	struct tls_walk *walk = &sight->direction->walk;
 	__u8 hello = sight->connection->hello;
 
-	if (hello && hello != 1 + sight->index &&
-	    (walk->phase == TLS_WALK_SEARCH || walk->flags & TLS_WALK_CANDIDATE))
+	if (hello && hello != 1 + sight->index && (walk->phase == TLS_WALK_SEARCH || walk->flags & TLS_WALK_CANDIDATE))
 		tls_walk_expect_answer(walk);
 	tls_walk_segment(walk);
 }
@@ -644,8 +643,8 @@ static __always_inline void direction_close(const struct sight *sight, const str
 static __always_inline int connection_established(const struct sight *sight)
 {
 	const struct connection *connection = sight->connection;
-	const struct direction *client = connection->hello == 1 + EVENT_SENT ? &connection->direction[EVENT_SENT] :
-									       &connection->direction[EVENT_RECEIVED];
+	const struct direction *client = connection->hello == 1 + EVENT_SENT ? &connection->direction[EVENT_SENT]
+	                                                                     : &connection->direction[EVENT_RECEIVED];
 
 	return connection->hello && connection->hello != 1 + sight->index && client->walk.encrypted_records;
 }

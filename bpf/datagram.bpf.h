@@ -45,8 +45,8 @@ _Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words
 /* Hand over the bytes of a datagram at position, with its addresses before the first. Returns whether more may follow. */
 __noinline int datagram_chunk(struct __sk_buff *skb, __u32 index, __u32 position)
 {
-	struct bytes_at at = { .kind = EVENT_DATAGRAM, .position = position };
-	struct origin origin = { .index = index };
+	struct bytes_at at = {.kind = EVENT_DATAGRAM, .position = position};
+	struct origin origin = {.index = index};
 	struct packet packet = {};
 
 	if (!packet_at_hand(skb, &packet) || position >= packet.payload_length)

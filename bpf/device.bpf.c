@@ -104,8 +104,7 @@ static __noinline struct connection *flow_find(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct packet_flow flow;
 
-	if (!packet_at_hand(skb, &packet) ||
-	    !packet_flow_of(skb, &packet, direction_at_hand(skb) == EVENT_SENT, &flow))
+	if (!packet_at_hand(skb, &packet) || !packet_flow_of(skb, &packet, direction_at_hand(skb) == EVENT_SENT, &flow))
 		return NULL;
 	return bpf_map_lookup_elem(&flows, &flow);
 }

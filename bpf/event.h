@@ -14,17 +14,17 @@
 #include "tls_walk.h"
 
 enum event_kind {
-	EVENT_OPEN = 1,  /* struct event_open: a connection is told of for the first time */
-	EVENT_MESSAGE,   /* struct event_message: a handshake message begins */
-	EVENT_BODY,      /* struct event_bytes: bytes of that message's body */
-	EVENT_RECORD,    /* struct event_record: a record that is not read: ChangeCipherSpec or encrypted */
-	EVENT_ALERT,     /* struct event_alert: an alert in cleartext */
-	EVENT_NOT_TLS,   /* struct event: the direction has left the protocol */
-	EVENT_CLOSE,     /* struct event_close: FIN or RST */
-	EVENT_HANDOVER,  /* struct event_handover: the direction's bytes are walked in userspace from here on */
-	EVENT_SEGMENT,   /* struct event_bytes: bytes of such a direction */
-	EVENT_DATAGRAM,  /* struct event_bytes: a DTLS datagram, behind its struct event_open */
-	EVENT_CUT,       /* struct event_cut: bytes of the direction that nobody will see (a bound, a short capture) */
+	EVENT_OPEN = 1, /* struct event_open: a connection is told of for the first time */
+	EVENT_MESSAGE,  /* struct event_message: a handshake message begins */
+	EVENT_BODY,     /* struct event_bytes: bytes of that message's body */
+	EVENT_RECORD,   /* struct event_record: a record that is not read: ChangeCipherSpec or encrypted */
+	EVENT_ALERT,    /* struct event_alert: an alert in cleartext */
+	EVENT_NOT_TLS,  /* struct event: the direction has left the protocol */
+	EVENT_CLOSE,    /* struct event_close: FIN or RST */
+	EVENT_HANDOVER, /* struct event_handover: the direction's bytes are walked in userspace from here on */
+	EVENT_SEGMENT,  /* struct event_bytes: bytes of such a direction */
+	EVENT_DATAGRAM, /* struct event_bytes: a DTLS datagram, behind its struct event_open */
+	EVENT_CUT,      /* struct event_cut: bytes of the direction that nobody will see (a bound, a short capture) */
 };
 
 /*
@@ -50,10 +50,10 @@ enum event_source {
 };
 
 struct event {
-	__u32 size;       /* bytes, this header included */
-	__u8 kind;        /* enum event_kind */
-	__u8 direction;   /* enum event_direction */
-	__u8 flags;       /* enum event_flags */
+	__u32 size;     /* bytes, this header included */
+	__u8 kind;      /* enum event_kind */
+	__u8 direction; /* enum event_direction */
+	__u8 flags;     /* enum event_flags */
 	__u8 reserved;
 	__u64 connection; /* the same in all events of a connection, never used twice */
 	__u64 time_ns;    /* CLOCK_MONOTONIC; in a capture, since the epoch */
@@ -69,7 +69,7 @@ struct event_open {
 	__u8 transport; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 source;    /* enum event_source */
 	__u8 reserved;
-	__u64 cgroup;   /* id of the socket's cgroup, 0 where unknown */
+	__u64 cgroup; /* id of the socket's cgroup, 0 where unknown */
 };
 
 struct event_message {

@@ -36,12 +36,12 @@ struct packet {
 	__u32 network_offset; /* of the IP header in the skb */
 	__u32 payload_offset; /* in the skb */
 	__u32 payload_length;
-	__u32 sequence;       /* TCP, host byte order */
+	__u32 sequence; /* TCP, host byte order */
 	__u32 acknowledgment;
-	__u16 source_port;    /* host byte order */
+	__u16 source_port; /* host byte order */
 	__u16 destination_port;
-	__u8 family;          /* 4 or 6 */
-	__u8 protocol;        /* PROTOCOL_TCP or PROTOCOL_UDP */
+	__u8 family;   /* 4 or 6 */
+	__u8 protocol; /* PROTOCOL_TCP or PROTOCOL_UDP */
 	__u8 tcp_flags;
 };
 
@@ -207,7 +207,7 @@ static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_off
 
 /* Load the packet's addresses into two buffers of 16 bytes that are all zero. */
 static __always_inline int packet_addresses(struct __sk_buff *skb, const struct packet *packet, void *source,
-					    void *destination)
+                                            void *destination)
 {
 	__u32 offset = packet->network_offset;
 
@@ -223,7 +223,7 @@ static __always_inline int packet_addresses(struct __sk_buff *skb, const struct 
  * for both directions of a connection.
  */
 static __always_inline int packet_flow_of(struct __sk_buff *skb, const struct packet *packet, int reverse,
-					  struct packet_flow *flow)
+                                          struct packet_flow *flow)
 {
 	__builtin_memset(flow, 0, sizeof(*flow));
 	if (reverse) {

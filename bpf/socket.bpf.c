@@ -46,7 +46,7 @@ struct {
  * carries data and acknowledges nothing: its key has 0 there.)
  */
 static __always_inline int early_key_of_packet(struct __sk_buff *skb, const struct packet *packet,
-					       struct packet_flow *flow)
+                                               struct packet_flow *flow)
 {
 	int loaded = packet_flow_of(skb, packet, 0, flow);
 
@@ -146,7 +146,7 @@ static __always_inline int stream_starts_of(struct bpf_sock *socket, struct stre
 
 /* The socket of a connection whose first bytes came before it: its state moves in. Returns 0 where there is none. */
 static __always_inline int connection_adopt(const struct sight *sight, const struct packet *packet,
-					    const struct stream_starts *starts)
+                                            const struct stream_starts *starts)
 {
 	struct connection *connection = sight->connection;
 	struct direction *received = &connection->direction[EVENT_RECEIVED];
@@ -221,7 +221,8 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
  * A SYN says where its direction begins. It may come again; once bytes were walked it says nothing new. One that is received
  * by a socket which is not connecting is none that TCP would take.
  */
-static __always_inline void direction_synchronize(const struct sight *sight, const struct packet *packet, __u32 tcp_state)
+static __always_inline void direction_synchronize(const struct sight *sight, const struct packet *packet,
+                                                  __u32 tcp_state)
 {
 	struct direction *direction = sight->direction;
 
@@ -236,7 +237,7 @@ static __always_inline void direction_synchronize(const struct sight *sight, con
 
 /* Payload with a listening socket: the state of a connection that has no socket of its own yet. */
 static __always_inline struct connection *connection_of_listener(struct __sk_buff *skb, __u32 index,
-								 const struct packet *packet)
+                                                                 const struct packet *packet)
 {
 	if (packet->payload_length == 0 || index != EVENT_RECEIVED)
 		return NULL;
@@ -261,7 +262,7 @@ static __always_inline struct connection *connection_make(struct __sk_buff *skb,
  * 3.2). rcv_nxt may lag behind what waits in the socket's backlog.
  */
 static __always_inline int segment_acceptable(struct bpf_sock *socket, const struct packet *packet,
-					      const struct direction *received)
+                                              const struct direction *received)
 {
 	volatile struct bpf_tcp_sock *tcp = bpf_tcp_sock(socket);
 	__u32 receive_next, send_next, end = packet->sequence + packet->payload_length;

@@ -22,8 +22,8 @@ enum {
 
 enum tcp_order_kind {
 	TCP_ORDER_NEW = 0, /* has bytes that come next: skip, then count of them */
-	TCP_ORDER_OLD,	   /* nothing new: a retransmission, or empty */
-	TCP_ORDER_GAP,	   /* starts behind bytes that have not been seen */
+	TCP_ORDER_OLD,     /* nothing new: a retransmission, or empty */
+	TCP_ORDER_GAP,     /* starts behind bytes that have not been seen */
 	TCP_ORDER_OUTSIDE, /* starts farther ahead than TCP_ORDER_WINDOW */
 };
 
@@ -35,7 +35,7 @@ struct tcp_order {
 
 /* Place a segment of length bytes that starts at sequence number sequence, where next_sequence is expected. */
 static __always_inline __attribute__((unused)) struct tcp_order tcp_order_place(__u32 next_sequence, __u32 sequence,
-										__u32 length)
+                                                                                __u32 length)
 {
 	__s32 ahead = sequence - next_sequence;
 	struct tcp_order order = {};

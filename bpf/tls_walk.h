@@ -85,14 +85,14 @@ enum tls_walk_bounds {
 	TLS_WALK_MESSAGE_HEADER = 4,
 	TLS_WALK_ALERT_LENGTH = 2,
 	TLS_WALK_CHANGE_CIPHER_SPEC_LENGTH = 1,
-	TLS_WALK_SSL2_HEADER = 6,	    /* what follows the first five bytes: three lengths */
+	TLS_WALK_SSL2_HEADER = 6,           /* what follows the first five bytes: three lengths */
 	TLS_WALK_SSL2_MIN = 3 + 6 + 3 + 16, /* type and version, the lengths, one cipher spec, a challenge */
-	TLS_WALK_PROXY_HEADER = 11,	   /* what follows the first five bytes of a PROXY protocol header, version 2 */
-	TLS_WALK_PROXY_LINE_MAX = 107,	   /* of version 1: a line, its end included */
+	TLS_WALK_PROXY_HEADER = 11,        /* what follows the first five bytes of a PROXY protocol header, version 2 */
+	TLS_WALK_PROXY_LINE_MAX = 107,     /* of version 1: a line, its end included */
 	TLS_WALK_CLIENT_HELLO_MAX = 65535, /* of its body: a candidate that claims more is none */
 	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
-	TLS_WALK_SEARCH_MAX = 16384,	    /* bytes of a direction in which a ClientHello is looked for */
-	TLS_WALK_ENCRYPTED_MAX = 32,	    /* encrypted records told of per direction */
+	TLS_WALK_SEARCH_MAX = 16384,        /* bytes of a direction in which a ClientHello is looked for */
+	TLS_WALK_ENCRYPTED_MAX = 32,        /* encrypted records told of per direction */
 };
 
 enum tls_walk_phase {
@@ -102,10 +102,10 @@ enum tls_walk_phase {
 	TLS_WALK_PROXY_LINE, /* in the line of a PROXY protocol header, version 1 */
 	TLS_WALK_PROXY_HEAD, /* in the second part of a PROXY protocol header, version 2 */
 	TLS_WALK_MESSAGE,    /* in a handshake message header */
-	TLS_WALK_BODY,	     /* in a handshake message's body */
-	TLS_WALK_ALERT,	     /* in an alert in cleartext */
-	TLS_WALK_SKIP,	     /* in a record whose content is not read */
-	TLS_WALK_DONE,	     /* from here on ended: this direction has told all it can */
+	TLS_WALK_BODY,       /* in a handshake message's body */
+	TLS_WALK_ALERT,      /* in an alert in cleartext */
+	TLS_WALK_SKIP,       /* in a record whose content is not read */
+	TLS_WALK_DONE,       /* from here on ended: this direction has told all it can */
 	TLS_WALK_NOT_TLS,    /* what follows is not TLS */
 };
 
@@ -119,22 +119,22 @@ enum tls_walk_flags {
 
 /* One direction. Plain numbers in host byte order; 40 bytes, part of the ABI (event.h). */
 struct tls_walk {
-	__u64 header;	      /* bytes of the header being read, latest in the low byte */
+	__u64 header;         /* bytes of the header being read, latest in the low byte */
 	__u32 message_header; /* the same of a message header: it may continue in the next record */
 	__u32 message_length; /* of the message whose header was read last */
 	__u32 message_left;   /* bytes of its body that are still to come */
-	__u32 searched;	      /* bytes seen in search of a ClientHello */
+	__u32 searched;       /* bytes seen in search of a ClientHello */
 	__u16 record_left;    /* bytes of the current record that are still to come */
 	__u16 record_length;
 	__u16 record_version;
-	__u8 record_type;	/* enum tls_content_type */
-	__u8 message_type;	/* enum tls_handshake_type */
-	__u8 phase;		/* enum tls_walk_phase */
-	__u8 flags;		/* enum tls_walk_flags */
-	__u8 header_have;	/* bytes in header */
-	__u8 message_have;	/* bytes in message_header */
+	__u8 record_type;       /* enum tls_content_type */
+	__u8 message_type;      /* enum tls_handshake_type */
+	__u8 phase;             /* enum tls_walk_phase */
+	__u8 flags;             /* enum tls_walk_flags */
+	__u8 header_have;       /* bytes in header */
+	__u8 message_have;      /* bytes in message_header */
 	__u8 encrypted_records; /* encrypted records told of */
-	__u8 alert_have;	/* bytes of an alert in cleartext read so far: it may continue in the next record */
+	__u8 alert_have;        /* bytes of an alert in cleartext read so far: it may continue in the next record */
 	__u8 alert_level;
 	__u8 reserved;
 };
@@ -144,19 +144,19 @@ _Static_assert(sizeof(struct tls_walk) == 40, "struct tls_walk is part of the AB
 enum tls_walk_event_kind {
 	TLS_WALK_EVENT_NONE = 0,
 	TLS_WALK_EVENT_MESSAGE, /* a handshake message begins: type, length; version of its record */
-	TLS_WALK_EVENT_RECORD,	/* a record that is not read (ChangeCipherSpec or encrypted): type, length */
-	TLS_WALK_EVENT_ALERT,	/* an alert in cleartext: level, description */
+	TLS_WALK_EVENT_RECORD,  /* a record that is not read (ChangeCipherSpec or encrypted): type, length */
+	TLS_WALK_EVENT_ALERT,   /* an alert in cleartext: level, description */
 	TLS_WALK_EVENT_NOT_TLS, /* the direction has left the protocol */
 };
 
 /* What tls_walk_read() found. */
 struct tls_walk_event {
-	__u8 kind;	  /* enum tls_walk_event_kind */
-	__u8 type;	  /* HandshakeType or ContentType */
-	__u8 level;	  /* enum tls_alert_level */
+	__u8 kind;        /* enum tls_walk_event_kind */
+	__u8 type;        /* HandshakeType or ContentType */
+	__u8 level;       /* enum tls_alert_level */
 	__u8 description; /* AlertDescription */
-	__u16 version;	  /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
-	__u8 ssl2;	  /* a ClientHello in SSL 2.0's framing */
+	__u16 version;    /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
+	__u8 ssl2;        /* a ClientHello in SSL 2.0's framing */
 	__u8 reserved;
 	__u32 length; /* bytes that follow the header read */
 };
@@ -507,7 +507,7 @@ TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct
 
 /* The line ends with LF. What was read behind it begins the header of the ClientHello's record. */
 TLS_WALK_FUNCTION void tls_walk_read_proxy_line(struct tls_walk *walk, const __u8 *bytes, __u32 count,
-						struct tls_walk_event *event)
+                                                struct tls_walk_event *event)
 {
 	__u32 before = walk->searched - count;
 	__u32 i;
@@ -658,7 +658,7 @@ TLS_WALK_FUNCTION void tls_walk_begin_message(struct tls_walk *walk, struct tls_
 }
 
 TLS_WALK_FUNCTION void tls_walk_read_message_header(struct tls_walk *walk, const __u8 *bytes, __u32 count,
-						    struct tls_walk_event *event)
+                                                    struct tls_walk_event *event)
 {
 	walk->message_header = tls_walk_append(walk->message_header, bytes, count);
 	walk->message_have += count;
@@ -670,7 +670,7 @@ TLS_WALK_FUNCTION void tls_walk_read_message_header(struct tls_walk *walk, const
 }
 
 TLS_WALK_FUNCTION void tls_walk_read_alert(struct tls_walk *walk, const __u8 *bytes, __u32 count,
-					   struct tls_walk_event *event)
+                                           struct tls_walk_event *event)
 {
 	__u8 level = bytes[0];
 	__u8 description = bytes[1];

@@ -13,9 +13,9 @@ enum {
 /* The more exact range decides (RFC 9110 section 12.5.1). */
 enum exactness {
 	MATCHES_NOT,
-	MATCHES_ANY,	 /* "*" "/" "*" */
-	MATCHES_MAIN,	 /* "text" "/" "*" */
-	MATCHES_TYPE,	 /* "text/plain" */
+	MATCHES_ANY,     /* "*" "/" "*" */
+	MATCHES_MAIN,    /* "text" "/" "*" */
+	MATCHES_TYPE,    /* "text/plain" */
 	MATCHES_VERSION, /* "text/plain;version=0.0.4" */
 	EXACTNESSES,
 };

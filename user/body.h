@@ -20,7 +20,7 @@ struct body {
 	uint32_t have;
 	uint32_t length;   /* what the message's header claims */
 	uint32_t capacity; /* of data */
-	uint8_t type;	   /* HandshakeType */
+	uint8_t type;      /* HandshakeType */
 };
 
 /* A message begins: forget the one before. */

@@ -36,7 +36,7 @@ struct capture {
 	uint64_t connections; /* told of so far: the last one's number */
 	uint64_t packets;
 	uint64_t left_out[LEFT_OUT_KINDS];
-	uint64_t no_memory;	   /* packets for which there was none */
+	uint64_t no_memory;        /* packets for which there was none */
 	struct event_bytes *bytes; /* room for an event with SEGMENT_BYTES_MAX of data */
 };
 
@@ -141,7 +141,7 @@ uint64_t capture_time(const struct capture *capture)
 }
 
 static struct event event_of(const struct flow *flow, enum event_direction direction, enum event_kind kind,
-			     uint32_t size)
+                             uint32_t size)
 {
 	struct event event = {
 		.size = size,
@@ -206,7 +206,7 @@ static void tell_handover(struct capture *capture, struct flow *flow, enum event
 }
 
 static void tell_cut(struct capture *capture, struct flow *flow, enum event_direction direction, uint32_t position,
-		     uint32_t count)
+                     uint32_t count)
 {
 	struct event_cut cut = {
 		.event = event_of(flow, direction, EVENT_CUT, sizeof(cut)),
@@ -219,7 +219,7 @@ static void tell_cut(struct capture *capture, struct flow *flow, enum event_dire
 
 /* The packet's payload in as many events as it takes, and what of it was not captured. */
 static void tell_payload(struct capture *capture, struct flow *flow, enum event_direction direction,
-			 const struct packet *packet, enum event_kind kind, uint32_t position)
+                         const struct packet *packet, enum event_kind kind, uint32_t position)
 {
 	const struct flow_direction *half = &flow->direction[direction];
 	struct event_bytes *event = capture->bytes;
@@ -299,7 +299,7 @@ static enum event_direction renew(struct capture *capture, struct flow *flow, en
  * once the other end answers it, or bytes follow it.
  */
 static enum event_direction take_other_syn(struct capture *capture, struct flow *flow, const struct packet *packet,
-					   enum event_direction direction)
+                                           enum event_direction direction)
 {
 	struct flow_direction *half = &flow->direction[direction];
 	const struct flow_direction *other = &flow->direction[!direction];
@@ -316,7 +316,7 @@ static enum event_direction take_other_syn(struct capture *capture, struct flow 
 
 /* Returns the packet's direction, in what may be a new connection by now. */
 static enum event_direction take_syn(struct capture *capture, struct flow *flow, const struct packet *packet,
-				     enum event_direction direction)
+                                     enum event_direction direction)
 {
 	struct flow_direction *half = &flow->direction[direction];
 
@@ -335,7 +335,7 @@ static void choose_answer(struct flow_direction *half, uint32_t next)
 }
 
 static void take_segment(struct capture *capture, struct flow *flow, const struct packet *packet,
-			 enum event_direction direction)
+                         enum event_direction direction)
 {
 	struct flow_direction *half = &flow->direction[direction];
 	/* a SYN takes the place of a byte (RFC 9293 section 3.4) */
@@ -363,7 +363,7 @@ static bool reset_is_plausible(const struct flow_direction *half, uint32_t seque
 }
 
 static void take_close(struct capture *capture, struct flow *flow, const struct packet *packet,
-		       enum event_direction direction)
+                       enum event_direction direction)
 {
 	struct flow_direction *half = &flow->direction[direction];
 	bool reset = packet->tcp_flags & PACKET_RST;
@@ -550,7 +550,7 @@ static void print_link_type(const struct capture *capture, FILE *out)
 	const char *name = pcap_datalink_val_to_name(capture->datalink_left_out);
 
 	fprintf(out, "mtlsnoop: %" PRIu64 " packets of link type %s (%d), which is not understood\n",
-		capture->left_out[LEFT_OUT_LINK_TYPE], name ? name : "unknown", capture->datalink_left_out);
+	        capture->left_out[LEFT_OUT_LINK_TYPE], name ? name : "unknown", capture->datalink_left_out);
 }
 
 void capture_print_left_out(const struct capture *capture, FILE *out)
@@ -563,7 +563,7 @@ void capture_print_left_out(const struct capture *capture, FILE *out)
 	for (i = LEFT_OUT_LINK_TYPE + 1; i < LEFT_OUT_KINDS; i++)
 		if (capture->left_out[i])
 			fprintf(out, "mtlsnoop: %" PRIu64 " packets left out: %s\n", capture->left_out[i],
-				packet_left_out_name(i));
+			        packet_left_out_name(i));
 	print_count(out, fragments.incomplete, "fragmented packets left out: not all fragments were captured");
 	print_count(out, fragments.overlapping, "fragmented packets left out: their fragments overlap");
 	print_count(out, fragments.malformed, "fragments left out: malformed");

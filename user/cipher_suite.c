@@ -385,7 +385,7 @@ const char *cipher_suite_name(uint16_t suite)
 {
 	const struct cipher_suite *found =
 		bsearch(&suite, cipher_suites, sizeof(cipher_suites) / sizeof(*cipher_suites), sizeof(*cipher_suites),
-			compare_number);
+	                compare_number);
 
 	return found ? found->name : NULL;
 }

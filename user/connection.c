@@ -17,7 +17,8 @@
 enum {
 	BUCKETS_MAX = 1 << 16,
 	ASSOCIATIONS_OVER = 1024, /* remembered, each as long as no other falls on its place */
-	OPENS_MAX = 256, /* as many CPUs may have told of a datagram's addresses before one of them tells of its bytes */
+	OPENS_MAX =
+		256, /* as many CPUs may have told of a datagram's addresses before one of them tells of its bytes */
 };
 
 /*
@@ -34,8 +35,8 @@ struct side {
 	struct body body;
 	struct reassembly *reassembly; /* its bytes are walked here */
 	struct dtls *dtls;
-	bool seen;   /* anything at all came of it */
-	bool closed; /* FIN */
+	bool seen;        /* anything at all came of it */
+	bool closed;      /* FIN */
 	bool close_waits; /* a FIN or RST that came before bytes that belong in front of it */
 	__u8 close_how;
 	__u32 close_sequence;
@@ -57,12 +58,12 @@ struct connection {
 	uint64_t last_ns;
 	uint32_t held; /* bytes behind gaps and of incomplete messages, as of the last event */
 	__u8 queue;
-	bool lost;             /* an event was lost */
-	bool lost_nearby;      /* events were lost while it was open: perhaps of it */
-	bool over;             /* to be ended as soon as nobody is in the middle of it */
-	bool ending;           /* what was held back is told: all of it came before the end */
+	bool lost;        /* an event was lost */
+	bool lost_nearby; /* events were lost while it was open: perhaps of it */
+	bool over;        /* to be ended as soon as nobody is in the middle of it */
+	bool ending;      /* what was held back is told: all of it came before the end */
 	bool client_known;
-	__u8 client_direction; /* enum event_direction of the ClientHello */
+	__u8 client_direction;       /* enum event_direction of the ClientHello */
 	struct handshake *handshake; /* NULL before the first message */
 	struct side side[EVENT_DIRECTIONS];
 };
@@ -89,14 +90,14 @@ struct connection_table {
 	uint32_t buckets; /* a power of two */
 	struct bucket *bucket;
 	struct queue_head queue[QUEUES];
-	uint32_t followed[QUEUES]; /* how many there are in each queue */
+	uint32_t followed[QUEUES];          /* how many there are in each queue */
 	struct event_open opens[OPENS_MAX]; /* of datagrams that follow, the latest of them in turn */
 	uint32_t next_open;
 	struct association_over associations_over[ASSOCIATIONS_OVER]; /* by id */
 };
 
 struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
-					      void *context)
+                                              void *context)
 {
 	struct connection_table *table = calloc(1, sizeof(*table));
 
@@ -131,8 +132,8 @@ static struct connection *connection_find(const struct connection_table *table, 
 	struct connection *connection;
 
 	LIST_FOREACH(connection, bucket_of(table, id), bucket)
-		if (connection->open.event.connection == id)
-			return connection;
+	if (connection->open.event.connection == id)
+		return connection;
 	return NULL;
 }
 
@@ -216,7 +217,7 @@ static uint8_t role_of(const struct connection *connection)
 
 static struct endpoint endpoint_of(const uint8_t *address, uint16_t port)
 {
-	struct endpoint endpoint = { .port = port };
+	struct endpoint endpoint = {.port = port};
 
 	memcpy(endpoint.address, address, sizeof(endpoint.address));
 	return endpoint;
@@ -353,7 +354,7 @@ static void tell_rest_of_body(struct connection *connection, uint8_t direction)
 
 	if (connection->handshake && side->body.type == TLS_CERTIFICATE && side->body.have)
 		handshake_record_body(connection->handshake, side_of(connection, direction), &side->body,
-				      connection->table->cache);
+		                      connection->table->cache);
 	body_release(&side->body);
 }
 
@@ -404,8 +405,7 @@ static void take_message(struct connection *connection, const struct event_messa
 
 	if (!connection->client_known) {
 		connection->client_known = true;
-		connection->client_direction =
-			message->type == TLS_CLIENT_HELLO ? event->direction : !event->direction;
+		connection->client_direction = message->type == TLS_CLIENT_HELLO ? event->direction : !event->direction;
 		connection_begin_handshake(connection, event);
 		if (other->reassembly)
 			expect_rest(connection, !event->direction);
@@ -427,7 +427,7 @@ static void take_body(struct connection *connection, const struct event_bytes *b
 	if (!body_complete(&side->body))
 		return;
 	handshake_record_body(connection->handshake, side_of(connection, bytes->event.direction), &side->body,
-			      connection->table->cache);
+	                      connection->table->cache);
 	body_release(&side->body);
 }
 
@@ -462,12 +462,12 @@ static void take_found(struct connection *connection, const struct event *event)
 	case EVENT_RECORD:
 		if (handshake)
 			handshake_record_unread(handshake, side_of(connection, event->direction),
-						(const struct event_record *)event);
+			                        (const struct event_record *)event);
 		break;
 	case EVENT_ALERT:
 		if (handshake)
 			handshake_record_alert(handshake, side_of(connection, event->direction),
-					       (const struct event_alert *)event);
+			                       (const struct event_alert *)event);
 		break;
 	case EVENT_NOT_TLS:
 		take_not_tls(connection, event);
@@ -491,8 +491,7 @@ static void take_handover(struct connection *connection, const struct event_hand
 
 	if (side->reassembly)
 		return;
-	side->reassembly =
-		reassembly_new(&handover->walk, handover->next_sequence, take_found_in_bytes, connection);
+	side->reassembly = reassembly_new(&handover->walk, handover->next_sequence, take_found_in_bytes, connection);
 	if (!side->reassembly)
 		connection->lost = true;
 	else if (connection->client_known && reassembly_is_searching(side->reassembly))
@@ -650,16 +649,11 @@ static struct connection *association_of(struct connection_table *table, const s
 
 /* Bytes that an event of each kind has at least. */
 static const size_t event_sizes[] = {
-	[EVENT_OPEN] = sizeof(struct event_open),
-	[EVENT_MESSAGE] = sizeof(struct event_message),
-	[EVENT_BODY] = sizeof(struct event_bytes),
-	[EVENT_RECORD] = sizeof(struct event_record),
-	[EVENT_ALERT] = sizeof(struct event_alert),
-	[EVENT_NOT_TLS] = sizeof(struct event),
-	[EVENT_CLOSE] = sizeof(struct event_close),
-	[EVENT_HANDOVER] = sizeof(struct event_handover),
-	[EVENT_SEGMENT] = sizeof(struct event_bytes),
-	[EVENT_DATAGRAM] = sizeof(struct event_bytes),
+	[EVENT_OPEN] = sizeof(struct event_open),     [EVENT_MESSAGE] = sizeof(struct event_message),
+	[EVENT_BODY] = sizeof(struct event_bytes),    [EVENT_RECORD] = sizeof(struct event_record),
+	[EVENT_ALERT] = sizeof(struct event_alert),   [EVENT_NOT_TLS] = sizeof(struct event),
+	[EVENT_CLOSE] = sizeof(struct event_close),   [EVENT_HANDOVER] = sizeof(struct event_handover),
+	[EVENT_SEGMENT] = sizeof(struct event_bytes), [EVENT_DATAGRAM] = sizeof(struct event_bytes),
 	[EVENT_CUT] = sizeof(struct event_cut),
 };
 
@@ -771,7 +765,7 @@ void connection_table_lost_events(struct connection_table *table)
 
 	for (int queue = 0; queue < QUEUES; queue++)
 		TAILQ_FOREACH(connection, &table->queue[queue], queued)
-			connection->lost_nearby = true;
+	connection->lost_nearby = true;
 }
 
 void connection_table_set_realtime_offset(struct connection_table *table, int64_t offset_ns)

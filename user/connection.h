@@ -14,7 +14,8 @@
 #include "handshake.h"
 
 enum connection_bounds {
-	CONNECTION_HELD_MEAN = 16 * 1024, /* bytes held behind gaps and of incomplete messages, times limits.connections */
+	CONNECTION_HELD_MEAN =
+		16 * 1024, /* bytes held behind gaps and of incomplete messages, times limits.connections */
 };
 
 struct connection_limits {
@@ -32,11 +33,11 @@ enum connection_state {
 
 /* What was counted; only grows. */
 struct connection_counts {
-	uint64_t handshakes;      /* reported */
-	uint64_t table_full;      /* connections not followed */
-	uint64_t events_lost;     /* connections of which an event was lost */
-	uint64_t gaps;            /* directions with bytes that never came */
-	uint64_t bounds;          /* directions of which more had to be held than the bound, or connections beyond that of all */
+	uint64_t handshakes;  /* reported */
+	uint64_t table_full;  /* connections not followed */
+	uint64_t events_lost; /* connections of which an event was lost */
+	uint64_t gaps;        /* directions with bytes that never came */
+	uint64_t bounds; /* directions of which more had to be held than the bound, or connections beyond that of all */
 	uint64_t malformed_events; /* events whose size does not fit their kind */
 };
 
@@ -47,7 +48,7 @@ struct connection_table;
 
 /* NULL where there is no memory. */
 struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
-					      void *context);
+                                              void *context);
 void connection_table_free(struct connection_table *table);
 
 /*

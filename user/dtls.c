@@ -11,16 +11,16 @@ enum {
 	RECORD_HEADER = 13,   /* type, version, epoch, sequence number, length: RFC 6347 section 4.1 */
 	FRAGMENT_HEADER = 12, /* type, length, message_seq, fragment_offset, fragment_length: section 4.2.2 */
 	ALERT_LENGTH = 2,
-	TLS12_CID = 25,		    /* ContentType, RFC 9146 section 4 */
+	TLS12_CID = 25,             /* ContentType, RFC 9146 section 4 */
 	VERSION_1_0_DRAFT = 0x0100, /* what OpenSSL spoke before RFC 4347 (DTLS1_BAD_VER) */
-	RANDOM_AT = 2,		    /* in a ClientHello, behind the version */
+	RANDOM_AT = 2,              /* in a ClientHello, behind the version */
 };
 
 /* Where in the datagram the next byte lies. */
 enum phase {
-	PHASE_RECORD,	/* in a record header */
+	PHASE_RECORD,   /* in a record header */
 	PHASE_FRAGMENT, /* in the header of a message's fragment */
-	PHASE_BODY,	/* in a fragment */
+	PHASE_BODY,     /* in a fragment */
 	PHASE_ALERT,
 	PHASE_SKIP,   /* in a record that is not read */
 	PHASE_IGNORE, /* in what is not DTLS, to the datagram's end */
@@ -66,7 +66,7 @@ struct dtls {
 	__u8 encrypted_records;
 	__u8 records_waiting;
 	__u16 next_message;
-	struct message messages[DTLS_MESSAGES_AHEAD];	    /* by message_seq, modulo their number */
+	struct message messages[DTLS_MESSAGES_AHEAD];       /* by message_seq, modulo their number */
 	struct event_record record[1 + DTLS_ENCRYPTED_MAX]; /* those that wait for messages */
 };
 

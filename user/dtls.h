@@ -23,9 +23,9 @@
 enum dtls_bounds {
 	DTLS_BYTES_MAX = 128 * 1024, /* of incomplete messages, held per direction */
 	DTLS_MESSAGES_AHEAD = 16,    /* messages held behind one that is missing */
-	DTLS_BODY_MAX = 65535,	     /* of a message's body told */
+	DTLS_BODY_MAX = 65535,       /* of a message's body told */
 	DTLS_ENCRYPTED_MAX = 12,     /* encrypted records told of, as TLS_WALK_ENCRYPTED_MAX */
-	DTLS_ALERTS_MAX = 8,	     /* alerts told of */
+	DTLS_ALERTS_MAX = 8,         /* alerts told of */
 };
 
 /* Takes an event; its connection, direction and time_ns are those of the datagram that completed it. */

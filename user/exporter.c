@@ -33,7 +33,7 @@ struct exporter {
 	pthread_mutex_t lock;
 	/* under the lock: */
 	struct report_metrics *metrics;
-	time_t looked;	       /* when the reader last looked, seconds of CLOCK_MONOTONIC */
+	time_t looked;         /* when the reader last looked, seconds of CLOCK_MONOTONIC */
 	uint64_t lost_scraped; /* as of the last scrape */
 };
 
@@ -78,11 +78,11 @@ static void answer_health(struct exporter *exporter, struct http_answer *answer)
 	pthread_mutex_unlock(&exporter->lock);
 	if (silent > STALLED_SECONDS)
 		snprintf(reason, sizeof(reason),
-			 "events have not been read for %lld s: does somebody read standard output?\n",
-			 (long long)silent);
+		         "events have not been read for %lld s: does somebody read standard output?\n",
+		         (long long)silent);
 	else if (lost)
 		snprintf(reason, sizeof(reason),
-			 "%" PRIu64 " lost since the last scrape: see mtlsnoop_lost_events_total\n", lost);
+		         "%" PRIu64 " lost since the last scrape: see mtlsnoop_lost_events_total\n", lost);
 	else
 		strcpy(reason, "ok\n");
 	answer_text(answer, silent > STALLED_SECONDS || lost ? STATUS_UNAVAILABLE : STATUS_OK, text_type, reason);

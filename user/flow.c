@@ -7,7 +7,7 @@
 #include <sys/random.h>
 
 enum {
-	BUCKETS_MIN = 1024,	     /* a power of two */
+	BUCKETS_MIN = 1024,          /* a power of two */
 	PLACE_AGAIN_NS = 1000000000, /* how old a flow's place may be: the order need not be exact, and this is cheap */
 };
 

@@ -35,9 +35,9 @@ struct flow_direction {
 	bool known;
 	bool renewing;
 	bool renewed_by_answer; /* that SYN was a SYN/ACK */
-	bool handed_over;	/* bytes were passed on */
-	bool unwanted;		/* the sink wants no more */
-	bool closed;		/* FIN or RST */
+	bool handed_over;       /* bytes were passed on */
+	bool unwanted;          /* the sink wants no more */
+	bool closed;            /* FIN or RST */
 };
 
 struct flow {
@@ -49,7 +49,7 @@ struct flow {
 	uint64_t connection; /* 0: not told of yet */
 	uint64_t random;     /* of the DTLS ClientHello, 0 where not seen */
 	bool local_is_low;   /* the local end is the one to which the first packet went */
-	bool closed;	     /* in both directions */
+	bool closed;         /* in both directions */
 	struct flow_direction direction[EVENT_DIRECTIONS];
 };
 

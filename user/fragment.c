@@ -11,9 +11,9 @@ struct incomplete {
 	struct packet key; /* addresses, protocol, identification */
 	uint64_t time_ns;  /* of the first fragment that came */
 	struct pieces pieces;
-	uint32_t end;	/* the farthest end of a fragment seen */
+	uint32_t end;   /* the farthest end of a fragment seen */
 	bool end_known; /* the last fragment came */
-	bool left_out;	/* left out, and so are the fragments still to come */
+	bool left_out;  /* left out, and so are the fragments still to come */
 };
 
 struct fragment_table {
@@ -123,7 +123,7 @@ static void add_fragment(struct fragment_table *table, struct incomplete *incomp
 
 	if (agrees)
 		repeated = pieces_add(&incomplete->pieces, fragment->fragment_offset, fragment->length,
-				      fragment->payload, fragment->captured);
+		                      fragment->payload, fragment->captured);
 	if (agrees && (repeated == 0 || repeated == (int)fragment->length))
 		return;
 	if (repeated < 0)
@@ -135,7 +135,7 @@ static void add_fragment(struct fragment_table *table, struct incomplete *incomp
 }
 
 bool fragment_table_add(struct fragment_table *table, const struct packet *fragment, uint64_t time_ns,
-			struct packet *packet)
+                        struct packet *packet)
 {
 	struct incomplete **place;
 	struct incomplete *incomplete;

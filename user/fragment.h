@@ -36,7 +36,7 @@ void fragment_table_free(struct fragment_table *table);
  * is good until the next call. packet may be fragment itself.
  */
 bool fragment_table_add(struct fragment_table *table, const struct packet *fragment, uint64_t time_ns,
-			struct packet *packet);
+                        struct packet *packet);
 
 /* With what is still incomplete counted as such. */
 struct fragment_counts fragment_table_counts(const struct fragment_table *table);

@@ -24,8 +24,8 @@ enum handshake_side {
 
 /* Which end this host is. */
 enum handshake_role {
-	ROLE_SERVER, /* the local socket received the ClientHello */
-	ROLE_CLIENT, /* the local socket sent it */
+	ROLE_SERVER,   /* the local socket received the ClientHello */
+	ROLE_CLIENT,   /* the local socket sent it */
 	ROLE_OBSERVER, /* neither: seen on a device or read from a file */
 };
 
@@ -60,9 +60,9 @@ enum handshake_end {
 
 /* The encrypted records of one side, in order. */
 struct handshake_records {
-	uint8_t count;                           /* at most HANDSHAKE_RECORDS_MAX; later ones are not kept */
-	uint8_t after[HANDSHAKE_RECORDS_MAX];    /* how many of the other side had been seen when each came */
-	uint16_t length[HANDSHAKE_RECORDS_MAX];  /* in the record header: with type byte and tag */
+	uint8_t count;                          /* at most HANDSHAKE_RECORDS_MAX; later ones are not kept */
+	uint8_t after[HANDSHAKE_RECORDS_MAX];   /* how many of the other side had been seen when each came */
+	uint16_t length[HANDSHAKE_RECORDS_MAX]; /* in the record header: with type byte and tag */
 };
 
 /* What was seen: all that the verdict goes by. */
@@ -74,29 +74,29 @@ struct handshake_facts {
 	bool pre_shared_key;      /* TLS 1.3: ServerHello accepted one */
 	bool certificate_request; /* 13, in cleartext, from the server */
 	bool server_certificate;
-	bool server_hello_done;   /* 14: the server's flight is whole and full, not abbreviated */
+	bool server_hello_done; /* 14: the server's flight is whole and full, not abbreviated */
 	bool server_key_exchange;
-	bool client_key_exchange; /* 16: the client's answer, if any, came before */
-	bool client_certificate;  /* 11 from the client */
+	bool client_key_exchange;      /* 16: the client's answer, if any, came before */
+	bool client_certificate;       /* 11 from the client */
 	bool client_certificate_empty; /* it carries no certificate */
 	bool no_certificate_alert;     /* SSL 3.0: 41 from the client */
 	bool change_cipher_spec[SIDES];
-	bool finished[SIDES];     /* an encrypted handshake record */
-	bool session_accepted;    /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
-	uint16_t cipher_suite;    /* of ServerHello */
-	bool early_data;          /* offered: records of data may come before the client's flight */
+	bool finished[SIDES];      /* an encrypted handshake record */
+	bool session_accepted;     /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
+	uint16_t cipher_suite;     /* of ServerHello */
+	bool early_data;           /* offered: records of data may come before the client's flight */
 	bool records_before_hello; /* encrypted ones of the client came before ServerHello */
-	bool client_closed_first; /* its FIN came before an encrypted record of the server */
+	bool client_closed_first;  /* its FIN came before an encrypted record of the server */
 	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello */
 	struct handshake_records server_records;
-	bool ssl2_hello;          /* ClientHello came in SSL 2.0's framing */
-	bool ssl2;                /* SSL 2.0 itself, not only its ClientHello */
-	bool lost_events;         /* an event of this connection was lost, or a bound was hit */
-	bool gap;                 /* bytes are missing and will not come */
-	bool midstream;           /* the connection's start was not seen */
-	bool malformed;           /* it left the protocol in the middle of a handshake */
-	uint8_t end;              /* enum handshake_end */
-	uint8_t ended_by;         /* enum handshake_side, for ALERT, FIN, RST, NOT_TLS */
+	bool ssl2_hello;  /* ClientHello came in SSL 2.0's framing */
+	bool ssl2;        /* SSL 2.0 itself, not only its ClientHello */
+	bool lost_events; /* an event of this connection was lost, or a bound was hit */
+	bool gap;         /* bytes are missing and will not come */
+	bool midstream;   /* the connection's start was not seen */
+	bool malformed;   /* it left the protocol in the middle of a handshake */
+	uint8_t end;      /* enum handshake_end */
+	uint8_t ended_by; /* enum handshake_side, for ALERT, FIN, RST, NOT_TLS */
 };
 
 enum client_auth {
@@ -182,13 +182,13 @@ struct handshake {
 	struct handshake_facts facts;
 	struct verdict verdict;
 
-	uint16_t version; /* negotiated ProtocolVersion; 0 before ServerHello */
-	struct client_hello client_hello;         /* where facts.client_hello */
-	struct server_hello server_hello;         /* where facts.server_hello */
-	struct certificate_request *request;      /* NULL where none was read; ends behind the authorities kept */
-	struct certificate *certificate;          /* the client's; NULL where none was read */
+	uint16_t version;                    /* negotiated ProtocolVersion; 0 before ServerHello */
+	struct client_hello client_hello;    /* where facts.client_hello */
+	struct server_hello server_hello;    /* where facts.server_hello */
+	struct certificate_request *request; /* NULL where none was read; ends behind the authorities kept */
+	struct certificate *certificate;     /* the client's; NULL where none was read */
 
-	bool has_alert;             /* the alert that ended it, or else the last one */
+	bool has_alert; /* the alert that ended it, or else the last one */
 	struct handshake_step alert;
 
 	uint16_t steps;         /* kept, at most HANDSHAKE_STEPS_MAX */

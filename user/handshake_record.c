@@ -109,7 +109,7 @@ static void take_server_message(struct handshake *handshake, const struct event_
 }
 
 void handshake_record_message(struct handshake *handshake, enum handshake_side from,
-			      const struct event_message *message)
+                              const struct event_message *message)
 {
 	struct handshake_step step = {
 		.time_ns = message->event.time_ns,
@@ -143,7 +143,7 @@ static bool session_is_accepted(const struct client_hello *offer, const struct s
 static void compare_hellos(struct handshake *handshake)
 {
 	handshake->facts.session_accepted = handshake->facts.server_hello &&
-					    session_is_accepted(&handshake->client_hello, &handshake->server_hello);
+	                                    session_is_accepted(&handshake->client_hello, &handshake->server_hello);
 }
 
 static void take_client_hello_body(struct handshake *handshake, const struct body *body)
@@ -272,7 +272,7 @@ static void take_client_certificate(struct handshake *handshake, const struct bo
 }
 
 static void take_certificates(struct handshake *handshake, enum handshake_side from, const struct body *body,
-			      struct parse_cache *cache)
+                              struct parse_cache *cache)
 {
 	if (from == FROM_SERVER && body->type == TLS_CERTIFICATE_REQUEST)
 		take_certificate_request(handshake, body, cache);
@@ -281,7 +281,7 @@ static void take_certificates(struct handshake *handshake, enum handshake_side f
 }
 
 void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body,
-			   struct parse_cache *cache)
+                           struct parse_cache *cache)
 {
 	/* of each message there is one in a handshake: who sends thousands does not get them all read */
 	if (handshake->facts.malformed)

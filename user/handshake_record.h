@@ -14,14 +14,15 @@
 #include "parse_cache.h"
 
 /* A handshake message begins. */
-void handshake_record_message(struct handshake *handshake, enum handshake_side from, const struct event_message *message);
+void handshake_record_message(struct handshake *handshake, enum handshake_side from,
+                              const struct event_message *message);
 
 /*
  * The body of a message that is read is there in whole. CertificateRequest and the client's Certificate, which say nothing
  * that the facts do not, are read where there is a cache of such; NULL leaves them out.
  */
 void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body,
-			   struct parse_cache *cache);
+                           struct parse_cache *cache);
 
 /* ChangeCipherSpec, or an encrypted record. */
 void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record);

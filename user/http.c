@@ -22,17 +22,17 @@ enum {
 	CONNECTIONS_CROWDED = 24,     /* from here on each new one takes the place of another */
 	CONNECTION_MEMORY = 8 * 1024, /* for a request's head and the answer's */
 	CONNECTION_MS = 10 * 1000,    /* from accept to the last byte of the answer: what Prometheus waits */
-	YOUNG_MS = 1000,	      /* who has come so lately gives way last */
-	SWEEP_MS = 500,		      /* so often connections are looked at whose time may be over */
-	BACKLOG = 512,		      /* wait to be accepted */
+	YOUNG_MS = 1000,              /* who has come so lately gives way last */
+	SWEEP_MS = 500,               /* so often connections are looked at whose time may be over */
+	BACKLOG = 512,                /* wait to be accepted */
 	ADDRESS_MAX = INET6_ADDRSTRLEN + sizeof("[]:65535"),
 };
 
 /* A connection to a client. */
 struct peer {
-	int descriptor;	   /* -1: the place is free */
-	bool asked;	   /* its request is complete */
-	bool ended;	   /* shut down: the library will close it */
+	int descriptor;    /* -1: the place is free */
+	bool asked;        /* its request is complete */
+	bool ended;        /* shut down: the library will close it */
 	uint64_t since_ms; /* on CLOCK_MONOTONIC */
 	uint64_t number;   /* in the order of arrival */
 };
@@ -133,7 +133,7 @@ static void peer_begin(struct http *http, struct MHD_Connection *connection, voi
 }
 
 static void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
-			       enum MHD_ConnectionNotificationCode code)
+                               enum MHD_ConnectionNotificationCode code)
 {
 	struct peer *peer = *socket_context;
 	struct http *http = context;
@@ -177,17 +177,17 @@ static enum MHD_Result refuse_method(struct MHD_Connection *connection)
 {
 	static const char text[] = "Only GET and HEAD are allowed here.\n";
 	struct http_answer answer = {.status = MHD_HTTP_METHOD_NOT_ALLOWED,
-				     .content_type = "text/plain; charset=utf-8",
-				     .body = strdup(text),
-				     .length = sizeof(text) - 1};
+	                             .content_type = "text/plain; charset=utf-8",
+	                             .body = strdup(text),
+	                             .length = sizeof(text) - 1};
 
 	return respond(connection, &answer);
 }
 
 /* Called with the head of a request, with each piece of its body, and behind all of it. */
 static enum MHD_Result take_request(void *context, struct MHD_Connection *connection, const char *url,
-				    const char *method, const char *version, const char *body, size_t *body_length,
-				    void **request_context)
+                                    const char *method, const char *version, const char *body, size_t *body_length,
+                                    void **request_context)
 {
 	const union MHD_ConnectionInfo *info;
 	struct http *http = context;
@@ -209,7 +209,7 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 	if (info && info->socket_context)
 		((struct peer *)info->socket_context)->asked = true;
 	http->handler(url, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT), &answer,
-		      http->context);
+	              http->context);
 	return respond(connection, &answer);
 }
 
@@ -267,7 +267,7 @@ static int listen_on(const struct sockaddr_storage *address)
 	}
 	error = errno;
 	fprintf(stderr, "mtlsnoop: cannot listen on %s for --metrics: %s; %s\n", address_text(text, address),
-		strerror(error), listen_advice(error));
+	        strerror(error), listen_advice(error));
 	if (descriptor >= 0)
 		close(descriptor);
 	return -error;
@@ -277,10 +277,10 @@ static int listen_on(const struct sockaddr_storage *address)
 static struct MHD_Daemon *start_daemon(struct http *http, int descriptor)
 {
 	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, take_request, http, MHD_OPTION_LISTEN_SOCKET, descriptor,
-				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-				MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_UNESCAPE_CALLBACK,
-				leave_escaped, NULL, MHD_OPTION_END);
+	                        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+	                        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_UNESCAPE_CALLBACK,
+	                        leave_escaped, NULL, MHD_OPTION_END);
 }
 
 int http_open(struct http **result, const struct sockaddr_storage *address, http_handler handler, void *context)

@@ -24,25 +24,25 @@ struct suite_lengths {
 };
 
 static const struct suite_lengths suites[] = {
-	{ 0x1301, 32, 16 }, /* TLS_AES_128_GCM_SHA256 */
-	{ 0x1302, 48, 16 }, /* TLS_AES_256_GCM_SHA384 */
-	{ 0x1303, 32, 16 }, /* TLS_CHACHA20_POLY1305_SHA256 */
-	{ 0x1304, 32, 16 }, /* TLS_AES_128_CCM_SHA256 */
-	{ 0x1305, 32, 8 },  /* TLS_AES_128_CCM_8_SHA256 */
-	{ 0x00c6, 32, 16 }, /* TLS_SM4_GCM_SM3 */
-	{ 0x00c7, 32, 16 }, /* TLS_SM4_CCM_SM3 */
+	{0x1301, 32, 16}, /* TLS_AES_128_GCM_SHA256 */
+	{0x1302, 48, 16}, /* TLS_AES_256_GCM_SHA384 */
+	{0x1303, 32, 16}, /* TLS_CHACHA20_POLY1305_SHA256 */
+	{0x1304, 32, 16}, /* TLS_AES_128_CCM_SHA256 */
+	{0x1305, 32, 8},  /* TLS_AES_128_CCM_8_SHA256 */
+	{0x00c6, 32, 16}, /* TLS_SM4_GCM_SM3 */
+	{0x00c7, 32, 16}, /* TLS_SM4_CCM_SM3 */
 };
 
 /*
  * Padding is a sender's own affair (RFC 8446 section 5.4), and nearly all send none. One is known to pad every handshake
  * record and alert, by the same 16 bytes: Java's JSSE. No length of a message is another's with these on top.
  */
-static const uint8_t paddings[] = { 0, 16 };
+static const uint8_t paddings[] = {0, 16};
 
 /* The lengths that records of certain messages have, alone, with a known padding. */
 struct record_lengths {
 	uint16_t alert;
-	uint16_t empty;          /* Certificate without certificates */
+	uint16_t empty; /* Certificate without certificates */
 	uint16_t finished;
 	uint16_t empty_finished; /* both in one record */
 	uint16_t certificate_min;
@@ -72,13 +72,13 @@ static struct record_lengths record_lengths_of(const struct suite_lengths *suite
 		.certificate_min = MESSAGE_HEADER + CERTIFICATE_MIN + overhead,
 		.certificate_verify_min = MESSAGE_HEADER + CERTIFICATE_VERIFY_MIN + overhead,
 		.whole_answer_min = MESSAGE_HEADER + CERTIFICATE_MIN + MESSAGE_HEADER + CERTIFICATE_VERIFY_MIN +
-				    finished + overhead,
+	                            finished + overhead,
 	};
 }
 
 /* The lengths that the server's records have, by the Finished among its first count. False where none is to be seen. */
 static bool find_server_lengths(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
-				struct record_lengths *lengths)
+                                struct record_lengths *lengths)
 {
 	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
 		*lengths = record_lengths_of(suite, paddings[padding]);
@@ -106,7 +106,8 @@ static bool server_seems_to_request(const struct handshake_facts *facts, const s
  * Whether the client's records before number last can be a Certificate and a CertificateVerify: both in one, each in one, or
  * a Certificate in several, of which all but its own last are as long as a record may be.
  */
-static bool may_be_certificate(const struct handshake_records *client, const struct record_lengths *lengths, uint8_t last)
+static bool may_be_certificate(const struct handshake_records *client, const struct record_lengths *lengths,
+                               uint8_t last)
 {
 	if (last == 1)
 		return client->length[0] >= lengths->certificate_min + lengths->certificate_verify_min;
@@ -119,7 +120,8 @@ static bool may_be_certificate(const struct handshake_records *client, const str
 }
 
 /* The client's first record is none of a fixed length: does a Finished end the flight of a Certificate? */
-static bool find_certificate_flight(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t *last)
+static bool find_certificate_flight(const struct handshake_facts *facts, const struct record_lengths *lengths,
+                                    uint8_t *last)
 {
 	const struct handshake_records *client = &facts->client_records;
 
@@ -130,7 +132,8 @@ static bool find_certificate_flight(const struct handshake_facts *facts, const s
 }
 
 /* What the flight is if its first record has a fixed length, and which record is its last. */
-static uint8_t find_fixed_flight(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t *last)
+static uint8_t find_fixed_flight(const struct handshake_facts *facts, const struct record_lengths *lengths,
+                                 uint8_t *last)
 {
 	const struct handshake_records *client = &facts->client_records;
 
@@ -166,7 +169,7 @@ static uint32_t greatest_common_divisor(uint32_t left, uint32_t right)
  * record_padding); a single record could always be the result of it.
  */
 static bool padding_may_hide_emptiness(const struct handshake_facts *facts, const struct suite_lengths *suite,
-				       const struct record_lengths *lengths)
+                                       const struct record_lengths *lengths)
 {
 	const struct handshake_records *client = &facts->client_records;
 	uint32_t block = 0;
@@ -181,7 +184,7 @@ static bool padding_may_hide_emptiness(const struct handshake_facts *facts, cons
  * a Certificate, a CertificateVerify and a Finished hangs on whether the client pads.
  */
 static uint8_t judge_single_record(const struct handshake_facts *facts, const struct suite_lengths *suite,
-				   const struct record_lengths *lengths)
+                                   const struct record_lengths *lengths)
 {
 	const struct handshake_records *client = &facts->client_records;
 
@@ -192,7 +195,7 @@ static uint8_t judge_single_record(const struct handshake_facts *facts, const st
 
 /* What the flight is, which record is its last, and the lengths that the client's records have. */
 static uint8_t find_flight(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t *last,
-			   struct record_lengths *lengths)
+                           struct record_lengths *lengths)
 {
 	const struct handshake_records *client = &facts->client_records;
 	uint8_t flight;
@@ -232,7 +235,7 @@ static bool client_parted(const struct handshake_facts *facts, const struct reco
  * count records would show.
  */
 static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
-			    uint16_t length)
+                            uint16_t length)
 {
 	struct record_lengths lengths;
 
@@ -263,7 +266,7 @@ static uint8_t only_alerts(const struct handshake_facts *facts, const struct sui
 
 /* What the server did behind the client's record number last. */
 static uint8_t find_reply(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last,
-			  const struct record_lengths *client_lengths)
+                          const struct record_lengths *client_lengths)
 {
 	uint8_t first = facts->client_records.after[last];
 	bool replied = first < facts->server_records.count;
@@ -279,8 +282,8 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct suit
 }
 
 /* In a resumed handshake early data may come first: the flight ends with the first Finished (RFC 8446 section 4.5). */
-static uint8_t find_resumed_flight(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t *last,
-				   struct record_lengths *lengths)
+static uint8_t find_resumed_flight(const struct handshake_facts *facts, const struct suite_lengths *suite,
+                                   uint8_t *last, struct record_lengths *lengths)
 {
 	const struct handshake_records *client = &facts->client_records;
 
@@ -304,7 +307,7 @@ bool inference_is_possible(const struct handshake_facts *facts)
 struct inference inference_of(const struct handshake_facts *facts)
 {
 	const struct suite_lengths *suite = find_suite(facts->cipher_suite);
-	struct inference inference = { .flight = FLIGHT_NONE, .reply = REPLY_NONE };
+	struct inference inference = {.flight = FLIGHT_NONE, .reply = REPLY_NONE};
 	struct record_lengths lengths;
 	uint8_t last;
 

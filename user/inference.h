@@ -15,14 +15,14 @@
 
 /* What the client's encrypted flight is. */
 enum inferred_flight {
-	FLIGHT_NONE,       /* nothing of it was seen */
-	FLIGHT_FINISHED,   /* Finished alone: not requested */
-	FLIGHT_EMPTY,      /* an empty Certificate, Finished: requested */
-	FLIGHT_EMPTY_ONLY, /* an empty Certificate, and no Finished yet */
+	FLIGHT_NONE,        /* nothing of it was seen */
+	FLIGHT_FINISHED,    /* Finished alone: not requested */
+	FLIGHT_EMPTY,       /* an empty Certificate, Finished: requested */
+	FLIGHT_EMPTY_ONLY,  /* an empty Certificate, and no Finished yet */
 	FLIGHT_CERTIFICATE, /* Certificate, CertificateVerify, Finished: requested */
-	FLIGHT_ANSWER,     /* an answer, requested; padding hides which */
-	FLIGHT_ALERT,      /* an alert instead of a flight */
-	FLIGHT_UNCLEAR,    /* fits no pattern: padding, or messages put together in a way that padding could imitate */
+	FLIGHT_ANSWER,      /* an answer, requested; padding hides which */
+	FLIGHT_ALERT,       /* an alert instead of a flight */
+	FLIGHT_UNCLEAR,     /* fits no pattern: padding, or messages put together in a way that padding could imitate */
 };
 
 /* What the server did behind it. */

@@ -41,7 +41,7 @@ static void take_event(const struct event *event, void *context)
 }
 
 static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS],
-			    int64_t realtime_offset_ns)
+                            int64_t realtime_offset_ns)
 {
 	const struct live *live = trace->live;
 	struct report_metrics_state state = {.counts = *connection_table_counts(live->table)};
@@ -107,7 +107,7 @@ static void finish(struct trace *trace)
 int live_trace(const struct live *live)
 {
 	const struct tracer_options options = {.cgroup = live->options->cgroup,
-					       .buffer_bytes = live->options->buffer_bytes};
+	                                       .buffer_bytes = live->options->buffer_bytes};
 	struct trace trace = {.live = live};
 	int error;
 

@@ -10,20 +10,20 @@ struct loss {
 };
 
 static const struct loss kernel_losses[STATISTICS] = {
-	[STATISTIC_MIDSTREAM] = { "connections were open before the tracer: left alone (midstream)", NULL },
-	[STATISTIC_HANDOVERS] = { "directions had gaps and were put together outside the kernel", NULL },
-	[STATISTIC_LOST_RING] = { "events found no room in the ring buffer: their connections are unknown",
-				  "a larger --buffer helps" },
-	[STATISTIC_LOST_STORAGE] = { "packets came for whose connection the kernel had no memory",
-				     "the host is short of memory" },
-	[STATISTIC_LOST_LISTENER] = { "connections were lost whose data came before their socket",
-				      "more such connections at once than are kept" },
-	[STATISTIC_HANDOVER_BOUND] = { "directions with gaps were longer than what is handed over", NULL },
-	[STATISTIC_BODY_BOUND] = { "messages were longer than what is read of them", NULL },
-	[STATISTIC_STEP_BOUND] = { "packets had more messages than are walked in one go", NULL },
-	[STATISTIC_CONTENDED] = { "packets came on two CPUs at once: their connections are unknown",
-				  "check that one flow stays on one CPU (RPS, RSS)" },
-	[STATISTIC_OUTSIDE] = { "segments were far outside their streams: left out", NULL },
+	[STATISTIC_MIDSTREAM] = {"connections were open before the tracer: left alone (midstream)", NULL},
+	[STATISTIC_HANDOVERS] = {"directions had gaps and were put together outside the kernel", NULL},
+	[STATISTIC_LOST_RING] = {"events found no room in the ring buffer: their connections are unknown",
+                                 "a larger --buffer helps"},
+	[STATISTIC_LOST_STORAGE] = {"packets came for whose connection the kernel had no memory",
+                                    "the host is short of memory"},
+	[STATISTIC_LOST_LISTENER] = {"connections were lost whose data came before their socket",
+                                     "more such connections at once than are kept"},
+	[STATISTIC_HANDOVER_BOUND] = {"directions with gaps were longer than what is handed over", NULL},
+	[STATISTIC_BODY_BOUND] = {"messages were longer than what is read of them", NULL},
+	[STATISTIC_STEP_BOUND] = {"packets had more messages than are walked in one go", NULL},
+	[STATISTIC_CONTENDED] = {"packets came on two CPUs at once: their connections are unknown",
+                                 "check that one flow stays on one CPU (RPS, RSS)"},
+	[STATISTIC_OUTSIDE] = {"segments were far outside their streams: left out", NULL},
 };
 
 struct count_loss {
@@ -38,13 +38,13 @@ enum {
 static void gather_table_losses(struct count_loss losses[TABLE_LOSSES], const struct connection_counts *counts)
 {
 	losses[0] = (struct count_loss){
-		{ "connections found the table full: not followed", "a larger --max-connections helps" }, counts->table_full
-	};
-	losses[1] = (struct count_loss){ { "handshakes are unknown for lost events", NULL }, counts->events_lost };
-	losses[2] = (struct count_loss){ { "directions had gaps that never closed", NULL }, counts->gaps };
-	losses[3] = (struct count_loss){ { "segments behind gaps were more than are held", NULL }, counts->bounds };
-	losses[4] = (struct count_loss){ { "events had no valid form: left out", "this is a defect of mtlsnoop" },
-					 counts->malformed_events };
+		{"connections found the table full: not followed", "a larger --max-connections helps"},
+		counts->table_full};
+	losses[1] = (struct count_loss){{"handshakes are unknown for lost events", NULL}, counts->events_lost};
+	losses[2] = (struct count_loss){{"directions had gaps that never closed", NULL}, counts->gaps};
+	losses[3] = (struct count_loss){{"segments behind gaps were more than are held", NULL}, counts->bounds};
+	losses[4] = (struct count_loss){{"events had no valid form: left out", "this is a defect of mtlsnoop"},
+	                                counts->malformed_events};
 }
 
 static void tell_first(bool *told, const struct loss *loss, uint64_t count)

@@ -71,7 +71,7 @@ static bool take_captured_event(const struct event *event, void *context)
 
 static int read_capture(const struct options *options, struct connection_table *table, struct output *output)
 {
-	struct reading reading = { .table = table };
+	struct reading reading = {.table = table};
 	int more;
 
 	more = capture_open(&reading.capture, options->read_file, take_captured_event, &reading);
@@ -96,10 +96,10 @@ static int read_capture(const struct options *options, struct connection_table *
 static int trace_live(const struct options *options, struct connection_table *table, struct sinks *sinks)
 {
 	const struct live live = {.options = options,
-				  .table = table,
-				  .output = &sinks->output,
-				  .exporter = sinks->exporter,
-				  .stopped = &stopped};
+	                          .table = table,
+	                          .output = &sinks->output,
+	                          .exporter = sinks->exporter,
+	                          .stopped = &stopped};
 
 	return live_trace(&live);
 }
@@ -107,8 +107,8 @@ static int trace_live(const struct options *options, struct connection_table *ta
 static struct connection_table *make_table(const struct options *options, struct sinks *sinks)
 {
 	const struct connection_limits limits = {.connections = options->max_connections,
-						 .handshake_timeout_ns = options->handshake_timeout_ns,
-						 .no_certificates = !output_tells_certificates(options)};
+	                                         .handshake_timeout_ns = options->handshake_timeout_ns,
+	                                         .no_certificates = !output_tells_certificates(options)};
 	struct connection_table *table = connection_table_new(&limits, take_handshake, sinks);
 
 	if (!table)

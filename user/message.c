@@ -406,7 +406,7 @@ static void read_certificate_request(struct reader *body, uint16_t version, stru
 }
 
 int message_parse_certificate_request(const uint8_t *body, size_t length, uint16_t version,
-				      struct certificate_request *request)
+                                      struct certificate_request *request)
 {
 	int error = 0;
 	struct reader reader = {.next = body, .left = length, .error = &error};

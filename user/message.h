@@ -23,7 +23,7 @@ enum message_bounds {
 	MESSAGE_CERTIFICATE_TYPES_MAX = 16,
 	MESSAGE_SIGNATURE_ALGORITHMS_MAX = 64,
 	MESSAGE_AUTHORITIES_MAX = 32, /* CA names kept; all are counted */
-	MESSAGE_NAME_MAX = 512,	      /* a distinguished name as text, RFC 4514 */
+	MESSAGE_NAME_MAX = 512,       /* a distinguished name as text, RFC 4514 */
 	/* In DER. What is longer is not read into fields: hostile, it would take the CPU as the square of its length. */
 	MESSAGE_NAME_ENCODED_MAX = 1024,
 	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
@@ -37,13 +37,13 @@ struct client_hello {
 	uint8_t random[MESSAGE_RANDOM];
 	uint8_t session_id_length;
 	uint8_t session_id[MESSAGE_SESSION_ID_MAX];
-	uint16_t cipher_suites;			       /* how many were offered */
+	uint16_t cipher_suites;                        /* how many were offered */
 	char server_name[MESSAGE_SERVER_NAME_MAX + 1]; /* RFC 6066 section 3; "" where not sent */
 	char protocol[MESSAGE_PROTOCOL_MAX + 1];       /* the first offered, RFC 7301; "" where none */
-	bool session_ticket;			       /* a ticket that is not empty, RFC 5077 section 3.2 */
-	bool pre_shared_key;			       /* RFC 8446 section 4.2.11 */
-	bool early_data;			       /* RFC 8446 section 4.2.10 */
-	bool post_handshake_auth;		       /* RFC 8446 section 4.2.6 */
+	bool session_ticket;                           /* a ticket that is not empty, RFC 5077 section 3.2 */
+	bool pre_shared_key;                           /* RFC 8446 section 4.2.11 */
+	bool early_data;                               /* RFC 8446 section 4.2.10 */
+	bool post_handshake_auth;                      /* RFC 8446 section 4.2.6 */
 };
 
 /* RFC 5246 section 7.4.1.3, RFC 8446 section 4.1.3 */
@@ -58,8 +58,8 @@ struct server_hello {
 	uint8_t session_id[MESSAGE_SESSION_ID_MAX];
 	uint16_t cipher_suite;
 	char protocol[MESSAGE_PROTOCOL_MAX + 1]; /* chosen, where it is in cleartext (TLS 1.2 and older) */
-	bool hello_retry_request;		 /* RFC 8446 section 4.1.3: the random says so */
-	bool pre_shared_key;			 /* TLS 1.3: the handshake resumes a session or uses an external key */
+	bool hello_retry_request;                /* RFC 8446 section 4.1.3: the random says so */
+	bool pre_shared_key;                     /* TLS 1.3: the handshake resumes a session or uses an external key */
 };
 
 /* RFC 5246 section 7.4.4, RFC 8446 section 4.3.2 */
@@ -80,7 +80,7 @@ struct certificate {
 	char subject
 		[MESSAGE_NAME_MAX]; /* RFC 4514 text; "" is a name too: subjectAltName alone, RFC 5280 section 4.1.2.6 */
 	char issuer[MESSAGE_NAME_MAX];
-	int64_t not_after;		/* seconds since the epoch */
+	int64_t not_after;              /* seconds since the epoch */
 	uint8_t sha256[MESSAGE_SHA256]; /* of the certificate in DER */
 };
 
@@ -96,7 +96,7 @@ int message_parse_server_hello(const uint8_t *body, size_t length, struct server
  * never comes from the wire, only from a TLS library.
  */
 int message_parse_certificate_request(const uint8_t *body, size_t length, uint16_t version,
-				      struct certificate_request *request);
+                                      struct certificate_request *request);
 int message_parse_certificate(const uint8_t *body, size_t length, uint16_t version, struct certificate *certificate);
 
 #endif /* MESSAGE_H */

@@ -32,7 +32,7 @@ static const char *const handshake_types[OCTET_VALUES] = {
 	[23] = "supplemental_data",
 	[24] = "key_update",
 	[25] = "compressed_certificate", /* RFC 8879 section 4 */
-	[26] = "ekt_key",		 /* RFC 8870 section 5.2.2 */
+	[26] = "ekt_key",                /* RFC 8870 section 5.2.2 */
 	[254] = "message_hash",
 };
 
@@ -41,17 +41,17 @@ static const char *const handshake_types[OCTET_VALUES] = {
  * 67 is NextProtocol of draft-agl-tls-nextprotoneg-04.
  */
 static const char *const curl_names[OCTET_VALUES] = {
-	[0] = "Hello request",	   [1] = "Client hello",	 [2] = "Server hello",
-	[4] = "Newsession Ticket", [5] = "End of early data",	 [8] = "Encrypted Extensions",
-	[11] = "Certificate",	   [12] = "Server key exchange", [13] = "Request CERT",
-	[14] = "Server finished",  [15] = "CERT verify",	 [16] = "Client key exchange",
-	[20] = "Finished",	   [22] = "Certificate Status",	 [23] = "Supplemental data",
-	[24] = "Key update",	   [67] = "Next protocol",
+	[0] = "Hello request",     [1] = "Client hello",         [2] = "Server hello",
+	[4] = "Newsession Ticket", [5] = "End of early data",    [8] = "Encrypted Extensions",
+	[11] = "Certificate",      [12] = "Server key exchange", [13] = "Request CERT",
+	[14] = "Server finished",  [15] = "CERT verify",         [16] = "Client key exchange",
+	[20] = "Finished",         [22] = "Certificate Status",  [23] = "Supplemental data",
+	[24] = "Key update",       [67] = "Next protocol",
 };
 
 static const char *const content_types[OCTET_VALUES] = {
-	[20] = "change_cipher_spec", [21] = "alert",	 [22] = "handshake", [23] = "application_data",
-	[24] = "heartbeat",	     [25] = "tls12_cid", [26] = "ACK",
+	[20] = "change_cipher_spec", [21] = "alert",     [22] = "handshake", [23] = "application_data",
+	[24] = "heartbeat",          [25] = "tls12_cid", [26] = "ACK",
 };
 
 static const char *const alert_levels[OCTET_VALUES] = {
@@ -109,8 +109,8 @@ struct version {
 
 /* DTLS counts down, to differ from TLS (RFC 6347 section 4.1); there is no DTLS 1.1. 0x0100 is OpenSSL's before RFC 4347. */
 static const struct version versions[] = {
-	{0x0002, "ssl", "2.0", "SSLv2"},     {0x0300, "ssl", "3.0", "SSLv3"},	  {0x0301, "tls", "1.0", "TLSv1.0"},
-	{0x0302, "tls", "1.1", "TLSv1.1"},   {0x0303, "tls", "1.2", "TLSv1.2"},	  {0x0304, "tls", "1.3", "TLSv1.3"},
+	{0x0002, "ssl", "2.0", "SSLv2"},     {0x0300, "ssl", "3.0", "SSLv3"},     {0x0301, "tls", "1.0", "TLSv1.0"},
+	{0x0302, "tls", "1.1", "TLSv1.1"},   {0x0303, "tls", "1.2", "TLSv1.2"},   {0x0304, "tls", "1.3", "TLSv1.3"},
 	{0x0100, "dtls", "0.9", "DTLSv0.9"}, {0xfeff, "dtls", "1.0", "DTLSv1.0"}, {0xfefd, "dtls", "1.2", "DTLSv1.2"},
 	{0xfefc, "dtls", "1.3", "DTLSv1.3"},
 };

@@ -59,7 +59,7 @@ enum group {
 static const struct argp_option option_table[] = {
 	{.doc = "What is traced:", .group = GROUP_SOURCE},
 	{"cgroup", KEY_CGROUP, "PATH", 0, "Only sockets of the cgroup (v2) at PATH and below, instead of the root's",
-	 0},
+         0},
 	{"read", KEY_READ, "FILE", 0, "Read a pcap or pcapng file instead of the live host; needs no privileges", 0},
 	{"port", KEY_PORT, "PORT", 0, "Only connections with this local or remote port (may be repeated)", 0},
 
@@ -68,7 +68,7 @@ static const struct argp_option option_table[] = {
 	{"trace", KEY_TRACE, NULL, 0, "Each handshake message by message, as curl -v shows it", 0},
 	{"json", KEY_JSON, NULL, 0, "One line of JSON per handshake (Elastic Common Schema)", 0},
 	{"metrics", KEY_METRICS, "ADDR:PORT", OPTION_ARG_OPTIONAL,
-	 "Serve metrics for Prometheus over HTTP (on " METRICS_DEFAULT ")", 0},
+         "Serve metrics for Prometheus over HTTP (on " METRICS_DEFAULT ")", 0},
 	{"quiet", KEY_QUIET, NULL, 0, "Print no handshakes", 0},
 	{"redact", KEY_REDACT, NULL, 0, "Of a client's certificate only the fingerprint", 0},
 
@@ -79,9 +79,9 @@ static const struct argp_option option_table[] = {
 	{.doc = "Bounds:", .group = GROUP_BOUNDS},
 	{"max-connections", KEY_MAX_CONNECTIONS, "N", 0, "Connections followed at once (65536)", 0},
 	{"handshake-timeout", KEY_HANDSHAKE_TIMEOUT, "SECONDS", 0,
-	 "A handshake in which nothing happens for so long has ended (60)", 0},
+         "A handshake in which nothing happens for so long has ended (60)", 0},
 	{"buffer", KEY_BUFFER, "SIZE", 0,
-	 "Size of the ring buffer between kernel and program: a power of two from 64K to 1024M (8M)", 0},
+         "Size of the ring buffer between kernel and program: a power of two from 64K to 1024M (8M)", 0},
 	{"max-services", KEY_MAX_SERVICES, "N", 0, "Servers that have metrics of their own, of each role (100)", 0},
 	{0},
 };
@@ -252,7 +252,7 @@ static void parse_time(const struct argp_state *state, const char *option, const
 {
 	if (parse_seconds(text, nanoseconds))
 		argp_error(state, "%s: '%s' is not a number of seconds: more than 0, at most %d, such as 10 or 0.5",
-			   option, text, SECONDS_MAX);
+		           option, text, SECONDS_MAX);
 }
 
 static void parse_max_services(const struct argp_state *state, const char *text, struct options *options)
@@ -299,8 +299,8 @@ static void parse_metrics(const struct argp_state *state, const char *text, stru
 {
 	if (parse_address(text ?: METRICS_DEFAULT, &options->metrics.address))
 		argp_error(state,
-			   "--metrics: '%s' is not an address and a port: such as " METRICS_DEFAULT " or [::1]:9813",
-			   text);
+		           "--metrics: '%s' is not an address and a port: such as " METRICS_DEFAULT " or [::1]:9813",
+		           text);
 }
 
 static const char *parse_path(const struct argp_state *state, const char *option, const char *text)

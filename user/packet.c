@@ -10,8 +10,8 @@
 enum {
 	TYPE_IPV4 = 0x0800,
 	TYPE_ETHERNET = 0x6558, /* Transparent Ethernet Bridging, RFC 1701 */
-	TYPE_VLAN = 0x8100,	/* IEEE 802.1Q */
-	TYPE_QINQ = 0x88a8,	/* IEEE 802.1ad */
+	TYPE_VLAN = 0x8100,     /* IEEE 802.1Q */
+	TYPE_QINQ = 0x88a8,     /* IEEE 802.1ad */
 	TYPE_QINQ_OLD = 0x9100, /* what 802.1ad was before it was one */
 	TYPE_IPV6 = 0x86dd,
 	TYPE_PPP = 0x880b,  /* RFC 2637 section 4.1 */
@@ -25,9 +25,9 @@ enum {
 /* IP protocols that netinet/in.h does not name */
 enum {
 	PROTOCOL_MOBILITY = 135, /* RFC 6275 section 6.1 */
-	PROTOCOL_MPLS = 137,	 /* RFC 4023 */
-	PROTOCOL_HIP = 139,	 /* RFC 7401 section 5.1 */
-	PROTOCOL_SHIM6 = 140,	 /* RFC 5533 section 5.1 */
+	PROTOCOL_MPLS = 137,     /* RFC 4023 */
+	PROTOCOL_HIP = 139,      /* RFC 7401 section 5.1 */
+	PROTOCOL_SHIM6 = 140,    /* RFC 5533 section 5.1 */
 };
 
 /* UDP ports of tunnels, whose headers all begin with eight bytes */
@@ -36,7 +36,7 @@ enum {
 	PORT_GTP = 2152,   /* 3GPP TS 29.281 section 4.4.2.3 */
 	PORT_VXLAN = 4789, /* RFC 7348 section 5 */
 	PORT_VXLAN_LINUX =
-		8472,	    /* what Linux took before there was a number, and takes still where not told otherwise */
+		8472,       /* what Linux took before there was a number, and takes still where not told otherwise */
 	PORT_GENEVE = 6081, /* RFC 8926 section 3.3 */
 };
 
@@ -76,7 +76,7 @@ struct parse {
 	uint32_t captured;
 	uint32_t length;
 	bool length_known; /* from a header, not only from the frame */
-	uint32_t type;	   /* Ethernet type, PPP protocol or IP protocol of the layer that comes next */
+	uint32_t type;     /* Ethernet type, PPP protocol or IP protocol of the layer that comes next */
 	struct packet *packet;
 };
 
@@ -377,7 +377,7 @@ static enum layer parse_ipv4(struct parse *parse)
 	fragment = get_16(header + 6);
 	if (fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET))
 		return found_fragment(parse, get_16(header + 4), (fragment & FRAGMENT_OFFSET) * 8,
-				      fragment & MORE_FRAGMENTS);
+		                      fragment & MORE_FRAGMENTS);
 	return LAYER_PROTOCOL;
 }
 
@@ -644,7 +644,7 @@ static enum layer parse_gtp(struct parse *parse)
 		extension = parse->bytes;
 		if (parse->captured < 1 || extension[0] == 0)
 			return leave_out(parse,
-					 parse->length < 1 || parse->captured ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
+			                 parse->length < 1 || parse->captured ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
 		if (!take(parse, extension[0] * 4))
 			return LAYER_END;
 		next = extension[extension[0] * 4 - 1];
@@ -737,7 +737,7 @@ void packet_parse(int datalink, const uint8_t *bytes, uint32_t captured, uint32_
 }
 
 void packet_parse_reassembled(const struct packet *fragment, const uint8_t *bytes, uint32_t captured, uint32_t length,
-			      struct packet *packet)
+                              struct packet *packet)
 {
 	struct packet whole = {
 		.family = fragment->family,

@@ -31,7 +31,7 @@ enum packet_left_out {
 	LEFT_OUT_ENCRYPTED, /* ESP, MACsec */
 	LEFT_OUT_TUNNEL,    /* a tunnel whose header or payload is of no known kind */
 	LEFT_OUT_LAYERS,    /* more layers than PACKET_LAYERS_MAX */
-	LEFT_OUT_CUT,	    /* the capture ends in the headers */
+	LEFT_OUT_CUT,       /* the capture ends in the headers */
 	LEFT_OUT_MALFORMED, /* lengths or versions that cannot be */
 	LEFT_OUT_KINDS,
 };
@@ -44,10 +44,10 @@ enum packet_tcp_flags {
 };
 
 struct packet {
-	uint8_t kind;	    /* enum packet_kind */
+	uint8_t kind;       /* enum packet_kind */
 	uint8_t left_out;   /* enum packet_left_out */
-	uint8_t family;	    /* 4 or 6 */
-	uint8_t layers;	    /* headers passed so far */
+	uint8_t family;     /* 4 or 6 */
+	uint8_t layers;     /* headers passed so far */
 	uint8_t source[16]; /* network byte order; an IPv4 address in the first four */
 	uint8_t destination[16];
 
@@ -65,8 +65,8 @@ struct packet {
 	uint32_t fragment_offset; /* in bytes */
 
 	const uint8_t *payload; /* of TCP, UDP or the fragment */
-	uint32_t captured;	/* bytes of it at hand */
-	uint32_t length;	/* bytes of it on the wire */
+	uint32_t captured;      /* bytes of it at hand */
+	uint32_t length;        /* bytes of it on the wire */
 };
 
 /* datalink is libpcap's DLT_ number. */
@@ -74,7 +74,7 @@ void packet_parse(int datalink, const uint8_t *bytes, uint32_t captured, uint32_
 
 /* Go on behind the IP header of fragment with the whole payload. packet may be fragment itself. */
 void packet_parse_reassembled(const struct packet *fragment, const uint8_t *bytes, uint32_t captured, uint32_t length,
-			      struct packet *packet);
+                              struct packet *packet);
 
 /* What a kind of packet left out is, in a few words for people. */
 const char *packet_left_out_name(enum packet_left_out left_out);

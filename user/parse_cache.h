@@ -26,7 +26,7 @@ struct parse_key {
 	const uint8_t *body;
 	size_t length;
 	uint16_t version; /* negotiated ProtocolVersion */
-	uint8_t type;	  /* HandshakeType */
+	uint8_t type;     /* HandshakeType */
 };
 
 struct parse_cache;

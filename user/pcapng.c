@@ -31,7 +31,7 @@ static const uint64_t NS_PER_SECOND = 1000000000;
 struct interface {
 	int datalink;
 	uint32_t snaplen; /* 0: unlimited */
-	bool binary;	  /* the clock's unit is 2^-exponent seconds, else 10^-exponent */
+	bool binary;      /* the clock's unit is 2^-exponent seconds, else 10^-exponent */
 	uint8_t exponent;
 	uint64_t offset_seconds;
 };
@@ -165,7 +165,7 @@ static int read_section(struct pcapng *pcapng, const uint8_t *header, uint32_t *
 }
 
 static void take_option(const struct pcapng *pcapng, struct interface *interface, uint16_t code, const uint8_t *value,
-			uint16_t length)
+                        uint16_t length)
 {
 	if (code == OPTION_RESOLUTION && length >= 1) {
 		interface->binary = value[0] & 0x80;
@@ -176,7 +176,7 @@ static void take_option(const struct pcapng *pcapng, struct interface *interface
 }
 
 static void take_options(const struct pcapng *pcapng, struct interface *interface, const uint8_t *options,
-			 uint32_t length)
+                         uint32_t length)
 {
 	uint32_t at = 0;
 	uint32_t size;
@@ -237,7 +237,7 @@ static uint64_t time_of(const struct interface *interface, uint64_t stamp)
 
 /* The packet's bytes are at offset at of the body. Returns 1 or -errno. */
 static int found_packet(struct pcapng *pcapng, struct pcapng_packet *packet, uint32_t number, uint32_t at,
-			uint32_t body_length)
+                        uint32_t body_length)
 {
 	if (number >= pcapng->interfaces)
 		return fail(pcapng, -EBADMSG, "a packet is of an interface that was not told of");

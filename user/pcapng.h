@@ -11,12 +11,12 @@
 
 enum pcapng_bounds {
 	PCAPNG_BLOCK_MAX = 16 * 1024 * 1024, /* bytes of a block */
-	PCAPNG_INTERFACES_MAX = 1024,	     /* of a section */
+	PCAPNG_INTERFACES_MAX = 1024,        /* of a section */
 };
 
 /* bytes are good until the next call */
 struct pcapng_packet {
-	int datalink;	  /* libpcap's DLT_ number */
+	int datalink;     /* libpcap's DLT_ number */
 	uint64_t time_ns; /* since the epoch */
 	const uint8_t *bytes;
 	uint32_t captured;

@@ -21,7 +21,7 @@ static uint32_t at_most(uint32_t value, uint32_t bound)
 
 /* Put a piece that overlaps none between *place and what is before it. */
 static int insert(struct pieces *pieces, struct piece **place, uint32_t offset, uint32_t length, const uint8_t *bytes,
-		  uint32_t kept)
+                  uint32_t kept)
 {
 	struct piece *piece;
 
@@ -63,7 +63,7 @@ int pieces_add(struct pieces *pieces, uint32_t offset, uint32_t length, const ui
 		free_bytes = (*place ? at_most((*place)->offset, end) : end) - at;
 		passed = at - offset;
 		error = insert(pieces, place, at, free_bytes, kept > passed ? bytes + passed : NULL,
-			       kept > passed ? at_most(kept - passed, free_bytes) : 0);
+		               kept > passed ? at_most(kept - passed, free_bytes) : 0);
 		if (error)
 			return error;
 		at += free_bytes;

@@ -18,7 +18,7 @@ struct pieces {
 	struct piece *first; /* in order, none overlapping */
 	uint32_t count;
 	uint32_t covered; /* bytes of the whole that came, kept or not */
-	uint32_t held;	  /* bytes kept */
+	uint32_t held;    /* bytes kept */
 };
 
 /*

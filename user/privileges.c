@@ -33,8 +33,9 @@ int privileges_drop(void)
 		error = -errno;
 	if (error)
 		fprintf(stderr,
-			"mtlsnoop: cannot give up privileges: %s; root needs CAP_SETUID, CAP_SETGID and CAP_SETPCAP for "
-			"that\n",
-			strerror(-error));
+		        "mtlsnoop: cannot give up privileges: %s; root needs CAP_SETUID, CAP_SETGID and CAP_SETPCAP "
+		        "for "
+		        "that\n",
+		        strerror(-error));
 	return error;
 }

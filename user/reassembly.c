@@ -41,11 +41,11 @@ struct reassembly {
 	__u32 held_bytes;
 	__u32 held_pieces;
 	__u32 left_out_end; /* where left_out: behind the last byte for which there was no room */
-	__u32 limit;	    /* where limited: no byte from here on will ever come */
+	__u32 limit;        /* where limited: no byte from here on will ever come */
 	bool left_out;
 	bool limited;
-	bool outside;	   /* the latest segment was too far ahead to be believed */
-	bool searching;	   /* no hello found or told of */
+	bool outside;      /* the latest segment was too far ahead to be believed */
+	bool searching;    /* no hello found or told of */
 	bool search_cut;   /* bytes are missing in which the hello may have been */
 	bool ended_at_cut; /* bytes are missing, and the walker cannot go on behind them */
 };

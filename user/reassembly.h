@@ -15,7 +15,7 @@
 
 enum reassembly_bounds {
 	REASSEMBLY_BYTES_MAX = 256 * 1024, /* held behind a gap, per direction */
-	REASSEMBLY_SEGMENTS_MAX = 512,	   /* the same in pieces: a segment that covers a hole in part is one or more */
+	REASSEMBLY_SEGMENTS_MAX = 512,     /* the same in pieces: a segment that covers a hole in part is one or more */
 };
 
 /*
@@ -28,7 +28,7 @@ struct reassembly;
 
 /* Begin at next_sequence with this state of the walker. NULL where there is no memory. */
 struct reassembly *reassembly_new(const struct tls_walk *walk, __u32 next_sequence, reassembly_sink sink,
-				  void *context);
+                                  void *context);
 void reassembly_free(struct reassembly *reassembly);
 
 /*

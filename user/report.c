@@ -39,7 +39,7 @@ bool report_time(char text[REPORT_TIME_MAX], int64_t seconds)
 		return false;
 	/* strftime() does not fill small years with zeros; the remainders show the compiler that the text fits */
 	snprintf(text, REPORT_TIME_MAX, "%04u-%02u-%02uT%02u:%02u:%02u", (utc.tm_year + 1900U) % 10000,
-		 (utc.tm_mon + 1U) % 100, utc.tm_mday % 100U, utc.tm_hour % 100U, utc.tm_min % 100U, utc.tm_sec % 100U);
+	         (utc.tm_mon + 1U) % 100, utc.tm_mday % 100U, utc.tm_hour % 100U, utc.tm_min % 100U, utc.tm_sec % 100U);
 	return true;
 }
 

@@ -25,7 +25,7 @@ struct line {
 static int set(struct json_object *parent, const char *key, struct json_object *value)
 {
 	return json_object_object_add_ex(parent, key, value,
-					 JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY);
+	                                 JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
 /* Takes over value. NULL is what the makers of values return without memory, so it is no null: see add_null(). */
@@ -106,7 +106,7 @@ static void add_timestamp(struct line *line, struct json_object *root)
 	if (!report_time(seconds, realtime_ns / NANOSECONDS_PER_SECOND))
 		return;
 	snprintf(text, sizeof(text), "%s.%06uZ", seconds,
-		 (unsigned)(realtime_ns % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MICROSECOND));
+	         (unsigned)(realtime_ns % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MICROSECOND));
 	add_string(line, root, "@timestamp", text);
 }
 
@@ -270,7 +270,7 @@ static void add_end(struct line *line, struct json_object *mtls)
 {
 	static const char *const names[] = {
 		[END_NONE] = "none", [END_COMPLETED] = "completed", [END_ALERT] = "alert",     [END_FIN] = "closed",
-		[END_RST] = "reset", [END_TIMEOUT] = "timeout",	    [END_NOT_TLS] = "not_tls",
+		[END_RST] = "reset", [END_TIMEOUT] = "timeout",     [END_NOT_TLS] = "not_tls",
 	};
 	const struct handshake_facts *facts = &line->handshake->facts;
 
@@ -286,7 +286,7 @@ static void add_request_to_answer(struct line *line, struct json_object *mtls)
 
 	if (handshake->request_ns && handshake->answer_ns >= handshake->request_ns)
 		add_number(line, mtls, "request_to_answer_us",
-			   (handshake->answer_ns - handshake->request_ns) / NANOSECONDS_PER_MICROSECOND);
+		           (handshake->answer_ns - handshake->request_ns) / NANOSECONDS_PER_MICROSECOND);
 }
 
 static void append_step(struct line *line, struct json_object *array, const struct handshake_step *step)

@@ -32,11 +32,11 @@ enum {
 static const struct {
 	uint64_t bound_ns;
 	const char *name;
-} buckets[] = {{100000, "0.0001"},    {250000, "0.00025"},  {500000, "0.0005"},	 {1000000, "0.001"},
-	       {2500000, "0.0025"},   {5000000, "0.005"},   {10000000, "0.01"},	 {25000000, "0.025"},
-	       {50000000, "0.05"},    {100000000, "0.1"},   {250000000, "0.25"}, {500000000, "0.5"},
-	       {1000000000, "1.0"},   {2500000000, "2.5"},  {5000000000, "5.0"}, {10000000000, "10.0"},
-	       {30000000000, "30.0"}, {60000000000, "60.0"}};
+} buckets[] = {{100000, "0.0001"},    {250000, "0.00025"},  {500000, "0.0005"},  {1000000, "0.001"},
+               {2500000, "0.0025"},   {5000000, "0.005"},   {10000000, "0.01"},  {25000000, "0.025"},
+               {50000000, "0.05"},    {100000000, "0.1"},   {250000000, "0.25"}, {500000000, "0.5"},
+               {1000000000, "1.0"},   {2500000000, "2.5"},  {5000000000, "5.0"}, {10000000000, "10.0"},
+               {30000000000, "30.0"}, {60000000000, "60.0"}};
 
 enum {
 	BUCKETS = sizeof(buckets) / sizeof(buckets[0]),
@@ -65,7 +65,7 @@ struct service {
  * its own services into "other".
  */
 struct role_counts {
-	uint32_t services;	       /* known */
+	uint32_t services;             /* known */
 	struct service *service;       /* of services_max */
 	struct service_counts *counts; /* of each service, and of all others in counts[services_max] */
 };
@@ -343,7 +343,7 @@ static void end_sample(struct page *page, uint64_t value)
 static void end_sample_seconds(struct page *page, uint64_t value_ns)
 {
 	fprintf(page->out, "%s %" PRIu64 ".%09" PRIu64 "\n", page->labelled ? "}" : "",
-		value_ns / NANOSECONDS_PER_SECOND, value_ns % NANOSECONDS_PER_SECOND);
+	        value_ns / NANOSECONDS_PER_SECOND, value_ns % NANOSECONDS_PER_SECOND);
 }
 
 /* A sample with one label or, where name is NULL, none. */
@@ -365,7 +365,7 @@ static void write_counter(struct page *page, const char *name, const char *help,
 }
 
 static const char *service_name(char name[SERVICE_NAME_MAX], const struct report_metrics *metrics, uint8_t role,
-				uint32_t index)
+                                uint32_t index)
 {
 	const struct service *service = &metrics->role[role].service[index];
 	struct endpoint endpoint = {.port = service->port};
@@ -387,8 +387,8 @@ static const char *version_label(uint32_t index)
 
 /* Calls write() for each service of each role, the others behind those that are known. */
 static void each_service(struct page *page, const struct report_metrics *metrics,
-			 void (*write)(struct page *page, const char *role, const char *service,
-				       const struct service_counts *counts))
+                         void (*write)(struct page *page, const char *role, const char *service,
+                                       const struct service_counts *counts))
 {
 	char name[SERVICE_NAME_MAX];
 
@@ -403,7 +403,7 @@ static void each_service(struct page *page, const struct report_metrics *metrics
 }
 
 static void write_service_handshakes(struct page *page, const char *role, const char *service,
-				     const struct service_counts *counts)
+                                     const struct service_counts *counts)
 {
 	for (uint32_t version = 0; version < VERSIONS; version++)
 		for (uint32_t client_auth = 0; client_auth < CLIENT_AUTHS; client_auth++)
@@ -449,13 +449,13 @@ static void write_histogram(struct page *page, const char *role, const char *ser
 }
 
 static void write_service_duration(struct page *page, const char *role, const char *service,
-				   const struct service_counts *counts)
+                                   const struct service_counts *counts)
 {
 	write_histogram(page, role, service, &counts->duration);
 }
 
 static void write_service_answer(struct page *page, const char *role, const char *service,
-				 const struct service_counts *counts)
+                                 const struct service_counts *counts)
 {
 	write_histogram(page, role, service, &counts->answer);
 }
@@ -463,13 +463,13 @@ static void write_service_answer(struct page *page, const char *role, const char
 static void write_services(struct page *page, const struct report_metrics *metrics)
 {
 	static const struct family handshakes = {"mtlsnoop_handshakes", COUNTER, NULL,
-						 "TLS handshakes that have ended, by verdict."};
+	                                         "TLS handshakes that have ended, by verdict."};
 	static const struct family duration = {
 		"mtlsnoop_handshake_duration_seconds", HISTOGRAM, "seconds",
 		"From the ClientHello to what ended the handshake, where that was seen."};
 	static const struct family answer = {"mtlsnoop_certificate_answer_seconds", HISTOGRAM, "seconds",
-					     "From CertificateRequest to the client's Certificate, where both are in "
-					     "cleartext."};
+	                                     "From CertificateRequest to the client's Certificate, where both are in "
+	                                     "cleartext."};
 
 	begin_family(page, &handshakes);
 	each_service(page, metrics, write_service_handshakes);
@@ -481,7 +481,7 @@ static void write_services(struct page *page, const struct report_metrics *metri
 
 /* Counts by a number of a registry, and by the side that it came from. */
 static void write_by_number(struct page *page, const uint64_t counts[OCTET_VALUES][SIDES], const char *label,
-			    const char *(*name_of)(uint8_t number))
+                            const char *(*name_of)(uint8_t number))
 {
 	for (uint32_t number = 0; number < OCTET_VALUES; number++)
 		for (uint8_t side = 0; side < SIDES; side++) {
@@ -497,9 +497,9 @@ static void write_by_number(struct page *page, const uint64_t counts[OCTET_VALUE
 static void write_messages(struct page *page, const struct report_metrics *metrics)
 {
 	static const struct family messages = {"mtlsnoop_handshake_messages", COUNTER, NULL,
-					       "Handshake messages in cleartext."};
+	                                       "Handshake messages in cleartext."};
 	static const struct family alerts = {"mtlsnoop_handshake_alerts", COUNTER, NULL,
-					     "Alerts in cleartext during handshakes."};
+	                                     "Alerts in cleartext during handshakes."};
 
 	begin_family(page, &messages);
 	write_by_number(page, metrics->messages, "type", handshake_type_name);
@@ -510,7 +510,7 @@ static void write_messages(struct page *page, const struct report_metrics *metri
 static void write_unknown(struct page *page, const struct report_metrics *metrics)
 {
 	static const struct family unknown = {"mtlsnoop_unknown", COUNTER, NULL,
-					      "Handshakes whose verdict is unknown, by reason."};
+	                                      "Handshakes whose verdict is unknown, by reason."};
 
 	begin_family(page, &unknown);
 	for (uint32_t reason = REASON_NONE + 1; reason < REASONS; reason++)
@@ -520,7 +520,7 @@ static void write_unknown(struct page *page, const struct report_metrics *metric
 static void write_losses(struct page *page, const struct report_metrics_state *state)
 {
 	static const struct family lost = {"mtlsnoop_lost_events", COUNTER, NULL,
-					   "What mtlsnoop itself lost or left out: events, packets, directions."};
+	                                   "What mtlsnoop itself lost or left out: events, packets, directions."};
 	struct loss losses[LOSSES];
 
 	gather_losses(state, losses);
@@ -528,10 +528,10 @@ static void write_losses(struct page *page, const struct report_metrics_state *s
 	for (int index = 0; index < LOSSES; index++)
 		write_sample(page, "where", losses[index].where, losses[index].count);
 	write_counter(page, "mtlsnoop_gaps", "Directions of connections with bytes that never came.",
-		      state->counts.gaps);
+	              state->counts.gaps);
 	write_counter(page, "mtlsnoop_reassembled_directions",
-		      "Directions of connections that were put together outside the kernel.",
-		      state->statistics[STATISTIC_HANDOVERS]);
+	              "Directions of connections that were put together outside the kernel.",
+	              state->statistics[STATISTIC_HANDOVERS]);
 	/* there is one source of evidence for each handshake so far, so that nothing can disagree */
 	write_counter(page, "mtlsnoop_evidence_conflicts", "Handshakes of which two kinds of evidence disagree.", 0);
 }
@@ -539,7 +539,7 @@ static void write_losses(struct page *page, const struct report_metrics_state *s
 static void write_connections(struct page *page, const struct report_metrics_state *state)
 {
 	static const struct family connections = {"mtlsnoop_connections", GAUGE, NULL,
-						  "Connections that are followed now."};
+	                                          "Connections that are followed now."};
 	static const char *const names[CONNECTION_STATES] = {
 		[CONNECTION_HANDSHAKE] = "handshake", [CONNECTION_LAST_WORD] = "last_word"};
 
@@ -547,19 +547,19 @@ static void write_connections(struct page *page, const struct report_metrics_sta
 	for (int index = 0; index < CONNECTION_STATES; index++)
 		write_sample(page, "state", names[index], state->connections[index]);
 	write_counter(page, "mtlsnoop_tcp_connections", "TCP connections seen from their start, TLS or not.",
-		      state->statistics[STATISTIC_CONNECTIONS]);
+	              state->statistics[STATISTIC_CONNECTIONS]);
 	write_counter(page, "mtlsnoop_tls_connections", "TCP connections in which a ClientHello was found.",
-		      state->statistics[STATISTIC_HANDSHAKES]);
+	              state->statistics[STATISTIC_HANDSHAKES]);
 	write_counter(page, "mtlsnoop_midstream_connections",
-		      "TCP connections that were open before mtlsnoop: left alone.",
-		      state->statistics[STATISTIC_MIDSTREAM]);
+	              "TCP connections that were open before mtlsnoop: left alone.",
+	              state->statistics[STATISTIC_MIDSTREAM]);
 }
 
 /* To the millisecond: the clocks that it is made of are read one after the other. */
 static void write_last_event(struct page *page, const struct report_metrics_state *state)
 {
 	static const struct family family = {"mtlsnoop_last_event_timestamp_seconds", GAUGE, "seconds",
-					     "When the kernel last told of anything, in seconds since the epoch."};
+	                                     "When the kernel last told of anything, in seconds since the epoch."};
 	uint64_t milliseconds = state->last_event_realtime_ns / NANOSECONDS_PER_MILLISECOND;
 
 	begin_family(page, &family);
@@ -573,7 +573,7 @@ static void write_last_event(struct page *page, const struct report_metrics_stat
 static void write_runs(struct page *page, const struct report_metrics_state *state)
 {
 	static const struct family seconds = {"mtlsnoop_bpf_run_seconds", COUNTER, "seconds",
-					      "Time that the BPF programs took."};
+	                                      "Time that the BPF programs took."};
 	static const struct family runs = {"mtlsnoop_bpf_runs", COUNTER, NULL, "Runs of the BPF programs."};
 	int index;
 

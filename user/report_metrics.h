@@ -20,7 +20,7 @@
 #include "tracer.h"
 
 enum report_metrics_format {
-	REPORT_METRICS_TEXT,	    /* Prometheus text format 0.0.4 */
+	REPORT_METRICS_TEXT,        /* Prometheus text format 0.0.4 */
 	REPORT_METRICS_OPENMETRICS, /* OpenMetrics 1.0 */
 };
 
@@ -29,7 +29,7 @@ struct report_metrics_state {
 	struct connection_counts counts;
 	uint64_t statistics[STATISTICS];
 	uint32_t connections[CONNECTION_STATES];
-	uint64_t last_event_realtime_ns;	  /* since the epoch; 0: none yet */
+	uint64_t last_event_realtime_ns;          /* since the epoch; 0: none yet */
 	struct tracer_runs runs[TRACER_PROGRAMS]; /* a program without any is not written */
 };
 

@@ -77,8 +77,8 @@ static void print_row(FILE *out, const char *const cells[COLUMNS])
 void report_text_header(FILE *out)
 {
 	static const char *const headings[COLUMNS] = {
-		[COLUMN_TIME] = "TIME",	    [COLUMN_ROLE] = "ROLE",	[COLUMN_SERVER] = "SERVER",
-		[COLUMN_CLIENT] = "CLIENT", [COLUMN_SNI] = "SNI",	[COLUMN_VERSION] = "VERSION",
+		[COLUMN_TIME] = "TIME",     [COLUMN_ROLE] = "ROLE",     [COLUMN_SERVER] = "SERVER",
+		[COLUMN_CLIENT] = "CLIENT", [COLUMN_SNI] = "SNI",       [COLUMN_VERSION] = "VERSION",
 		[COLUMN_ASKED] = "ASKED",   [COLUMN_ANSWER] = "ANSWER", [COLUMN_RESULT] = "RESULT",
 		[COLUMN_MS] = "MS",
 	};
@@ -275,9 +275,9 @@ static void print_heading(FILE *out, const struct handshake *handshake)
 	describe_server_name(server_name, SERVER_NAME_TEXT_MAX, handshake);
 	describe_cipher(cipher, handshake);
 	fprintf(out, "* %s.%06u as %s: %s -> %s, SNI %s, %s, %s\n", clock,
-		(unsigned)(handshake->start_realtime_ns % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MICROSECOND),
-		report_role_name(handshake->role), client, server, server_name, describe_version(handshake->version),
-		cipher);
+	        (unsigned)(handshake->start_realtime_ns % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MICROSECOND),
+	        report_role_name(handshake->role), client, server, server_name, describe_version(handshake->version),
+	        cipher);
 }
 
 /* As curl -v has it: seen from this host. An observer has no side. */
@@ -300,7 +300,7 @@ static void print_message(FILE *out, const struct handshake_step *step)
 	if (!name)
 		name = handshake_type_name(step->type);
 	fprintf(out, "TLS handshake, %s (%u), %u byte%s\n", name ? name : "Unknown", step->type, step->length,
-		plural(step->length));
+	        plural(step->length));
 }
 
 static void print_record(FILE *out, const struct handshake_step *step)
@@ -341,7 +341,7 @@ static void print_step(FILE *out, const struct handshake *handshake, const struc
 	const int64_t since_start_ns = step->time_ns - handshake->start_ns;
 
 	fprintf(out, "%10.3f ms %s ", since_start_ns / NANOSECONDS_PER_MILLISECOND,
-		describe_direction(handshake->role, step->from));
+	        describe_direction(handshake->role, step->from));
 	switch (step->kind) {
 	case STEP_MESSAGE:
 		print_message(out, step);
@@ -398,7 +398,7 @@ static void print_certificate_types(FILE *out, const struct certificate_request 
 	fprintf(out, "*   certificate types:");
 	for (i = 0; i < request->certificate_types && i < MESSAGE_CERTIFICATE_TYPES_MAX; i++)
 		fprintf(out, "%s %s (%u)", i ? "," : "", certificate_type_name(request->certificate_type[i]),
-			request->certificate_type[i]);
+		        request->certificate_type[i]);
 	if (request->certificate_types > i)
 		fprintf(out, ", %zu more", request->certificate_types - i);
 	fprintf(out, request->certificate_types ? "\n" : " none\n");
@@ -471,7 +471,7 @@ static void print_verdict(FILE *out, const struct handshake *handshake)
 	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN)
 		fprintf(out, " (%s)", reason ? reason : "?");
 	fprintf(out, "; evidence: %s; asked: %s; answer: %s; %s after %s ms\n", evidence_name(verdict->evidence),
-		describe_known(verdict->requested), describe_answer(verdict->answer), end, milliseconds);
+	        describe_known(verdict->requested), describe_answer(verdict->answer), end, milliseconds);
 }
 
 void report_text_ladder(FILE *out, const struct handshake *handshake, bool redact)

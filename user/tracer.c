@@ -84,7 +84,7 @@ static void print_load_error(int error)
 	if (uname(&kernel))
 		strcpy(kernel.release, "?");
 	fprintf(stderr, "mtlsnoop: kernel %s did not load the BPF programs: %s; %s\n", kernel.release, strerror(error),
-		load_advice(error));
+	        load_advice(error));
 }
 
 /*
@@ -125,7 +125,7 @@ static int open_cgroup(const char *path)
 
 	if (!path && !root) {
 		fprintf(stderr, "mtlsnoop: no cgroup v2 hierarchy is mounted; mount one: "
-				"mount -t cgroup2 none /sys/fs/cgroup/unified\n");
+		                "mount -t cgroup2 none /sys/fs/cgroup/unified\n");
 		return -ENOENT;
 	}
 	descriptor = open(path ?: root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -170,9 +170,10 @@ static struct bpf_link *attach_program(struct bpf_program *program, int cgroup)
 
 	if (!link)
 		fprintf(stderr,
-			"mtlsnoop: the kernel did not attach %s to the cgroup: %s; is it a cgroup v2 directory, and may "
-			"this user (CAP_NET_ADMIN) attach there?\n",
-			bpf_program__name(program), strerror(error));
+		        "mtlsnoop: the kernel did not attach %s to the cgroup: %s; is it a cgroup v2 directory, and "
+		        "may "
+		        "this user (CAP_NET_ADMIN) attach there?\n",
+		        bpf_program__name(program), strerror(error));
 	errno = error;
 	return link;
 }
@@ -266,7 +267,7 @@ static void read_runs(struct tracer_runs *runs, const char *name, const struct b
 	struct bpf_prog_info info = {};
 	__u32 size = sizeof(info);
 
-	*runs = (struct tracer_runs){ .program = name };
+	*runs = (struct tracer_runs){.program = name};
 	/* kernels before 5.19 refuse where sysctl kernel.unprivileged_bpf_disabled is set */
 	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
 		return;

@@ -23,7 +23,7 @@ enum tracer_bounds {
 /* What the kernel counts of the runs of a BPF program. */
 struct tracer_runs {
 	const char *program; /* a static string */
-	uint64_t runs;	     /* 0 where the kernel does not count (sysctl kernel.bpf_stats_enabled) or does not tell */
+	uint64_t runs;       /* 0 where the kernel does not count (sysctl kernel.bpf_stats_enabled) or does not tell */
 	uint64_t run_ns;
 };
 

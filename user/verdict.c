@@ -77,7 +77,7 @@ static struct verdict known(struct verdict verdict, enum client_auth client_auth
 static bool ended_by_peer(const struct handshake_facts *facts, enum handshake_side side)
 {
 	return (facts->end == END_ALERT || facts->end == END_FIN || facts->end == END_RST ||
-		facts->end == END_NOT_TLS) &&
+	        facts->end == END_NOT_TLS) &&
 	       facts->ended_by == side;
 }
 
@@ -97,7 +97,7 @@ static struct verdict judge_failed_request(const struct handshake_facts *facts, 
 	if (!ended_by_peer(facts, FROM_SERVER))
 		return unknown(verdict, REASON_ABANDONED);
 	return known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_REJECTED_CERTIFICATE
-								   : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+	                                                           : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 }
 
 static struct verdict judge_requested(const struct handshake_facts *facts, struct verdict verdict)
@@ -153,7 +153,7 @@ static uint8_t established_by(const struct handshake_facts *facts, const struct 
 
 /* The client answered a request; was the answer taken? Silence of a server that keeps the connection is consent. */
 static struct verdict judge_inferred_answer(const struct handshake_facts *facts, struct verdict verdict,
-					    const struct inference *inference)
+                                            const struct inference *inference)
 {
 	bool certificate = inference->flight == FLIGHT_CERTIFICATE;
 
@@ -163,7 +163,7 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 		return unknown(verdict, REASON_ENCRYPTED);
 	if (refused(facts, inference))
 		return known(verdict,
-			     certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+		             certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 	if (facts->end == END_NONE)
 		return unknown(verdict, REASON_UNFINISHED);
 	if (verdict.established != KNOWN_YES && (facts->end != END_COMPLETED || inference->reply == REPLY_ALERT))
@@ -172,7 +172,7 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 }
 
 static struct verdict judge_inferred(const struct handshake_facts *facts, struct verdict verdict,
-				     const struct inference *inference)
+                                     const struct inference *inference)
 {
 	switch (inference->flight) {
 	case FLIGHT_NONE:

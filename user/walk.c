@@ -89,7 +89,7 @@ static void walk_tell(const struct walk_output *output, const struct tls_walk_ev
 }
 
 static void walk_tell_body(const struct walk_output *output, const struct tls_walk *walk, const uint8_t *data,
-			   size_t length)
+                           size_t length)
 {
 	uint32_t position = walk->message_length - walk->message_left;
 	union walk_bytes_event event;
@@ -139,7 +139,7 @@ static size_t walk_pass(struct tls_walk *walk, const uint8_t *data, size_t lengt
 }
 
 size_t walk_bytes(struct tls_walk *walk, const uint8_t *data, size_t length, const struct event *origin, walk_sink sink,
-		  void *context)
+                  void *context)
 {
 	struct walk_output output = {.origin = origin, .sink = sink, .context = context};
 	size_t walked = 0;

@@ -21,6 +21,6 @@ typedef void (*walk_sink)(const struct event *event, void *context);
  * fewer than length only where the walk ended.
  */
 size_t walk_bytes(struct tls_walk *walk, const uint8_t *data, size_t length, const struct event *origin, walk_sink sink,
-		  void *context);
+                  void *context);
 
 #endif /* WALK_H */

@@ -40,7 +40,7 @@ int x509_read_name(const uint8_t *der, size_t length, char text[MESSAGE_NAME_MAX
 }
 
 static int read_raw_name(gnutls_x509_crt_t crt, int (*get)(gnutls_x509_crt_t, gnutls_datum_t *),
-			 char text[MESSAGE_NAME_MAX])
+                         char text[MESSAGE_NAME_MAX])
 {
 	gnutls_datum_t encoded = {0};
 	int result;

@@ -112,12 +112,12 @@ int main(int argc, char **argv)
 	} else if ((argc == 6 || argc == 8) && !strcmp(argv[1], "handshakes")) {
 		client_begin(&client, argv[2], argv[3]);
 		if (argc == 8 && (SSL_CTX_use_certificate_file(client.context, argv[6], SSL_FILETYPE_PEM) != 1 ||
-				  SSL_CTX_use_PrivateKey_file(client.context, argv[7], SSL_FILETYPE_PEM) != 1))
+		                  SSL_CTX_use_PrivateKey_file(client.context, argv[7], SSL_FILETYPE_PEM) != 1))
 			peer_die(argv[6]);
 		client_handshakes(&client, peer_seconds_ns(argv[4]), peer_seconds_ns(argv[5]));
 	} else {
 		fprintf(stderr, "usage: client handshakes PORT VERSION WARM-UP SECONDS [CERTIFICATE KEY]\n"
-				"       client hold PORT VERSION COUNT\n");
+		                "       client hold PORT VERSION COUNT\n");
 		return EXIT_FAILURE;
 	}
 	SSL_CTX_free(client.context);

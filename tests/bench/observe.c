@@ -21,7 +21,7 @@ static void attach_empty(const char *name, enum bpf_attach_type type, int cgroup
 	int program;
 
 	program = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, name, "Dual BSD/GPL", pass, sizeof(pass) / sizeof(*pass),
-				&options);
+	                        &options);
 	if (program < 0)
 		peer_die("load");
 	if (bpf_link_create(program, cgroup, type, NULL) < 0)

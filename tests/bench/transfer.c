@@ -232,7 +232,7 @@ static void transfer_ask(const struct transfer *transfer, pid_t server)
 	peer_ready();
 	cpu_ns = peer_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	count = transfer->bulk ? bulk_send(&channel, transfer->length_ns, &measured_ns)
-			       : echo_ask(&channel, transfer->length_ns, &measured_ns);
+	                       : echo_ask(&channel, transfer->length_ns, &measured_ns);
 	cpu_ns = peer_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
 	channel_end(&channel);
 	if (waitpid(server, NULL, 0) < 0)

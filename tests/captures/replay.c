@@ -291,7 +291,7 @@ static int run_file(struct replay *replay)
 	}
 	if (!error && more < 0)
 		fprintf(stderr, "replay: %s\n",
-			replay->pcapng ? pcapng_error(replay->pcapng) : pcap_geterr(replay->pcap));
+		        replay->pcapng ? pcapng_error(replay->pcapng) : pcap_geterr(replay->pcap));
 	return error ? error : more;
 }
 

@@ -88,9 +88,9 @@ static void read_bytes(struct fuzz *fuzz, uint8_t *bytes, size_t length)
 static void fail(const char *what, const struct handshake *handshake)
 {
 	fprintf(stderr, "%s: %s, reason %s, requested %u, answer %u, established %u\n", what,
-		client_auth_name(handshake->verdict.client_auth),
-		unknown_reason_name(handshake->verdict.reason) ?: "none", handshake->verdict.requested,
-		handshake->verdict.answer, handshake->verdict.established);
+	        client_auth_name(handshake->verdict.client_auth),
+	        unknown_reason_name(handshake->verdict.reason) ?: "none", handshake->verdict.requested,
+	        handshake->verdict.answer, handshake->verdict.established);
 	abort();
 }
 
@@ -377,14 +377,14 @@ static void finish(struct fuzz *fuzz)
 static void operate(struct fuzz *fuzz)
 {
 	static void (*const operations[])(struct fuzz *) = {
-		[OPERATION_OPEN] = give_open,	      [OPERATION_MESSAGE] = give_message,
-		[OPERATION_BODY] = give_body,	      [OPERATION_WHOLE] = give_whole,
+		[OPERATION_OPEN] = give_open,         [OPERATION_MESSAGE] = give_message,
+		[OPERATION_BODY] = give_body,         [OPERATION_WHOLE] = give_whole,
 		[OPERATION_RECORD] = give_record,     [OPERATION_ALERT] = give_alert,
 		[OPERATION_NOT_TLS] = give_not_tls,   [OPERATION_CLOSE] = give_close,
 		[OPERATION_HANDOVER] = give_handover, [OPERATION_SEGMENT] = give_segment,
 		[OPERATION_DATAGRAM] = give_datagram, [OPERATION_CUT] = give_cut,
-		[OPERATION_TIME] = pass_time,	      [OPERATION_LOST] = lose_events,
-		[OPERATION_FINISH] = finish,	      [OPERATION_ANYTHING] = give_anything,
+		[OPERATION_TIME] = pass_time,         [OPERATION_LOST] = lose_events,
+		[OPERATION_FINISH] = finish,          [OPERATION_ANYTHING] = give_anything,
 	};
 	uint8_t what = read_byte(fuzz);
 

@@ -184,7 +184,7 @@ static void check_bytewise(const struct script *script, const char *expected)
 }
 
 static int deliver_bytes(struct reassembly *reassembly, const struct script *script, __u32 base, size_t offset,
-			 size_t length)
+                         size_t length)
 {
 	struct event_bytes *segment = malloc(sizeof(*segment) + length);
 	int error;
@@ -203,7 +203,7 @@ static int deliver_bytes(struct reassembly *reassembly, const struct script *scr
 }
 
 static int deliver(struct reassembly *reassembly, const struct script *script, __u32 base,
-		   const struct delivery *delivery)
+                   const struct delivery *delivery)
 {
 	size_t length = clip(script, delivery->offset, delivery->length);
 	struct event_cut cut = {.position = base + delivery->offset, .count = length};
@@ -262,7 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (script.flags & FUZZ_ANSWER) {
 		/* a search may miss its hello in a hole and find another */
 		expect_same("some deliveries", recorder_text(&actual), recorder_text(&expected),
-			    strlen(recorder_text(&actual)));
+		            strlen(recorder_text(&actual)));
 	}
 	recorder_free(&expected);
 	recorder_free(&actual);

@@ -44,7 +44,7 @@ static void put_frame(struct file *file, const struct message_bytes *frame, uint
 }
 
 static void put_tcp_header(struct message_bytes *frame, bool client, uint16_t client_port, uint32_t sequence,
-			   uint32_t acknowledgement, uint8_t flags)
+                           uint32_t acknowledgement, uint8_t flags)
 {
 	put_number(frame, 2, client ? client_port : SERVER_PORT);
 	put_number(frame, 2, client ? SERVER_PORT : client_port);
@@ -57,11 +57,11 @@ static void put_tcp_header(struct message_bytes *frame, bool client, uint16_t cl
 
 /* A segment of the client's or the server's, of which the capture lacks the last bytes. */
 static void put_segment_cut(struct file *file, bool client, uint16_t port, uint32_t sequence, uint32_t acknowledgement,
-			    uint8_t flags, const char *payload, uint32_t lacking)
+                            uint8_t flags, const char *payload, uint32_t lacking)
 {
 	struct message_bytes frame = {.length = 0};
 	size_t at = ipv4_begin(&frame, IPPROTO_TCP, client ? FRAME_IPV4_SOURCE : FRAME_IPV4_DESTINATION,
-			       client ? FRAME_IPV4_DESTINATION : FRAME_IPV4_SOURCE, 1, 0);
+	                       client ? FRAME_IPV4_DESTINATION : FRAME_IPV4_SOURCE, 1, 0);
 
 	put_tcp_header(&frame, client, port, sequence, acknowledgement, flags);
 	put_bytes(&frame, payload, strlen(payload));
@@ -70,13 +70,13 @@ static void put_segment_cut(struct file *file, bool client, uint16_t port, uint3
 }
 
 static void put_client(struct file *file, uint32_t sequence, uint32_t acknowledgement, uint8_t flags,
-		       const char *payload)
+                       const char *payload)
 {
 	put_segment_cut(file, true, CLIENT_PORT, sequence, acknowledgement, flags, payload, 0);
 }
 
 static void put_server(struct file *file, uint32_t sequence, uint32_t acknowledgement, uint8_t flags,
-		       const char *payload)
+                       const char *payload)
 {
 	put_segment_cut(file, false, CLIENT_PORT, sequence, acknowledgement, flags, payload, 0);
 }
@@ -141,7 +141,7 @@ static bool take(const struct event *event, void *context)
 }
 
 static void expect_events_within(const char *about, struct file *file, uint32_t flows_max, struct told *told,
-				 const char *expected)
+                                 const char *expected)
 {
 	struct capture *capture;
 	char path[64];
@@ -190,8 +190,8 @@ static void whole_connection(void **state)
 	put_server(&file, 507, 110, ACK | FIN, "");
 	put_client(&file, 110, 508, ACK, "");
 	expect_events("whole", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.1 at 501\n1.1 501:answer\n1.0 106:bye\n"
-		      "1.0 fin 109\n1.1 fin 507\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.1 at 501\n1.1 501:answer\n1.0 106:bye\n"
+	              "1.0 fin 109\n1.1 fin 507\n");
 }
 
 /* Nothing is told of what carries nothing. */
@@ -222,7 +222,7 @@ static void begun_in_the_middle(void **state)
 	put_server(&file, 501, 106, ACK, "answer");
 	put_client(&file, 106, 507, ACK, "more");
 	expect_events("in the middle", &file,
-		      "1.0 open 443 40000\n1.0 at 501\n1.0 501:answer\n1.1 at 106\n1.1 106:more\n");
+	              "1.0 open 443 40000\n1.0 at 501\n1.0 501:answer\n1.1 at 106\n1.1 106:more\n");
 }
 
 /* TCP Fast Open (RFC 7413): the SYN itself takes one number. */
@@ -249,8 +249,8 @@ static void ports_are_used_again(void **state)
 	put_handshake(&file, 7000, 9000);
 	put_client(&file, 7001, 9001, ACK, "two");
 	expect_events("after a reset", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.1 rst 501\n"
-		      "2.0 open 40000 443\n2.0 at 7001\n2.0 7001:two\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.1 rst 501\n"
+	              "2.0 open 40000 443\n2.0 at 7001\n2.0 7001:two\n");
 
 	/* nobody saw the end of the first one: the answer to the second SYN tells */
 	file_begin(&file);
@@ -259,8 +259,8 @@ static void ports_are_used_again(void **state)
 	put_handshake(&file, 7000, 9000);
 	put_client(&file, 7001, 9001, ACK, "two");
 	expect_events("without an end", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.0 cut 104+0\n"
-		      "2.0 open 40000 443\n2.0 at 7001\n2.0 7001:two\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.0 cut 104+0\n"
+	              "2.0 open 40000 443\n2.0 at 7001\n2.0 7001:two\n");
 }
 
 /* Anybody can send a SYN or a reset with our addresses (RFC 5961). */
@@ -278,7 +278,7 @@ static void forged_segments(void **state)
 	put_client(&file, 900000000, 0, RST, "");
 	put_client(&file, 104, 504, ACK, "three");
 	expect_events("forged", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.1 at 501\n1.1 501:two\n1.0 104:three\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.1 at 501\n1.1 501:two\n1.0 104:three\n");
 }
 
 /* Of two answers to a SYN the one that the client acknowledges counts, whichever comes first. */
@@ -294,7 +294,7 @@ static void two_answers(void **state)
 	put_server(&file, 7000, 101, SYN | ACK, "");
 	put_server(&file, 501, 106, ACK, "answer");
 	expect_events("first answer", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.1 at 501\n1.1 501:answer\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.1 at 501\n1.1 501:answer\n");
 
 	file_begin(&file);
 	put_client(&file, 100, 0, SYN, "");
@@ -303,7 +303,7 @@ static void two_answers(void **state)
 	put_client(&file, 101, 7001, ACK, "hello");
 	put_server(&file, 7001, 106, ACK, "answer");
 	expect_events("second answer", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.1 at 7001\n1.1 7001:answer\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.1 at 7001\n1.1 7001:answer\n");
 }
 
 static void what_was_not_captured(void **state)
@@ -316,7 +316,7 @@ static void what_was_not_captured(void **state)
 	put_segment_cut(&file, true, CLIENT_PORT, 101, 501, ACK, "hello", 2);
 	put_segment_cut(&file, true, CLIENT_PORT, 106, 501, ACK | FIN, "gone", 4);
 	expect_events("cut", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:hel\n1.0 cut 104+2\n1.0 cut 106+4\n1.0 fin 110\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:hel\n1.0 cut 104+2\n1.0 cut 106+4\n1.0 fin 110\n");
 }
 
 /* One connection more than may be followed: the one quiet for longest goes, and says that it does. */
@@ -332,8 +332,8 @@ static void too_many_connections(void **state)
 		put_segment_cut(&file, true, port, 100, 0, ACK, "hello", 0);
 	put_segment_cut(&file, true, 2, 105, 0, ACK, "again", 0);
 	expect_events_within("too many", &file, 2, &told,
-			     "1.0 open 1 443\n1.0 at 100\n1.0 100:hello\n2.0 open 2 443\n2.0 at 100\n2.0 100:hello\n"
-			     "1.0 cut 105+0\n3.0 open 3 443\n3.0 at 100\n3.0 100:hello\n2.0 105:again\n");
+	                     "1.0 open 1 443\n1.0 at 100\n1.0 100:hello\n2.0 open 2 443\n2.0 at 100\n2.0 100:hello\n"
+	                     "1.0 cut 105+0\n3.0 open 3 443\n3.0 at 100\n3.0 100:hello\n2.0 105:again\n");
 }
 
 /* A direction of which no more is wanted costs nothing; the end is told while the other one is wanted. */
@@ -359,7 +359,7 @@ static void what_is_not_wanted(void **state)
 	put_server(&file, 501, 104, ACK, "two");
 	put_client(&file, 104, 504, ACK | FIN, "three");
 	expect_events_within("one direction", &file, 0, &told,
-			     "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.1 at 501\n1.1 501:two\n1.0 fin 109\n");
+	                     "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.1 at 501\n1.1 501:two\n1.0 fin 109\n");
 
 	told = (struct told){.length = 0, .wanted = nothing_at_all};
 	file_begin(&file);
@@ -380,17 +380,17 @@ static void quiet_connections(void **state)
 	file.time += 700;
 	put_client(&file, 104, 501, ACK, "two");
 	expect_events("quiet", &file,
-		      "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.0 cut 104+0\n"
-		      "2.0 open 40000 443\n2.0 at 104\n2.0 104:two\n");
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.0 cut 104+0\n"
+	              "2.0 open 40000 443\n2.0 at 104\n2.0 104:two\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_connection),	cmocka_unit_test(connections_without_content),
-		cmocka_unit_test(begun_in_the_middle),	cmocka_unit_test(content_in_a_syn),
+		cmocka_unit_test(whole_connection),     cmocka_unit_test(connections_without_content),
+		cmocka_unit_test(begun_in_the_middle),  cmocka_unit_test(content_in_a_syn),
 		cmocka_unit_test(ports_are_used_again), cmocka_unit_test(forged_segments),
-		cmocka_unit_test(two_answers),		cmocka_unit_test(what_was_not_captured),
+		cmocka_unit_test(two_answers),          cmocka_unit_test(what_was_not_captured),
 		cmocka_unit_test(too_many_connections), cmocka_unit_test(what_is_not_wanted),
 		cmocka_unit_test(quiet_connections),
 	};

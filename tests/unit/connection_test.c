@@ -47,7 +47,7 @@ enum {
 #define REQUESTING_FLIGHT                                                                                              \
 	"> client_hello < server_hello certificate server_key_exchange certificate_request server_hello_done "
 #define FINISHES "> client_key_exchange ccs finished "
-#define ANSWERS	 "> certificate client_key_exchange certificate_verify ccs finished "
+#define ANSWERS  "> certificate client_key_exchange certificate_verify ccs finished "
 #define DECLINES "> certificate:empty client_key_exchange ccs finished "
 
 struct scenario {
@@ -60,303 +60,303 @@ struct scenario {
 static const struct scenario scenarios[] = {
 	/* not_requested */
 	{"full handshake", ANY, FLIGHT FINISHES "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"with a new ticket", ANY, FLIGHT FINISHES "< new_session_ticket ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"with a stapled OCSP response", ANY,
-	 "> client_hello < server_hello certificate certificate_status server_key_exchange server_hello_done " FINISHES
-	 "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "> client_hello < server_hello certificate certificate_status server_key_exchange server_hello_done " FINISHES
+         "< ccs finished",
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"static RSA", ANY, "> client_hello < server_hello certificate server_hello_done " FINISHES "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"the client refuses the server's certificate", ANY, FLIGHT "> fatal:48",
-	 "not_requested asked:no answer:none established:no resumed:no end:>alert"},
+         "not_requested asked:no answer:none established:no resumed:no end:>alert"},
 	{"heartbeats of a client that looks for holes (RFC 6520)", TCP,
-	 "> client_hello heartbeat:3 < server_hello certificate server_hello_done > heartbeat:3 < fin > fin",
-	 "not_requested asked:no answer:none established:no resumed:no end:<fin"},
+         "> client_hello heartbeat:3 < server_hello certificate server_hello_done > heartbeat:3 < fin > fin",
+         "not_requested asked:no answer:none established:no resumed:no end:<fin"},
 	{"heartbeats instead of an answer", TCP, REQUESTING_FLIGHT "> heartbeat:3 < fin > fin",
-	 "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
+         "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
 	{"the client goes away", IN_ORDER, FLIGHT "> rst",
-	 "not_requested asked:no answer:none established:no resumed:no end:>rst"},
+         "not_requested asked:no answer:none established:no resumed:no end:>rst"},
 	{"the client falls silent", ANY, FLIGHT "pause:61",
-	 "not_requested asked:no answer:none established:no resumed:no end:timeout"},
+         "not_requested asked:no answer:none established:no resumed:no end:timeout"},
 	{"the tracer stops", ANY, FLIGHT FINISHES "stop",
-	 "not_requested asked:no answer:none established:? resumed:no end:none"},
+         "not_requested asked:no answer:none established:? resumed:no end:none"},
 	{"a warning does not end it", ANY,
-	 "> client_hello < warning:112 server_hello certificate server_hello_done " FINISHES "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "> client_hello < warning:112 server_hello certificate server_hello_done " FINISHES "< ccs finished",
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"the same session id, and a full handshake", ANY,
-	 "> client_hello < server_hello:same certificate server_hello_done " FINISHES "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "> client_hello < server_hello:same certificate server_hello_done " FINISHES "< ccs finished",
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"a hello that cannot be read", ANY,
-	 "> client_hello:broken < server_hello certificate server_hello_done " FINISHES "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "> client_hello:broken < server_hello certificate server_hello_done " FINISHES "< ccs finished",
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"SSL 2.0 framed ClientHello", TCP,
-	 "> client_hello:ssl2 < server_hello certificate server_hello_done " FINISHES "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "> client_hello:ssl2 < server_hello certificate server_hello_done " FINISHES "< ccs finished",
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 
 	/* presented, declined */
 	{"mutual authentication", ANY, REQUESTING_FLIGHT ANSWERS "< ccs finished",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"mutual authentication, with a new ticket", ANY, REQUESTING_FLIGHT ANSWERS "< new_session_ticket ccs finished",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"a certificate by its address", ANY,
-	 REQUESTING_FLIGHT "> certificate_url client_key_exchange certificate_verify ccs finished < ccs finished",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         REQUESTING_FLIGHT "> certificate_url client_key_exchange certificate_verify ccs finished < ccs finished",
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"the client closes early, and the server completes", TCP, REQUESTING_FLIGHT ANSWERS "> fin < ccs finished",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"an empty certificate", ANY, REQUESTING_FLIGHT DECLINES "< ccs finished",
-	 "declined asked:yes answer:empty established:yes resumed:no end:completed"},
+         "declined asked:yes answer:empty established:yes resumed:no end:completed"},
 	{"SSL 3.0", TCP,
-	 "> client_hello < server_hello:ssl3 certificate certificate_request server_hello_done "
-	 "> warning:41 client_key_exchange ccs finished < ccs finished",
-	 "declined asked:yes answer:empty established:yes resumed:no end:completed"},
+         "> client_hello < server_hello:ssl3 certificate certificate_request server_hello_done "
+         "> warning:41 client_key_exchange ccs finished < ccs finished",
+         "declined asked:yes answer:empty established:yes resumed:no end:completed"},
 
 	/* rejected */
 	{"the server refuses the certificate", ANY, REQUESTING_FLIGHT ANSWERS "< fatal:48",
-	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
 	{"the server refuses it and closes", TCP, REQUESTING_FLIGHT ANSWERS "< fatal:48 fin",
-	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
 	{"the server says good-bye, and the client closes first", TCP,
-	 REQUESTING_FLIGHT "> certificate client_key_exchange < warning:0 > fin < fin",
-	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+         REQUESTING_FLIGHT "> certificate client_key_exchange < warning:0 > fin < fin",
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
 	{"the server closes", TCP, REQUESTING_FLIGHT ANSWERS "< fin > fin",
-	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
 	{"the server closes and the client does not", TCP, REQUESTING_FLIGHT ANSWERS "< fin pause:3",
-	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
 	{"the server resets", TCP, REQUESTING_FLIGHT ANSWERS "< rst",
-	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<rst"},
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<rst"},
 	{"the server insists", ANY, REQUESTING_FLIGHT DECLINES "< fatal:40",
-	 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
+         "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
 	{"the server of SSL 3.0 insists", TCP,
-	 "> client_hello < server_hello:ssl3 certificate certificate_request server_hello_done > warning:41 < fatal:40",
-	 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
+         "> client_hello < server_hello:ssl3 certificate certificate_request server_hello_done > warning:41 < fatal:40",
+         "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
 
 	/* unanswered */
 	{"no answer", ANY, REQUESTING_FLIGHT "pause:61",
-	 "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+         "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
 	{"the client refuses the server first", ANY, REQUESTING_FLIGHT "> fatal:48",
-	 "unanswered asked:yes answer:none established:no resumed:no end:>alert"},
+         "unanswered asked:yes answer:none established:no resumed:no end:>alert"},
 	{"the client closes instead", TCP, REQUESTING_FLIGHT "> fin < fin",
-	 "unanswered asked:yes answer:none established:no resumed:no end:>fin"},
+         "unanswered asked:yes answer:none established:no resumed:no end:>fin"},
 	{"the client resets instead", TCP, REQUESTING_FLIGHT "> rst",
-	 "unanswered asked:yes answer:none established:no resumed:no end:>rst"},
+         "unanswered asked:yes answer:none established:no resumed:no end:>rst"},
 	{"the server does not wait", TCP, REQUESTING_FLIGHT "< fin > fin",
-	 "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
+         "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
 	{"the server did not wait, and the answer comes all the same", IN_ORDER,
-	 REQUESTING_FLIGHT "< fin " ANSWERS "> fin",
-	 "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
+         REQUESTING_FLIGHT "< fin " ANSWERS "> fin",
+         "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
 	{"no_certificate means nothing in TLS", TCP, REQUESTING_FLIGHT "> warning:41 pause:61",
-	 "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+         "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
 
 	/* resumed */
 	{"abbreviated", ANY, "> client_hello < server_hello:same ccs finished > ccs finished",
-	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	{"abbreviated, with a new ticket", ANY,
-	 "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished",
-	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+         "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished",
+         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	{"abbreviated by a ticket without a session id", ANY,
-	 "> client_hello:ticket < server_hello ccs finished > ccs finished",
-	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+         "> client_hello:ticket < server_hello ccs finished > ccs finished",
+         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	{"abbreviated, and the client falls silent", ANY, "> client_hello < server_hello:same ccs finished pause:61",
-	 "resumed asked:no answer:none established:no resumed:yes end:timeout"},
+         "resumed asked:no answer:none established:no resumed:yes end:timeout"},
 	{"abbreviated, and the server closes before the client has finished", IN_ORDER,
-	 "> client_hello < server_hello:same ccs finished fin > ccs finished",
-	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+         "> client_hello < server_hello:same ccs finished fin > ccs finished",
+         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	{"TLS 1.3 with a PSK", TCP,
-	 "> client_hello < server_hello:1.3_psk ccs data:27 data:53 > ccs data:53 < data:200",
-	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+         "> client_hello < server_hello:1.3_psk ccs data:27 data:53 > ccs data:53 < data:200",
+         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	{"TLS 1.3 with a PSK behind a HelloRetryRequest", TCP,
-	 "> client_hello < server_hello:retry ccs > ccs client_hello < server_hello:1.3_psk data:27 data:53 > data:53 "
-	 "< data:200",
-	 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+         "> client_hello < server_hello:retry ccs > ccs client_hello < server_hello:1.3_psk data:27 data:53 > data:53 "
+         "< data:200",
+         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 
 	/* TLS 1.3: Finished alone has 53 bytes with SHA-256, an empty Certificate 25, an alert 19 */
 	{"TLS 1.3", TCP,
-	 "> client_hello < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > ccs data:53 < data:250 data:250",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "> client_hello < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > ccs data:53 < data:250 data:250",
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"TLS 1.3, asked", TCP,
-	 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
-	 "data:53 "
-	 "< data:250 data:250",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 "
+         "< data:250 data:250",
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"TLS 1.3, asked, and the client has none", TCP,
-	 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
-	 "< data:250 data:250",
-	 "declined asked:yes answer:empty established:yes resumed:no end:completed"},
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
+         "< data:250 data:250",
+         "declined asked:yes answer:empty established:yes resumed:no end:completed"},
 	{"TLS 1.3, and the server insists", TCP,
-	 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
-	 "< data:19 fin > fin",
-	 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin"},
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
+         "< data:19 fin > fin",
+         "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin"},
 	{"TLS 1.3 with early data that is refused", TCP,
-	 "> client_hello:early ccs data:100 < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > data:53 "
-	 "< data:250 data:250",
-	 "unknown:early_data asked:? answer:? established:yes resumed:no end:completed"},
+         "> client_hello:early ccs data:100 < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > data:53 "
+         "< data:250 data:250",
+         "unknown:early_data asked:? answer:? established:yes resumed:no end:completed"},
 
 	/* failed_before_request */
 	{"the server refuses", ANY, "> client_hello < fatal:40",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:<alert"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:<alert"},
 	{"the server speaks HTTP", TCP, "> client_hello < http",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:<not_tls"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:<not_tls"},
 	{"the server closes at once", TCP, "> client_hello < fin > fin",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:<fin"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:<fin"},
 	{"the client closes at once", IN_ORDER, "> client_hello > fin < fin",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:>fin"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:>fin"},
 	{"the server resets at once", TCP, "> client_hello < rst",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:<rst"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:<rst"},
 	{"the client dislikes ServerHello", ANY, "> client_hello < server_hello > fatal:70",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
 	{"the server falls silent within its flight", ANY, "> client_hello < server_hello certificate pause:61",
-	 "failed_before_request asked:? answer:? established:no resumed:no end:timeout"},
+         "failed_before_request asked:? answer:? established:no resumed:no end:timeout"},
 	{"HelloRetryRequest and no more", TCP, "> client_hello < server_hello:retry > fatal:47",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
 	{"HelloVerifyRequest and no more", DTLS, "> client_hello < hello_verify_request pause:61",
-	 "failed_before_request asked:? answer:? established:no resumed:? end:timeout"},
+         "failed_before_request asked:? answer:? established:no resumed:? end:timeout"},
 
 	/* unknown */
 	{"the tracer stops at once", SEGMENTS, "> client_hello stop",
-	 "unknown:unfinished asked:? answer:? established:? resumed:? end:none"},
+         "unknown:unfinished asked:? answer:? established:? resumed:? end:none"},
 	{"of a capture one direction may be missing", CAPTURES, "> client_hello stop",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+         "unknown:gap asked:? answer:? established:? resumed:? end:none"},
 	{"the tracer stops behind the request", ANY, REQUESTING_FLIGHT "stop",
-	 "unknown:unfinished asked:yes answer:? established:? resumed:no end:none"},
+         "unknown:unfinished asked:yes answer:? established:? resumed:no end:none"},
 	{"the client answers and goes away", ANY, REQUESTING_FLIGHT "> certificate client_key_exchange fatal:80",
-	 "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>alert"},
+         "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>alert"},
 	{"the client answers and nobody goes on", ANY, REQUESTING_FLIGHT ANSWERS "pause:61",
-	 "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:timeout"},
+         "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:timeout"},
 	{"asked, and no answer in the client's flight", ANY, REQUESTING_FLIGHT FINISHES "< ccs finished",
-	 "unknown:malformed asked:yes answer:none established:yes resumed:no end:completed"},
+         "unknown:malformed asked:yes answer:none established:yes resumed:no end:completed"},
 	{"an answer that was not asked for", ANY, FLIGHT ANSWERS "< ccs finished",
-	 "unknown:malformed asked:? answer:certificate established:yes resumed:no end:completed"},
+         "unknown:malformed asked:? answer:certificate established:yes resumed:no end:completed"},
 	{"two ServerHellos", TCP | 1 << FEED_DATAGRAMS,
-	 "> client_hello < server_hello certificate server_hello certificate server_hello_done " FINISHES
-	 "< ccs finished",
-	 "unknown:malformed asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello < server_hello certificate server_hello certificate server_hello_done " FINISHES
+         "< ccs finished",
+         "unknown:malformed asked:? answer:? established:yes resumed:? end:completed"},
 	{"two CertificateRequests", ANY,
-	 "> client_hello < server_hello certificate_request certificate_request > fatal:10",
-	 "unknown:malformed asked:yes answer:? established:? resumed:? end:>alert"},
+         "> client_hello < server_hello certificate_request certificate_request > fatal:10",
+         "unknown:malformed asked:yes answer:? established:? resumed:? end:>alert"},
 	{"a ServerHello that cannot be read", ANY, "> client_hello < server_hello:broken > fatal:50",
-	 "unknown:malformed asked:? answer:? established:? resumed:? end:>alert"},
+         "unknown:malformed asked:? answer:? established:? resumed:? end:>alert"},
 	{"no session was offered, and the server goes on without a flight", ANY,
-	 "> client_hello:plain < server_hello ccs finished > ccs finished",
-	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello:plain < server_hello ccs finished > ccs finished",
+         "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
 	{"another session id, and the server goes on without a flight", ANY,
-	 "> client_hello < server_hello ccs finished > ccs finished",
-	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello < server_hello ccs finished > ccs finished",
+         "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
 	{"the client leaves the protocol", TCP, REQUESTING_FLIGHT "> http",
-	 "unknown:malformed asked:yes answer:? established:? resumed:? end:none"},
+         "unknown:malformed asked:yes answer:? established:? resumed:? end:none"},
 	{"the server leaves the protocol within its flight", TCP, "> client_hello < server_hello http",
-	 "unknown:malformed asked:? answer:? established:? resumed:? end:none"},
+         "unknown:malformed asked:? answer:? established:? resumed:? end:none"},
 	{"SSL 2.0", TCP, "> client_hello:ssl2_only < http",
-	 "unknown:ssl2 asked:? answer:? established:? resumed:? end:<not_tls"},
+         "unknown:ssl2 asked:? answer:? established:? resumed:? end:<not_tls"},
 	{"a server that may speak SSL 2.0", TCP, "> client_hello:ssl2 < http",
-	 "unknown:ssl2 asked:? answer:? established:? resumed:? end:<not_tls"},
+         "unknown:ssl2 asked:? answer:? established:? resumed:? end:<not_tls"},
 	{"TLS 1.3 with a request in cleartext", TCP,
-	 "> client_hello < server_hello:1.3_psk certificate_request > fatal:10",
-	 "unknown:malformed asked:yes answer:? established:? resumed:? end:>alert"},
+         "> client_hello < server_hello:1.3_psk certificate_request > fatal:10",
+         "unknown:malformed asked:yes answer:? established:? resumed:? end:>alert"},
 	{"DTLS 1.3, whose records are not told of", DTLS, "> client_hello < server_hello:dtls1.3 pause:61",
-	 "unknown:encrypted asked:? answer:? established:no resumed:no end:timeout"},
+         "unknown:encrypted asked:? answer:? established:no resumed:no end:timeout"},
 	{"an event was lost", TCP, REQUESTING_FLIGHT "lost " ANSWERS "< ccs finished",
-	 "unknown:lost_events asked:yes answer:certificate established:yes resumed:? end:completed"},
+         "unknown:lost_events asked:yes answer:certificate established:yes resumed:? end:completed"},
 	{"events were lost, perhaps of it", TCP, REQUESTING_FLIGHT "losses pause:61",
-	 "unknown:lost_events asked:yes answer:? established:? resumed:? end:timeout"},
+         "unknown:lost_events asked:yes answer:? established:? resumed:? end:timeout"},
 	{"events were lost, but none of what ended it", TCP, REQUESTING_FLIGHT "losses " ANSWERS "< ccs finished",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"DTLS: events were lost, and the kernel does not know of which association", DTLS,
-	 REQUESTING_FLIGHT "losses " ANSWERS "< ccs finished",
-	 "unknown:lost_events asked:yes answer:certificate established:yes resumed:? end:completed"},
+         REQUESTING_FLIGHT "losses " ANSWERS "< ccs finished",
+         "unknown:lost_events asked:yes answer:certificate established:yes resumed:? end:completed"},
 	{"events were lost behind the first FIN", TCP, REQUESTING_FLIGHT ANSWERS "< fin losses pause:3",
-	 "unknown:lost_events asked:yes answer:certificate established:? resumed:? end:<fin"},
+         "unknown:lost_events asked:yes answer:certificate established:? resumed:? end:<fin"},
 
 	/* holes in a capture */
 	{"a request that was not captured", CAPTURES,
-	 "> client_hello < server_hello certificate !certificate_request server_hello_done " FINISHES
-	 "< ccs finished stop",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+         "> client_hello < server_hello certificate !certificate_request server_hello_done " FINISHES
+         "< ccs finished stop",
+         "unknown:gap asked:? answer:? established:? resumed:? end:none"},
 	{"a server's flight that was not captured", CAPTURES,
-	 "> client_hello < !server_hello !server_hello_done " FINISHES "< ccs finished stop",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+         "> client_hello < !server_hello !server_hello_done " FINISHES "< ccs finished stop",
+         "unknown:gap asked:? answer:? established:? resumed:? end:none"},
 	{"a hole in ServerHello", CAPTURES, "> client_hello < ~server_hello > fatal:70",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:>alert"},
+         "unknown:gap asked:? answer:? established:? resumed:? end:>alert"},
 	{"a hole in ServerHello, and a whole flight", CAPTURES,
-	 "> client_hello < ~server_hello certificate server_hello_done " FINISHES "< ccs finished",
-	 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+         "> client_hello < ~server_hello certificate server_hello_done " FINISHES "< ccs finished",
+         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 	{"a hole in ServerHello of TLS 1.3", CAPTURES,
-	 "> client_hello < ~server_hello:1.3 data:27 data:53 > data:53 fin < fin",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:>fin"},
+         "> client_hello < ~server_hello:1.3 data:27 data:53 > data:53 fin < fin",
+         "unknown:gap asked:? answer:? established:? resumed:? end:>fin"},
 	{"a hole in ServerHello, and it looks abbreviated", CAPTURES,
-	 "> client_hello < ~server_hello:same ccs finished > ccs finished",
-	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello < ~server_hello:same ccs finished > ccs finished",
+         "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
 	{"a hole in what is not read", CAPTURES,
-	 "> client_hello < server_hello ~certificate_status certificate_request server_hello_done " ANSWERS
-	 "< ccs finished",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         "> client_hello < server_hello ~certificate_status certificate_request server_hello_done " ANSWERS
+         "< ccs finished",
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"a hole of which nobody tells, and the tracer stops", CAPTURES,
-	 "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
-	 "server_hello_done " ANSWERS "< ccs finished stop",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
+         "server_hello_done " ANSWERS "< ccs finished stop",
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"a hole of which nobody tells, and the client's alert", CAPTURES,
-	 "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
-	 "server_hello_done > fatal:48",
-	 "unanswered asked:yes answer:none established:no resumed:no end:>alert"},
+         "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
+         "server_hello_done > fatal:48",
+         "unanswered asked:yes answer:none established:no resumed:no end:>alert"},
 	{"a hole of which nobody tells, and nobody goes on", CAPTURES,
-	 "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
-	 "server_hello_done pause:61",
-	 "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+         "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
+         "server_hello_done pause:61",
+         "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
 	{"a hole in the client's flight of which nobody tells, and the server's alert", CAPTURES,
-	 REQUESTING_FLIGHT "> certificate _client_key_exchange certificate_verify ccs finished < fatal:42",
-	 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
+         REQUESTING_FLIGHT "> certificate _client_key_exchange certificate_verify ccs finished < fatal:42",
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
 	{"an answer that was not captured, and the client's FIN", CAPTURES,
-	 REQUESTING_FLIGHT "> !certificate !client_key_exchange fin < fin stop",
-	 "unknown:gap asked:yes answer:? established:? resumed:? end:<fin"},
+         REQUESTING_FLIGHT "> !certificate !client_key_exchange fin < fin stop",
+         "unknown:gap asked:yes answer:? established:? resumed:? end:<fin"},
 	{"an answer that was not captured, and the server goes on", CAPTURES,
-	 REQUESTING_FLIGHT "> !certificate !client_key_exchange !ccs !finished < ccs finished stop",
-	 "unknown:gap asked:yes answer:? established:? resumed:? end:none"},
+         REQUESTING_FLIGHT "> !certificate !client_key_exchange !ccs !finished < ccs finished stop",
+         "unknown:gap asked:yes answer:? established:? resumed:? end:none"},
 	{"the client's side alone", CAPTURES, "> client_hello < !server_hello > client_key_exchange ccs finished stop",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:none"},
+         "unknown:gap asked:? answer:? established:? resumed:? end:none"},
 	{"the server's side alone", CAPTURES, "> !client_hello < server_hello certificate server_hello_done pause:61",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:timeout"},
+         "unknown:gap asked:? answer:? established:? resumed:? end:timeout"},
 	{"ClientHello was not captured, but its SYN", CAPTURES,
-	 "> !client_hello < server_hello certificate server_hello_done > client_key_exchange pause:61",
-	 "unknown:gap asked:? answer:? established:? resumed:? end:timeout"},
+         "> !client_hello < server_hello certificate server_hello_done > client_key_exchange pause:61",
+         "unknown:gap asked:? answer:? established:? resumed:? end:timeout"},
 
 	/* datagrams that were not captured */
 	{"DTLS: a request that was not captured", DTLS,
-	 "> client_hello < server_hello certificate !certificate_request server_hello_done " FINISHES
-	 "< ccs finished pause:61",
-	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello < server_hello certificate !certificate_request server_hello_done " FINISHES
+         "< ccs finished pause:61",
+         "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
 	{"DTLS: a request that was not captured, and none of what is behind it", DTLS,
-	 "> client_hello < server_hello certificate !certificate_request !server_hello_done " FINISHES "< ccs finished",
-	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello < server_hello certificate !certificate_request !server_hello_done " FINISHES "< ccs finished",
+         "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
 	{"DTLS: nothing between the hellos and the end was captured", DTLS,
-	 "> client_hello < server_hello !certificate !certificate_request !server_hello_done "
-	 "> !certificate !client_key_exchange !certificate_verify ccs finished < ccs finished",
-	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello < server_hello !certificate !certificate_request !server_hello_done "
+         "> !certificate !client_key_exchange !certificate_verify ccs finished < ccs finished",
+         "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
 	{"DTLS: an answer that was not captured", DTLS,
-	 REQUESTING_FLIGHT "> !certificate !client_key_exchange !certificate_verify ccs finished < fatal:42",
-	 "unknown:gap asked:yes answer:? established:? resumed:? end:<alert"},
+         REQUESTING_FLIGHT "> !certificate !client_key_exchange !certificate_verify ccs finished < fatal:42",
+         "unknown:gap asked:yes answer:? established:? resumed:? end:<alert"},
 	{"DTLS: Finished overtakes all before it", 1 << FEED_DATAGRAMS,
-	 REQUESTING_FLIGHT "> finished:early certificate client_key_exchange certificate_verify pause:61",
-	 "unknown:gap asked:yes answer:? established:? resumed:? end:timeout"},
+         REQUESTING_FLIGHT "> finished:early certificate client_key_exchange certificate_verify pause:61",
+         "unknown:gap asked:yes answer:? established:? resumed:? end:timeout"},
 	{"DTLS: Finished overtakes ChangeCipherSpec", DTLS,
-	 REQUESTING_FLIGHT "> certificate client_key_exchange certificate_verify finished:early ccs < ccs finished",
-	 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+         REQUESTING_FLIGHT "> certificate client_key_exchange certificate_verify finished:early ccs < ccs finished",
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 	{"DTLS: the end of a datagram was not captured", DTLS,
-	 "> client_hello < server_hello:same ~certificate > ccs finished < ccs finished pause:61",
-	 "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
+         "> client_hello < server_hello:same ~certificate > ccs finished < ccs finished pause:61",
+         "unknown:gap asked:? answer:? established:yes resumed:? end:completed"},
 };
 
 static void play_scenario(const struct scenario *scenario, enum feed_form form)
 {
-	static const char *const forms[] = {"events",  "segments",	   "bytes",	"shuffled",	     "random",
-					    "capture", "shuffled capture", "datagrams", "shuffled datagrams"};
+	static const char *const forms[] = {"events",  "segments",         "bytes",     "shuffled",          "random",
+	                                    "capture", "shuffled capture", "datagrams", "shuffled datagrams"};
 	struct feed_reports reports;
 
 	_Static_assert(sizeof(forms) / sizeof(*forms) == FEED_FORMS, "each has a name");
 	play(form, scenario->words, &reports);
 	if (strcmp(reports.text, scenario->expected))
 		fail_msg("%s, as %s:\n\t%s, expected\n\t%s", scenario->name, forms[form], reports.text,
-			 scenario->expected);
+		         scenario->expected);
 }
 
 static void plays_scenarios(void **state)
@@ -376,21 +376,21 @@ static void any_segments_in_any_order(void **state)
 {
 	static const struct scenario some[] = {
 		{"full handshake", 0, FLIGHT FINISHES "< new_session_ticket ccs finished",
-		 "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+	         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
 		{"mutual authentication", 0, REQUESTING_FLIGHT ANSWERS "< ccs finished",
-		 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 		{"the server refuses", 0, REQUESTING_FLIGHT DECLINES "< fatal:40 fin",
-		 "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
+	         "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<alert"},
 		{"the server closes", 0, REQUESTING_FLIGHT ANSWERS "< fin > fin",
-		 "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+	         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
 		{"TLS 1.3, and data behind it", 0,
-		 "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 "
-		 "data:281 "
-		 "data:53 < data:250 data:250 data:1000",
-		 "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 "
+	         "data:281 "
+	         "data:53 < data:250 data:250 data:1000",
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
 		{"abbreviated", 0,
-		 "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished fin",
-		 "resumed asked:no answer:none established:yes resumed:yes end:completed"},
+	         "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished fin",
+	         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	};
 	struct connection_table *table;
 	struct feed_reports reports;
@@ -413,13 +413,13 @@ static void any_segments_in_any_order(void **state)
 			connection_table_free(table);
 			if (strcmp(reports.text, some[i].expected))
 				fail_msg("%s, seed %u:\n\t%s, expected\n\t%s", some[i].name, seed, reports.text,
-					 some[i].expected);
+				         some[i].expected);
 		}
 	}
 }
 
 static void expect_followed(const char *about, const struct connection_table *table, uint32_t handshakes,
-			    uint32_t last_words)
+                            uint32_t last_words)
 {
 	uint32_t followed[CONNECTION_STATES];
 
@@ -511,7 +511,7 @@ static void connections_do_not_mix(void **state)
 			feed_play(&feed[i], line);
 			if (all.count && strcmp(all.text, reports[i].text))
 				fail_msg("%s, among others:\n\t%s, expected\n\t%s", scenarios[i].name, all.text,
-					 reports[i].text);
+				         reports[i].text);
 			if (all.count)
 				reports[i].count = 0;
 		}
@@ -584,7 +584,7 @@ static void certificates_may_stay_unread(void **state)
 	feed_init(&feed, table, FEED_SEGMENTS, 1);
 	feed_play(&feed, REQUESTING_FLIGHT ANSWERS "< ccs finished");
 	assert_string_equal(reports.text,
-			    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
+	                    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
 	assert_false(reports.has_request);
 	assert_false(reports.has_certificate);
 	feed_release(&feed);
@@ -680,7 +680,7 @@ static void search_has_an_end(void **state)
 static void hello_behind_a_dialog(void **state)
 {
 	static const char *const said[] = {"EHLO client.example\r\n", "250 STARTTLS\r\n", "STARTTLS\r\n",
-					   "220 go on\r\n"};
+	                                   "220 go on\r\n"};
 	struct connection_table *table;
 	struct message_bytes line;
 	struct feed_word word;
@@ -704,7 +704,7 @@ static void hello_behind_a_dialog(void **state)
 			/* the client had seen all of "250 STARTTLS", whether or not it was captured, when it spoke on */
 			if (missing == -1 || missing == 1)
 				assert_string_equal(reports.text, "declined asked:yes answer:empty established:yes "
-								  "resumed:no end:completed");
+				                                  "resumed:no end:completed");
 			else if (reports.count && reports.last.verdict.client_auth != CLIENT_AUTH_DECLINED)
 				assert_int_equal(reports.last.verdict.client_auth, CLIENT_AUTH_UNKNOWN);
 			feed_release(&feed);
@@ -730,7 +730,7 @@ static void close_waits_for_its_place(void **state)
 	/* were it taken at once, the server would have two seconds left */
 	feed_play(&feed, "pause:10 > client_key_exchange certificate_verify ccs finished < ccs finished");
 	assert_string_equal(reports.text,
-			    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
+	                    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
 	feed_release(&feed);
 	connection_table_free(table);
 }
@@ -743,10 +743,10 @@ static void last_word(void **state)
 	/* one side has closed: the other has two seconds */
 	play(FEED_SEGMENTS, REQUESTING_FLIGHT ANSWERS "> fin pause:1 < ccs finished", &reports);
 	assert_string_equal(reports.text,
-			    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
+	                    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
 	play(FEED_SEGMENTS, REQUESTING_FLIGHT ANSWERS "> fin pause:2 < ccs finished", &reports);
 	assert_string_equal(reports.text,
-			    "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>fin");
+	                    "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>fin");
 }
 
 static void time_runs_from_the_last_event(void **state)
@@ -800,8 +800,8 @@ static void finish_reports_what_is_open(void **state)
 	feed_open(&feed[2]); /* and not a message */
 	connection_table_finish(table);
 	assert_string_equal(reports.text,
-			    "not_requested asked:no answer:none established:? resumed:no end:none\n"
-			    "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin");
+	                    "not_requested asked:no answer:none established:? resumed:no end:none\n"
+	                    "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin");
 	assert_int_equal(connection_table_counts(table)->handshakes, 2);
 	connection_table_finish(table);
 	assert_int_equal(reports.count, 2);
@@ -901,7 +901,7 @@ static void events_without_their_predecessors(void **state)
 			feed_event(&feed, &segment, sizeof(segment));
 		feed_play(&feed, FINISHES "< ccs finished");
 		assert_string_equal(reports.text,
-				    "unknown:lost_events asked:? answer:? established:yes resumed:? end:completed");
+		                    "unknown:lost_events asked:? answer:? established:yes resumed:? end:completed");
 		assert_int_equal(connection_table_counts(table)->events_lost, 1);
 		feed_release(&feed);
 		connection_table_free(table);
@@ -948,7 +948,7 @@ static void malformed_events(void **state)
 	}
 	feed_play(&feed, FINISHES "< ccs finished");
 	assert_string_equal(reports.text,
-			    "not_requested asked:no answer:none established:yes resumed:no end:completed");
+	                    "not_requested asked:no answer:none established:yes resumed:no end:completed");
 	feed_release(&feed);
 	connection_table_free(table);
 }
@@ -972,7 +972,7 @@ static void malformed_fields(void **state)
 		bytes = calloc(1, sizeof(*bytes) + 9);
 		assert_non_null(bytes);
 		*bytes = (struct event_bytes){.event = {.size = sizeof(*bytes) + 9, .kind = kinds[i], .connection = 1},
-					      .length = 10};
+		                              .length = 10};
 		assert_false(connection_table_event(table, &bytes->event));
 		free(bytes);
 		assert_int_equal(connection_table_counts(table)->malformed_events, 1 + i);
@@ -1011,8 +1011,8 @@ static void associations_on_the_same_ports(void **state)
 	assert_string_equal(reports.text, "unknown:unfinished asked:yes answer:? established:? resumed:no end:none");
 	feed_play(&next, "< server_hello certificate server_hello_done " FINISHES "< ccs finished");
 	assert_string_equal(reports.text,
-			    "unknown:unfinished asked:yes answer:? established:? resumed:no end:none\n"
-			    "not_requested asked:no answer:none established:yes resumed:no end:completed");
+	                    "unknown:unfinished asked:yes answer:? established:? resumed:no end:none\n"
+	                    "not_requested asked:no answer:none established:yes resumed:no end:completed");
 	assert_int_equal(reports.last.transport, IPPROTO_UDP);
 	assert_int_equal(reports.last.version, 0xfefd);
 	feed_release(&feed);
@@ -1039,7 +1039,7 @@ static void associations_at_once(void **state)
 		reports.text[0] = '\0';
 		feed_play(&feed[i], REQUESTING_FLIGHT DECLINES "< ccs finished");
 		assert_string_equal(reports.text,
-				    "declined asked:yes answer:empty established:yes resumed:no end:completed");
+		                    "declined asked:yes answer:empty established:yes resumed:no end:completed");
 		assert_int_equal(reports.last.client.port, 40001 + i);
 		feed_release(&feed[i]);
 	}
@@ -1119,7 +1119,7 @@ static void a_flood_of_messages(void **state)
 	assert_in_range(__sanitizer_get_current_allocated_bytes(), 0, before + 1024);
 	feed_play(&feed, "stop");
 	assert_string_equal(reports.text,
-			    "unknown:malformed asked:yes answer:certificate established:? resumed:? end:none");
+	                    "unknown:malformed asked:yes answer:certificate established:? resumed:? end:none");
 	assert_int_equal(reports.last.steps, HANDSHAKE_STEPS_MAX);
 	assert_int_equal(reports.last.steps_dropped, UINT16_MAX);
 	feed_release(&feed);

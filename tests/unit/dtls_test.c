@@ -16,7 +16,7 @@ enum {
 struct told {
 	char text[TOLD_MAX];
 	size_t length;
-	bool bodies;	  /* tell of them too */
+	bool bodies;      /* tell of them too */
 	uint64_t time_ns; /* of the last event */
 };
 
@@ -39,7 +39,7 @@ static void check_body(struct told *told, const struct event_bytes *body)
 	for (i = 0; i < body->length; i++)
 		if (body->data[i] != pattern(body->type, body->position + i))
 			fail_msg("body of %u, byte %u: %#x, expected %#x", body->type, body->position + i,
-				 body->data[i], pattern(body->type, body->position + i));
+			         body->data[i], pattern(body->type, body->position + i));
 	if (told->bodies)
 		append(told, " b%u[%u]", body->type, body->length);
 }
@@ -105,10 +105,10 @@ static int send_part(struct direction *direction, const uint8_t *bytes, size_t p
 	assert_non_null(event);
 	*event = (struct event_bytes){
 		.event = {.size = sizeof(*event) + length,
-			  .kind = EVENT_DATAGRAM,
-			  .direction = EVENT_SENT,
-			  .connection = 42,
-			  .time_ns = direction->time_ns},
+	                  .kind = EVENT_DATAGRAM,
+	                  .direction = EVENT_SENT,
+	                  .connection = 42,
+	                  .time_ns = direction->time_ns},
 		.position = position,
 		.length = length,
 	};
@@ -134,7 +134,7 @@ static size_t record_begin(struct message_bytes *datagram, uint8_t type, uint16_
 }
 
 static void put_fragment(struct message_bytes *datagram, uint8_t type, uint16_t sequence, uint32_t length,
-			 uint32_t offset, uint32_t count)
+                         uint32_t offset, uint32_t count)
 {
 	put_number(datagram, 1, type);
 	put_number(datagram, 3, length);
@@ -146,7 +146,7 @@ static void put_fragment(struct message_bytes *datagram, uint8_t type, uint16_t 
 }
 
 static void put_fragment_record(struct message_bytes *datagram, uint8_t type, uint16_t sequence, uint32_t length,
-				uint32_t offset, uint32_t count)
+                                uint32_t offset, uint32_t count)
 {
 	size_t record = record_begin(datagram, 22, 0);
 
@@ -186,7 +186,7 @@ static int send_message(struct direction *direction, uint8_t type, uint16_t sequ
 }
 
 static int send_fragment(struct direction *direction, uint8_t type, uint16_t sequence, uint32_t length, uint32_t offset,
-			 uint32_t count)
+                         uint32_t count)
 {
 	struct message_bytes datagram = {.length = 0};
 
@@ -298,9 +298,9 @@ static void any_order(void **state)
 			which = order >> 2 * i & 3;
 			for (repeat = 0; repeat < 2; repeat++)
 				assert_int_equal(send_fragment(server, parts[which].type, parts[which].sequence,
-							       parts[which].length, parts[which].offset,
-							       parts[which].count),
-						 0);
+				                               parts[which].length, parts[which].offset,
+				                               parts[which].count),
+				                 0);
 		}
 		expect_told("any order", server, " 2(70) 11(900) 13(30)");
 		assert_false(dtls_has_gap(server->dtls));
@@ -385,11 +385,11 @@ static void what_is_not_dtls(void **state)
 {
 	static const char *const datagrams[] = {
 		"000100002112a442000000000000000000000000",   /* STUN */
-		"8060000100000001000000010203",		      /* RTP */
-		"2e0001001001020304",			      /* DTLS 1.3 */
+		"8060000100000001000000010203",               /* RTP */
+		"2e0001001001020304",                         /* DTLS 1.3 */
 		"19fefd0001000000000000aabbccdd000400010203", /* a connection ID of four bytes */
-		"16030100050100000100",			      /* TLS */
-		"16fefd000000000000000048010a",		      /* a record longer than there may be */
+		"16030100050100000100",                       /* TLS */
+		"16fefd000000000000000048010a",               /* a record longer than there may be */
 		"13",
 		"",
 		"80",
@@ -418,7 +418,7 @@ static void impossible_fragments(void **state)
 		"0d00001e000100001d0000020102", /* past the message's end */
 		"0d0000020001ffffffffffff0102", /* offset and length that wrap */
 		"6300000200010000000000020102", /* no HandshakeType */
-		"0d0000020001",			/* no whole header */
+		"0d0000020001",                 /* no whole header */
 		"",
 	};
 	struct direction *server;
@@ -478,7 +478,7 @@ static void cut_short_anywhere(void **state)
 		assert_int_equal(send_part(server, datagram.data, 0, length), 0);
 		dtls_finish(server->dtls);
 		expect_number("cut", "gap", dtls_has_gap(server->dtls),
-			      length != 0 && length != first && length != second);
+		              length != 0 && length != first && length != second);
 		direction_free(server);
 	}
 }
@@ -534,7 +534,7 @@ static void bounds(void **state)
 		put_record(&datagram, 23, 1, "00010203");
 	send_datagram(server, &datagram);
 	expect_number("alerts and records", "told", server->told.length,
-		      DTLS_ALERTS_MAX * strlen(" a1.0") + DTLS_ENCRYPTED_MAX * strlen(" r23(4)"));
+	              DTLS_ALERTS_MAX * strlen(" a1.0") + DTLS_ENCRYPTED_MAX * strlen(" r23(4)"));
 	direction_free(server);
 	direction_free(client);
 }

@@ -57,7 +57,7 @@ static void text_keeps_what_people_read(void **state)
 		{"CN=a\\,b\\0A", "CN=a\\,b\\0A"},
 		{"M\xc3\xbcller", "M\xc3\xbcller"},
 		{"\xd0\x96 \xd7\xa2 \xd8\xb9",
-		 "\xd0\x96 \xd7\xa2 \xd8\xb9"}, /* Zhe, ayin, ain: right-to-left letters */
+	         "\xd0\x96 \xd7\xa2 \xd8\xb9"}, /* Zhe, ayin, ain: right-to-left letters */
 		{"\xe4\xb8\xad\xed\x95\x9c", "\xe4\xb8\xad\xed\x95\x9c"},
 		{"\xef\xbf\xbd", "\xef\xbf\xbd"}, /* U+FFFD */
 		{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
@@ -75,18 +75,18 @@ static void text_escapes_what_a_terminal_obeys(void **state)
 		{"\x1b[2J", "\\x1b[2J"},
 		{"\x7f", "\\x7f"},
 		{"\xc2\x9b"
-		 "31m",
-		 "\\xc2\\x9b31m"},	    /* CSI as a C1 control */
+	         "31m",
+	         "\\xc2\\x9b31m"},          /* CSI as a C1 control */
 		{"\xc2\x85", "\\xc2\\x85"}, /* NEL */
 		{"\xe2\x80\xae"
-		 "gpj.exe",
-		 "\\xe2\\x80\\xaegpj.exe"},		      /* U+202E */
-		{"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},	      /* U+2066 */
-		{"\xe2\x80\x8f", "\\xe2\\x80\\x8f"},	      /* U+200F */
-		{"\xd8\x9c", "\\xd8\\x9c"},		      /* U+061C */
-		{"\xe2\x80\x8b", "\\xe2\\x80\\x8b"},	      /* zero-width space */
-		{"\xe2\x80\xa8", "\\xe2\\x80\\xa8"},	      /* line separator */
-		{"\xef\xbb\xbf", "\\xef\\xbb\\xbf"},	      /* byte order mark */
+	         "gpj.exe",
+	         "\\xe2\\x80\\xaegpj.exe"},                   /* U+202E */
+		{"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},          /* U+2066 */
+		{"\xe2\x80\x8f", "\\xe2\\x80\\x8f"},          /* U+200F */
+		{"\xd8\x9c", "\\xd8\\x9c"},                   /* U+061C */
+		{"\xe2\x80\x8b", "\\xe2\\x80\\x8b"},          /* zero-width space */
+		{"\xe2\x80\xa8", "\\xe2\\x80\\xa8"},          /* line separator */
+		{"\xef\xbb\xbf", "\\xef\\xbb\\xbf"},          /* byte order mark */
 		{"\xf3\xa0\x81\xa1", "\\xf3\\xa0\\x81\\xa1"}, /* tag 'a' */
 	};
 
@@ -100,8 +100,8 @@ static void text_escapes_what_is_not_utf8(void **state)
 		{"\xff\xfe", "\\xff\\xfe"},
 		{"\x80", "\\x80"},
 		{"\x9b"
-		 "2J",
-		 "\\x9b2J"},	   /* CSI to a terminal that reads Latin-1 */
+	         "2J",
+	         "\\x9b2J"},       /* CSI to a terminal that reads Latin-1 */
 		{"\xc3", "\\xc3"}, /* cut short by the end */
 		{"\xc3(", "\\xc3("},
 		{"\xe4\xb8", "\\xe4\\xb8"},
@@ -109,11 +109,11 @@ static void text_escapes_what_is_not_utf8(void **state)
 		{"\xf0\x9f\x98", "\\xf0\\x9f\\x98"},
 		{"\xc0\xaf", "\\xc0\\xaf"}, /* '/' in two bytes */
 		{"\xc1\x9b", "\\xc1\\x9b"},
-		{"\xe0\x80\x8a", "\\xe0\\x80\\x8a"},	      /* newline in three */
+		{"\xe0\x80\x8a", "\\xe0\\x80\\x8a"},          /* newline in three */
 		{"\xf0\x80\x80\x8a", "\\xf0\\x80\\x80\\x8a"}, /* and in four */
-		{"\xe0\x81\x81", "\\xe0\\x81\\x81"},	      /* 'A' in three */
+		{"\xe0\x81\x81", "\\xe0\\x81\\x81"},          /* 'A' in three */
 		{"\xf0\x80\x81\x81", "\\xf0\\x80\\x81\\x81"}, /* and in four */
-		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},	      /* a surrogate */
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},          /* a surrogate */
 		{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* beyond Unicode */
 		{"\xf8\x88\x80\x80\x80", "\\xf8\\x88\\x80\\x80\\x80"},
 	};
@@ -200,14 +200,14 @@ static void word_keeps_the_end_of_a_long_name(void **state)
 		{"long.host.example.org", "...ample.org"},
 		{"x\xff\xff\xff", "...\\xff\\xff"}, /* an escape is not cut in two */
 		{"\xff"
-		 "23456789",
-		 "\\xff23456789"},
+	         "23456789",
+	         "\\xff23456789"},
 		{"\xff"
-		 "234567890",
-		 "...234567890"},
+	         "234567890",
+	         "...234567890"},
 		{"\xff"
-		 "1234567\xff",
-		 "...34567\\xff"},
+	         "1234567\xff",
+	         "...34567\\xff"},
 	};
 	char word[WORD_COLUMNS + 1];
 	size_t i;

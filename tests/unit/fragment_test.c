@@ -29,7 +29,7 @@ static struct packet ipv4_part(struct message_bytes *frame, uint16_t identificat
 	put_zeros(&segment, 64);
 	frame->length = 0;
 	at = ipv4_begin(frame, IPPROTO_TCP, FRAME_IPV4_SOURCE, FRAME_IPV4_DESTINATION, identification,
-			part->offset / 8 | (part->more ? MORE : 0));
+	                part->offset / 8 | (part->more ? MORE : 0));
 	put_bytes(frame, segment.data + part->offset, part->length);
 	ipv4_end(frame, at);
 	whole = frame->length;
@@ -55,10 +55,10 @@ static const struct fragments_case cases[] = {
 	{"backwards", {{40, 13, false, 0}, {16, 24, true, 0}, {0, 16, true, 0}}, 3, 2, WHOLE},
 	{"last one in between", {{0, 16, true, 0}, {40, 13, false, 0}, {16, 24, true, 0}}, 3, 2, WHOLE},
 	{"repeated",
-	 {{0, 16, true, 0}, {0, 16, true, 0}, {40, 13, false, 0}, {40, 13, false, 0}, {16, 24, true, 0}},
-	 5,
-	 4,
-	 WHOLE},
+         {{0, 16, true, 0}, {0, 16, true, 0}, {40, 13, false, 0}, {40, 13, false, 0}, {16, 24, true, 0}},
+         5,
+         4,
+         WHOLE},
 	{"one missing", {{0, 16, true, 0}, {40, 13, false, 0}}, 2, 2, 0},
 	{"first missing", {{16, 24, true, 0}, {40, 13, false, 0}}, 2, 2, 0},
 	{"last missing", {{0, 16, true, 0}, {16, 24, true, 0}}, 2, 2, 0},
@@ -239,7 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fragments_make_the_packet), cmocka_unit_test(ipv6_fragments),
 		cmocka_unit_test(fragments_in_fragments),    cmocka_unit_test(counts),
-		cmocka_unit_test(time_is_bounded),	     cmocka_unit_test(number_is_bounded),
+		cmocka_unit_test(time_is_bounded),           cmocka_unit_test(number_is_bounded),
 	};
 
 	return cmocka_run_group_tests_name("fragment", tests, NULL, NULL);

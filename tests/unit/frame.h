@@ -18,7 +18,7 @@ enum frame_segment {
 	FRAME_ACKNOWLEDGEMENT = 0x11223344,
 };
 
-#define FRAME_PAYLOAD	       "the segment's payload"
+#define FRAME_PAYLOAD          "the segment's payload"
 #define FRAME_IPV4_SOURCE      "0a010203"
 #define FRAME_IPV4_DESTINATION "0a040506"
 #define FRAME_IPV6_SOURCE      "20010db8000000000000000000000001"
@@ -38,7 +38,7 @@ static inline void put_vlan(struct message_bytes *frame, uint16_t identifier, ui
 
 /* What begins a layer and what ends it: where the layer is. */
 static inline size_t ipv4_begin(struct message_bytes *frame, uint8_t protocol, const char *source,
-				const char *destination, uint16_t identification, uint16_t fragment)
+                                const char *destination, uint16_t identification, uint16_t fragment)
 {
 	size_t at = frame->length;
 

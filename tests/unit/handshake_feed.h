@@ -54,8 +54,8 @@ static const uint64_t FEED_SECOND_NS = 1000 * 1000 * 1000;
 struct feed_direction {
 	struct tls_walk walk;
 	uint32_t next_sequence; /* the kernel's */
-	uint32_t said;		/* the end's: sequence number of its next byte */
-	uint16_t message;	/* DTLS: of the next message */
+	uint32_t said;          /* the end's: sequence number of its next byte */
+	uint16_t message;       /* DTLS: of the next message */
 	bool handed_over;
 	bool ended;
 	bool changed; /* ChangeCipherSpec was said */
@@ -79,10 +79,10 @@ struct feed {
 	uint64_t time_ns;
 	uint8_t source;
 	uint8_t client_direction;
-	uint16_t port;	  /* the client's */
+	uint16_t port;    /* the client's */
 	uint16_t version; /* of its records */
 	uint64_t random;  /* in the hellos */
-	uint32_t seed;	  /* FEED_RANDOM: not zero */
+	uint32_t seed;    /* FEED_RANDOM: not zero */
 	bool lost;
 	bool opened;
 	uint8_t hello; /* the kernel's: 1 + the direction in which a ClientHello was found */
@@ -95,7 +95,7 @@ struct feed {
 };
 
 static inline void feed_init(struct feed *feed, struct connection_table *table, enum feed_form form,
-			     uint64_t connection)
+                             uint64_t connection)
 {
 	*feed = (struct feed){
 		.table = table,
@@ -103,8 +103,8 @@ static inline void feed_init(struct feed *feed, struct connection_table *table, 
 		.connection = connection,
 		.time_ns = 100 * FEED_SECOND_NS,
 		.source = form == FEED_CAPTURE || form == FEED_CAPTURE_SHUFFLED || form >= FEED_DATAGRAMS
-				  ? EVENT_FROM_FILE
-				  : EVENT_FROM_SOCKET,
+	                          ? EVENT_FROM_FILE
+	                          : EVENT_FROM_SOCKET,
 		.client_direction = EVENT_RECEIVED,
 		.port = 40000 + connection,
 		.version = form >= FEED_DATAGRAMS ? 0xfefd : 0x0303,
@@ -221,7 +221,7 @@ static inline void put_client_hello(struct message_bytes *body, const struct fee
 		put_hex(body, "00230004aabbccdd");
 	if (strcmp(kind, "early") == 0)
 		put_hex(body, "002a0000"
-			      "002b0003020304");
+		              "002b0003020304");
 	vector_end(body, 2, extensions);
 }
 
@@ -260,7 +260,7 @@ static inline void put_certificate(struct message_bytes *body, const char *kind)
 		put_hex(body, "000000");
 	else
 		put_hex(body, "000007"
-			      "00000430020500");
+		              "00000430020500");
 }
 
 /* HandshakeType, RFC 5246 section 7.4 and later ones */
@@ -270,8 +270,8 @@ static inline int feed_message_type(const char *name)
 		const char *name;
 		int type;
 	} types[] = {
-		{"hello_request", 0},	     {"client_hello", 1},	  {"server_hello", 2},
-		{"hello_verify_request", 3}, {"new_session_ticket", 4},	  {"certificate", 11},
+		{"hello_request", 0},        {"client_hello", 1},         {"server_hello", 2},
+		{"hello_verify_request", 3}, {"new_session_ticket", 4},   {"certificate", 11},
 		{"server_key_exchange", 12}, {"certificate_request", 13}, {"server_hello_done", 14},
 		{"certificate_verify", 15},  {"client_key_exchange", 16}, {"certificate_url", 21},
 		{"certificate_status", 22},
@@ -298,8 +298,8 @@ static inline void feed_body(const struct feed *feed, int type, const char *kind
 		break;
 	case 13: /* RFC 5246 section 7.4.4: rsa_sign, ecdsa_sign; one algorithm; no authorities */
 		put_hex(body, "020140"
-			      "00020403"
-			      "0000");
+		              "00020403"
+		              "0000");
 		break;
 	case 0:
 	case 14:
@@ -360,8 +360,8 @@ static inline void feed_forward(struct feed *feed, const struct feed_held *segme
 {
 	struct event_bytes header = {
 		.event = {.kind = EVENT_SEGMENT,
-			  .direction = segment->direction,
-			  .flags = segment->first ? EVENT_SEGMENT_START : 0},
+	                  .direction = segment->direction,
+	                  .flags = segment->first ? EVENT_SEGMENT_START : 0},
 		.position = segment->sequence,
 		.length = segment->length,
 	};
@@ -484,7 +484,7 @@ struct feed_word {
 };
 
 static inline void feed_part(struct feed *feed, const struct feed_word *word, const uint8_t *bytes, uint32_t length,
-			     bool cut, bool first)
+                             bool cut, bool first)
 {
 	struct feed_direction *half = &feed->direction[word->direction];
 	struct feed_held held = {
@@ -563,7 +563,7 @@ static inline void feed_datagrams_flush(struct feed *feed)
 }
 
 static inline void feed_hold_datagram(struct feed *feed, const struct feed_word *word,
-				      const struct message_bytes *bytes)
+                                      const struct message_bytes *bytes)
 {
 	struct feed_held held = {
 		.direction = word->direction,
@@ -602,7 +602,7 @@ static inline size_t put_record_header(struct feed *feed, struct message_bytes *
 }
 
 static inline void feed_message_bytes(struct feed *feed, const struct feed_word *word, uint8_t type,
-				      const struct message_bytes *body)
+                                      const struct message_bytes *body)
 {
 	struct message_bytes bytes = {.length = 0};
 	size_t record = put_record_header(feed, &bytes, 22, 0);
@@ -625,7 +625,7 @@ static inline bool feed_body_is_told(const struct feed *feed, const struct feed_
 }
 
 static inline void feed_message_events(struct feed *feed, const struct feed_word *word, uint8_t type,
-				       const struct message_bytes *body)
+                                       const struct message_bytes *body)
 {
 	struct event_message message = {
 		.event = {.kind = EVENT_MESSAGE, .direction = word->direction},
@@ -641,7 +641,7 @@ static inline void feed_message_events(struct feed *feed, const struct feed_word
 		return;
 	for (header.position = 0; header.position < body->length; header.position += FEED_BODY_CHUNK, chunk++) {
 		header.length = body->length - header.position < FEED_BODY_CHUNK ? body->length - header.position
-										 : FEED_BODY_CHUNK;
+		                                                                 : FEED_BODY_CHUNK;
 		if (!word->hole || chunk != 1)
 			feed_event_bytes(feed, &header, body->data + header.position);
 	}
@@ -678,13 +678,13 @@ static inline void feed_ssl2_hello(struct feed *feed, const struct feed_word *wo
 	put_number(&bytes, 1, 1);
 	put_number(&bytes, 2, version);
 	put_hex(&bytes, "000300000010"
-			"00c030");
+	                "00c030");
 	put_fill(&bytes, 0x5c, 16);
 	feed_pour(feed, word, &bytes);
 }
 
 static inline void feed_record(struct feed *feed, const struct feed_word *word, uint8_t type, uint16_t length,
-			       const char *kind)
+                               const char *kind)
 {
 	struct feed_direction *half = &feed->direction[word->direction];
 	struct event_record event = {
@@ -745,7 +745,7 @@ static inline void feed_http(struct feed *feed, const struct feed_word *word)
 }
 
 static inline void feed_word_of_side(struct feed *feed, const struct feed_word *word, const char *name,
-				     const char *kind)
+                                     const char *kind)
 {
 	struct feed_held close = {.direction = word->direction, .sequence = feed->direction[word->direction].said};
 	int type = feed_message_type(name);
@@ -882,10 +882,10 @@ static inline void feed_report(const struct handshake *handshake, void *context)
 	reports->has_request = handshake->request;
 	reports->has_certificate = handshake->certificate;
 	snprintf(reports->text + length, sizeof(reports->text) - length,
-		 "%s%s%s%s asked:%s answer:%s established:%s resumed:%s end:%s%s", reports->count ? "\n" : "",
-		 client_auth_name(verdict->client_auth), reason ? ":" : "", reason ?: "",
-		 feed_known(verdict->requested), answers[verdict->answer & 3], feed_known(verdict->established),
-		 feed_known(verdict->resumed), feed_ended_by(&handshake->facts), feed_end(&handshake->facts));
+	         "%s%s%s%s asked:%s answer:%s established:%s resumed:%s end:%s%s", reports->count ? "\n" : "",
+	         client_auth_name(verdict->client_auth), reason ? ":" : "", reason ?: "",
+	         feed_known(verdict->requested), answers[verdict->answer & 3], feed_known(verdict->established),
+	         feed_known(verdict->resumed), feed_ended_by(&handshake->facts), feed_end(&handshake->facts));
 	reports->count++;
 }
 

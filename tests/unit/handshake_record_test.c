@@ -18,7 +18,7 @@ static void say(struct handshake *handshake, enum handshake_side from, uint8_t t
 }
 
 static void say_body(struct handshake *handshake, enum handshake_side from, uint8_t type,
-		     const struct message_bytes *bytes)
+                     const struct message_bytes *bytes)
 {
 	struct body body = {
 		.data = (uint8_t *)bytes->data, .have = bytes->length, .length = bytes->length, .type = type};
@@ -86,7 +86,7 @@ static void client_hello_bytes(struct message_bytes *bytes, const struct hellos 
 	put_number(bytes, 1, hellos->offered);
 	put_fill(bytes, 5, hellos->offered);
 	put_hex(bytes, "0002c030"
-		       "0100");
+	               "0100");
 	extensions = vector_begin(bytes, 2);
 	if (hellos->ticket)
 		put_hex(bytes, "00230003010203");
@@ -146,7 +146,7 @@ static void session_is_accepted(void **state)
 			}
 			if (handshake.facts.session_accepted != cases[i].expected)
 				fail_msg("case %zu, %s first: %d", i, server_first ? "server" : "client",
-					 handshake.facts.session_accepted);
+				         handshake.facts.session_accepted);
 			assert_false(handshake.facts.malformed);
 		}
 	}
@@ -324,7 +324,7 @@ static void empty_certificates(void **state)
 		uint32_t length;
 		bool empty;
 	} cases[] = {
-		{TLS_CERTIFICATE, 0, true},	{TLS_CERTIFICATE, 3, true},	 {TLS_CERTIFICATE, 4, false},
+		{TLS_CERTIFICATE, 0, true},     {TLS_CERTIFICATE, 3, true},      {TLS_CERTIFICATE, 4, false},
 		{TLS_CERTIFICATE, 1300, false}, {TLS_CERTIFICATE_URL, 3, false}, {TLS_CERTIFICATE_URL, 60, false},
 	};
 	size_t i;
@@ -337,7 +337,7 @@ static void empty_certificates(void **state)
 		assert_true(handshake.facts.client_certificate);
 		if (handshake.facts.client_certificate_empty != cases[i].empty)
 			fail_msg("type %u of %u bytes: empty is %d", cases[i].type, cases[i].length,
-				 handshake.facts.client_certificate_empty);
+			         handshake.facts.client_certificate_empty);
 		assert_int_equal(handshake.answer_ns, 1000);
 	}
 }
@@ -376,10 +376,10 @@ static void no_certificate(void **state)
 		bool answer;
 		uint8_t end;
 	} cases[] = {
-		{0x0300, FROM_CLIENT, 1, 41, true, END_NONE},	{0x0300, FROM_CLIENT, 2, 41, true, END_NONE},
-		{0x0300, FROM_SERVER, 1, 41, false, END_NONE},	{0x0300, FROM_SERVER, 2, 41, false, END_ALERT},
-		{0x0301, FROM_CLIENT, 1, 41, false, END_NONE},	{0x0301, FROM_CLIENT, 2, 41, false, END_ALERT},
-		{0x0000, FROM_CLIENT, 1, 41, false, END_NONE},	{0x0300, FROM_CLIENT, 1, 42, false, END_NONE},
+		{0x0300, FROM_CLIENT, 1, 41, true, END_NONE},   {0x0300, FROM_CLIENT, 2, 41, true, END_NONE},
+		{0x0300, FROM_SERVER, 1, 41, false, END_NONE},  {0x0300, FROM_SERVER, 2, 41, false, END_ALERT},
+		{0x0301, FROM_CLIENT, 1, 41, false, END_NONE},  {0x0301, FROM_CLIENT, 2, 41, false, END_ALERT},
+		{0x0000, FROM_CLIENT, 1, 41, false, END_NONE},  {0x0300, FROM_CLIENT, 1, 42, false, END_NONE},
 		{0x0300, FROM_CLIENT, 2, 40, false, END_ALERT},
 	};
 	size_t i;
@@ -392,7 +392,7 @@ static void no_certificate(void **state)
 		if (handshake.facts.no_certificate_alert != cases[i].answer || handshake.facts.end != cases[i].end ||
 		    (handshake.answer_ns == 7) != cases[i].answer)
 			fail_msg("case %zu: answer %d, end %u", i, handshake.facts.no_certificate_alert,
-				 handshake.facts.end);
+			         handshake.facts.end);
 	}
 }
 
@@ -434,7 +434,7 @@ static void the_alert(void **state)
 static void ends(void **state)
 {
 	static const bool ended[] = {
-		[END_NONE] = false, [END_COMPLETED] = true, [END_ALERT] = true,	  [END_FIN] = false,
+		[END_NONE] = false, [END_COMPLETED] = true, [END_ALERT] = true,   [END_FIN] = false,
 		[END_RST] = true,   [END_TIMEOUT] = true,   [END_NOT_TLS] = true,
 	};
 	int first, second;
@@ -570,8 +570,8 @@ static void parting_words(void **state)
 		if (handshake.facts.client_records.count + handshake.facts.server_records.count != cases[i].kept ||
 		    handshake.facts.client_closed_first != cases[i].client_closed_first)
 			fail_msg("case %zu: client %u, server %u, closed first %d", i,
-				 handshake.facts.client_records.count, handshake.facts.server_records.count,
-				 handshake.facts.client_closed_first);
+			         handshake.facts.client_records.count, handshake.facts.server_records.count,
+			         handshake.facts.client_closed_first);
 	}
 }
 

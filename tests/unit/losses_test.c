@@ -7,7 +7,7 @@ static const struct connection_counts nothing;
 
 /* What losses_tell() prints, and in grown what it returns. */
 static const char *tell(struct captured_output *captured, struct losses *losses, const uint64_t *statistics,
-			const struct connection_counts *counts, bool *grown)
+                        const struct connection_counts *counts, bool *grown)
 {
 	captured_begin(captured, stderr);
 	*grown = losses_tell(losses, statistics, counts);
@@ -15,7 +15,7 @@ static const char *tell(struct captured_output *captured, struct losses *losses,
 }
 
 static const char *summarize(struct captured_output *captured, const uint64_t *statistics,
-			     const struct connection_counts *counts)
+                             const struct connection_counts *counts)
 {
 	captured_begin(captured, stderr);
 	losses_summarize(statistics, counts);
@@ -49,8 +49,8 @@ static void told_once_and_summed_up(void **state)
 
 	(void)state;
 	assert_string_equal(tell(&captured, &losses, statistics, &nothing, &grown),
-			    "mtlsnoop: 3 events found no room in the ring buffer: their connections are unknown; "
-			    "a larger --buffer helps\n");
+	                    "mtlsnoop: 3 events found no room in the ring buffer: their connections are unknown; "
+	                    "a larger --buffer helps\n");
 	assert_true(grown);
 	assert_string_equal(tell(&captured, &losses, statistics, &nothing, &grown), "");
 	assert_false(grown);
@@ -58,8 +58,8 @@ static void told_once_and_summed_up(void **state)
 	assert_string_equal(tell(&captured, &losses, statistics, &nothing, &grown), "");
 	assert_true(grown);
 	assert_string_equal(summarize(&captured, statistics, &nothing),
-			    "mtlsnoop: 4000000000000 events found no room in the ring buffer: their connections are "
-			    "unknown\n");
+	                    "mtlsnoop: 4000000000000 events found no room in the ring buffer: their connections are "
+	                    "unknown\n");
 }
 
 /* Whether events of connections that userspace knows are gone. */
@@ -110,14 +110,14 @@ static void every_count_has_words(void **state)
 		const char *sum;
 	} cases[] = {
 		{{.table_full = 1},
-		 "mtlsnoop: 1 connections found the table full: not followed; a larger --max-connections helps\n",
-		 "mtlsnoop: 1 connections found the table full: not followed\n"},
+	         "mtlsnoop: 1 connections found the table full: not followed; a larger --max-connections helps\n",
+	         "mtlsnoop: 1 connections found the table full: not followed\n"},
 		{{.events_lost = 2}, "", "mtlsnoop: 2 handshakes are unknown for lost events\n"},
 		{{.gaps = 3}, "", "mtlsnoop: 3 directions had gaps that never closed\n"},
 		{{.bounds = 4}, "", "mtlsnoop: 4 segments behind gaps were more than are held\n"},
 		{{.malformed_events = 5},
-		 "mtlsnoop: 5 events had no valid form: left out; this is a defect of mtlsnoop\n",
-		 "mtlsnoop: 5 events had no valid form: left out\n"},
+	         "mtlsnoop: 5 events had no valid form: left out; this is a defect of mtlsnoop\n",
+	         "mtlsnoop: 5 events had no valid form: left out\n"},
 	};
 	struct captured_output captured;
 	bool grown;

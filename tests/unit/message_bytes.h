@@ -106,7 +106,7 @@ static inline void expect_number(const char *about, const char *what, uint64_t a
 	if (actual == expected)
 		return;
 	print_error("%s: %s is %#llx (%lld), expected %#llx (%lld)\n", about, what, (unsigned long long)actual,
-		    (long long)actual, (unsigned long long)expected, (long long)expected);
+	            (long long)actual, (unsigned long long)expected, (long long)expected);
 	fail();
 }
 
@@ -119,7 +119,7 @@ static inline void expect_text(const char *about, const char *what, const char *
 }
 
 static inline void expect_hex(const char *about, const char *what, const uint8_t *actual, size_t length,
-			      const char *expected)
+                              const char *expected)
 {
 	char hex[2 * 64 + 1] = "";
 

@@ -18,7 +18,7 @@ static const char client_sha256[] = "6e7e85c55c52dfdd96d159bae6d356990cd4c5f4b96
 
 enum {
 	CLIENT_NOT_AFTER = 1881840129, /* 2029-08-19 13:22:09 UTC */
-	CLIENT_LENGTH = 382,	       /* of the certificate in DER */
+	CLIENT_LENGTH = 382,           /* of the certificate in DER */
 	CHAIN = 3,
 };
 
@@ -44,7 +44,7 @@ static const struct request_case requests[] = {
 };
 
 static int parse_request(const struct message_bytes *body, size_t length, uint16_t version,
-			 struct certificate_request *request)
+                         struct certificate_request *request)
 {
 	struct guarded_bytes input = guarded_copy(body->data, length);
 	int result;
@@ -56,7 +56,7 @@ static int parse_request(const struct message_bytes *body, size_t length, uint16
 }
 
 static int parse_certificate(const struct message_bytes *body, size_t length, uint16_t version,
-			     struct certificate *certificate)
+                             struct certificate *certificate)
 {
 	struct guarded_bytes input = guarded_copy(body->data, length);
 	int result;
@@ -83,11 +83,11 @@ static void test_request(void **state)
 		for (size_t j = 0; j < test->certificate_types; j++)
 			expect_number(test->name, "certificate_type", request.certificate_type[j], types[j]);
 		expect_number(test->name, "signature_algorithms", request.signature_algorithms,
-			      test->signature_algorithms);
+		              test->signature_algorithms);
 		expect_number(test->name, "first algorithm", request.signature_algorithm[0],
-			      test->signature_algorithms ? 0x0403 : 0);
+		              test->signature_algorithms ? 0x0403 : 0);
 		expect_number(test->name, "second algorithm", request.signature_algorithm[1],
-			      test->signature_algorithms ? 0x0503 : 0);
+		              test->signature_algorithms ? 0x0503 : 0);
 		expect_number(test->name, "authorities", request.authorities, 2);
 		expect_text(test->name, "first authority", request.authority[0], root_name);
 		expect_text(test->name, "second authority", request.authority[1], intermediate_name);
@@ -106,19 +106,19 @@ static void test_request_cut(void **state)
 		put_hex(&body, test->hex);
 		for (size_t length = 0; length < body.length; length++) {
 			expect_number(test->name, "result of a part",
-				      parse_request(&body, length, test->version, &request), -EBADMSG);
+			              parse_request(&body, length, test->version, &request), -EBADMSG);
 			assert_true(request.certificate_types <= test->certificate_types);
 			assert_true(request.signature_algorithms <= test->signature_algorithms);
 			assert_true(request.authorities <= 2);
 			expect_text(test->name, "first authority", request.authority[0],
-				    request.authorities >= 1 ? root_name : "");
+			            request.authorities >= 1 ? root_name : "");
 			expect_text(test->name, "second authority", request.authority[1],
-				    request.authorities >= 2 ? intermediate_name : "");
+			            request.authorities >= 2 ? intermediate_name : "");
 		}
 		/* all but the last byte: the first CA came in whole, but in TLS 1.3 not the extension around it */
 		expect_number(test->name, "authorities of a part", request.authorities, test->certificate_types > 0);
 		expect_number(test->name, "certificate_types of a part", request.certificate_types,
-			      test->certificate_types);
+		              test->certificate_types);
 	}
 }
 
@@ -177,15 +177,15 @@ static void expect_field(const struct message_bytes *body, const struct length_f
 
 /* By tshark */
 static const struct length_field request_tls1_2_lengths[] = {
-	{0, 1, 3, "certificate_types"},		 {4, 2, 40, "signature_algorithms"},
+	{0, 1, 3, "certificate_types"},          {4, 2, 40, "signature_algorithms"},
 	{46, 2, 126, "certificate_authorities"}, {48, 2, 60, "DistinguishedName 1"},
 	{110, 2, 62, "DistinguishedName 2"},
 };
 static const struct length_field request_tls1_3_lengths[] = {
 	{0, 1, 0, "certificate_request_context"}, {1, 2, 170, "extensions"},
-	{5, 2, 34, "signature_algorithms"},	  {7, 2, 32, "supported_signature_algorithms"},
+	{5, 2, 34, "signature_algorithms"},       {7, 2, 32, "supported_signature_algorithms"},
 	{43, 2, 128, "certificate_authorities"},  {45, 2, 126, "authorities"},
-	{47, 2, 60, "DistinguishedName 1"},	  {109, 2, 62, "DistinguishedName 2"},
+	{47, 2, 60, "DistinguishedName 1"},       {109, 2, 62, "DistinguishedName 2"},
 };
 static const struct length_field certificate_tls1_2_lengths[] = {
 	{0, 3, 1297, "certificate_list"},
@@ -223,7 +223,7 @@ static void expect_bad_certificate(const char *hex, uint16_t version, const stru
 	for (size_t i = 0; i < CASES(wrong); i++) {
 		set_field(&body, field, wrong[i]);
 		expect_number(field->name, "result", parse_certificate(&body, body.length, version, &certificate),
-			      -EBADMSG);
+		              -EBADMSG);
 	}
 }
 
@@ -396,17 +396,17 @@ static void test_request_beyond_bounds(void **state)
 	expect_number("bounds", "result", parse_request(&body, body.length, 0x0303, &request), 0);
 	expect_number("bounds", "certificate_types", request.certificate_types, 200);
 	expect_number("bounds", "last certificate_type", request.certificate_type[MESSAGE_CERTIFICATE_TYPES_MAX - 1],
-		      MESSAGE_CERTIFICATE_TYPES_MAX - 1);
+	              MESSAGE_CERTIFICATE_TYPES_MAX - 1);
 	expect_number("bounds", "signature_algorithms", request.signature_algorithms, 1000);
 	expect_number("bounds", "last signature_algorithm",
-		      request.signature_algorithm[MESSAGE_SIGNATURE_ALGORITHMS_MAX - 1],
-		      MESSAGE_SIGNATURE_ALGORITHMS_MAX - 1);
+	              request.signature_algorithm[MESSAGE_SIGNATURE_ALGORITHMS_MAX - 1],
+	              MESSAGE_SIGNATURE_ALGORITHMS_MAX - 1);
 	expect_number("bounds", "authorities", request.authorities, 0);
 }
 
 /* A CertificateRequest of TLS 1.2 by its parts; the CA is "real". */
 static int parse_request_of(const char *types, size_t types_length, const char *algorithms, size_t algorithms_length,
-			    size_t behind, struct certificate_request *request)
+                            size_t behind, struct certificate_request *request)
 {
 	struct message_bytes body = {0};
 	size_t begin;
@@ -444,12 +444,12 @@ static void test_request_flawed(void **state)
 		struct certificate_request request;
 
 		expect_number(flaws[i].what, "result",
-			      parse_request_of(flaws[i].types, flaws[i].types_length, flaws[i].algorithms,
-					       flaws[i].algorithms_length, flaws[i].behind, &request),
-			      flaws[i].result);
+		              parse_request_of(flaws[i].types, flaws[i].types_length, flaws[i].algorithms,
+		                               flaws[i].algorithms_length, flaws[i].behind, &request),
+		              flaws[i].result);
 		expect_number(flaws[i].what, "certificate_types", request.certificate_types, flaws[i].types_length);
 		expect_number(flaws[i].what, "signature_algorithms", request.signature_algorithms,
-			      flaws[i].algorithms_length / 2);
+		              flaws[i].algorithms_length / 2);
 		expect_number(flaws[i].what, "authorities", request.authorities, 1);
 		expect_text(flaws[i].what, "authority", request.authority[0], "CN=real");
 	}
@@ -515,7 +515,7 @@ static void test_certificate_chain(void **state)
 
 		put_hex(&body, test->hex);
 		expect_number(test->name, "result", parse_certificate(&body, body.length, test->version, &certificate),
-			      0);
+		              0);
 		expect_number(test->name, "certificates", certificate.certificates, CHAIN);
 		expect_client_leaf(test->name, &certificate);
 	}
@@ -531,13 +531,13 @@ static void test_certificate_empty(void **state)
 
 		put_hex(&body, test->empty_hex);
 		expect_number(test->name, "result", parse_certificate(&body, body.length, test->version, &certificate),
-			      0);
+		              0);
 		expect_number(test->name, "certificates", certificate.certificates, 0);
 		expect_number(test->name, "sha256_known", certificate.sha256_known, false);
 		expect_no_leaf(test->name, &certificate);
 		for (size_t length = 0; length < body.length; length++)
 			expect_number(test->name, "result of a part",
-				      parse_certificate(&body, length, test->version, &certificate), -EBADMSG);
+			              parse_certificate(&body, length, test->version, &certificate), -EBADMSG);
 	}
 }
 
@@ -554,7 +554,7 @@ static void test_certificate_cut(void **state)
 			size_t length_known = test->version == 0x0304 || test->version == 0xfefc ? 4 : 3;
 
 			expect_number(test->name, "result of a part",
-				      parse_certificate(&body, length, test->version, &certificate), -EBADMSG);
+			              parse_certificate(&body, length, test->version, &certificate), -EBADMSG);
 			assert_in_range(certificate.certificates, length >= length_known, CHAIN);
 			if (length >= test->leaf_end) {
 				expect_client_leaf(test->name, &certificate);
@@ -617,7 +617,7 @@ static void test_certificate_garbage(void **state)
 	expect_no_leaf("garbage", &certificate);
 	expect_number("garbage", "sha256_known", certificate.sha256_known, true);
 	expect_hex("garbage", "sha256", certificate.sha256, MESSAGE_SHA256,
-		   "47209c9b7af839de69e9a9cd625e9182c1ad63dae79ed88a2dd680fe34218620");
+	           "47209c9b7af839de69e9a9cd625e9182c1ad63dae79ed88a2dd680fe34218620");
 }
 
 static void test_certificate_without_subject(void **state)
@@ -632,7 +632,7 @@ static void test_certificate_without_subject(void **state)
 	expect_text("SPIFFE", "subject", certificate.subject, "");
 	expect_text("SPIFFE", "issuer", certificate.issuer, intermediate_name);
 	expect_hex("SPIFFE", "sha256", certificate.sha256, MESSAGE_SHA256,
-		   "5f7e836ff587ff170ac6a5d937e70d2c5a9b6f36c5a1714781bc00702543cb3c");
+	           "5f7e836ff587ff170ac6a5d937e70d2c5a9b6f36c5a1714781bc00702543cb3c");
 }
 
 static void test_certificate_without_end(void **state)
@@ -666,7 +666,7 @@ static void test_certificate_with_more_behind(void **state)
 static void put_long_certificate(struct message_bytes *der, size_t length)
 {
 	enum {
-		HEADER = 4,				  /* of a SEQUENCE or BIT STRING whose length takes two bytes */
+		HEADER = 4,                               /* of a SEQUENCE or BIT STRING whose length takes two bytes */
 		TBS_AND_ALGORITHM = (3 + 220) + (2 + 10), /* tbsCertificate, signatureAlgorithm: openssl asn1parse */
 	};
 	struct message_bytes forever = {0};

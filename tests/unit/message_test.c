@@ -35,9 +35,9 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "d49632533808ca91fb95420ee5622c5056a702a123bf99b7abe03dc7232a2b8a",
 		.session_id = "",
 		.expected = {.legacy_version = 0x0301,
-			     .highest_version = 0x0301,
-			     .cipher_suites = 23,
-			     .server_name = "server.example"},
+                             .highest_version = 0x0301,
+                             .cipher_suites = 23,
+                             .server_name = "server.example"},
 	},
 	{
 		.name = "TLS 1.2",
@@ -45,10 +45,10 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "da6464af6ce7608ecd9d02632e03049e0733aa427353b2dcb76aa1d929a72198",
 		.session_id = "",
 		.expected = {.legacy_version = 0x0303,
-			     .highest_version = 0x0303,
-			     .cipher_suites = 28,
-			     .server_name = "server.example",
-			     .protocol = "h2"},
+                             .highest_version = 0x0303,
+                             .cipher_suites = 28,
+                             .server_name = "server.example",
+                             .protocol = "h2"},
 	},
 	{
 		.name = "TLS 1.2 with a session id",
@@ -56,9 +56,9 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "a642811f81f3d50a2f22606f0fb47b661662b6a669f33efe5699837cbab17c04",
 		.session_id = "a44a58caa6b546efcaffef94f484d11a041a0c89135d1b0fc76a9dfd5b29f7a2",
 		.expected = {.legacy_version = 0x0303,
-			     .highest_version = 0x0303,
-			     .cipher_suites = 28,
-			     .server_name = "server.example"},
+                             .highest_version = 0x0303,
+                             .cipher_suites = 28,
+                             .server_name = "server.example"},
 	},
 	{
 		.name = "TLS 1.2 with a ticket",
@@ -66,10 +66,10 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "27a6d00288870b07db4af4bf2332bb87e14e41967798c113ec602da055c673dc",
 		.session_id = "cfd6e48c94a9857c9aa12889a2288df2602a721eaf26e325ee50ebadd386b71b",
 		.expected = {.legacy_version = 0x0303,
-			     .highest_version = 0x0303,
-			     .cipher_suites = 28,
-			     .server_name = "server.example",
-			     .session_ticket = true},
+                             .highest_version = 0x0303,
+                             .cipher_suites = 28,
+                             .server_name = "server.example",
+                             .session_ticket = true},
 	},
 	{
 		.name = "TLS 1.3",
@@ -77,11 +77,11 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "56de8da69e61cc41ff8a972f9c646895461554db846f83245204c0e349162147",
 		.session_id = "cc7227812ce8477cd009deb5b48f8e041af2298fe8708404febcda94915b1eb4",
 		.expected = {.legacy_version = 0x0303,
-			     .highest_version = 0x0304,
-			     .cipher_suites = 31,
-			     .server_name = "server.example",
-			     .protocol = "h2",
-			     .post_handshake_auth = true},
+                             .highest_version = 0x0304,
+                             .cipher_suites = 31,
+                             .server_name = "server.example",
+                             .protocol = "h2",
+                             .post_handshake_auth = true},
 	},
 	{
 		.name = "TLS 1.3 with early data",
@@ -89,11 +89,11 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "31ff79226491d0914c598059f4c43f8d587447f1110e91fd6009d2c8d5987f6a",
 		.session_id = "5ac8e9b1526c80a87d5915eed1525c3156b5cfe14ab93cd904bc6b067f5cd826",
 		.expected = {.legacy_version = 0x0303,
-			     .highest_version = 0x0304,
-			     .cipher_suites = 31,
-			     .server_name = "server.example",
-			     .pre_shared_key = true,
-			     .early_data = true},
+                             .highest_version = 0x0304,
+                             .cipher_suites = 31,
+                             .server_name = "server.example",
+                             .pre_shared_key = true,
+                             .early_data = true},
 	},
 	{
 		.name = "DTLS 1.0 with a cookie",
@@ -101,9 +101,9 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "e7b766505bcd3dc8874707393b3d3a4024fadc2eb2e3921cb92212ab320b723e",
 		.session_id = "",
 		.expected = {.legacy_version = 0xfeff,
-			     .highest_version = 0xfeff,
-			     .cipher_suites = 23,
-			     .server_name = "server.example"},
+                             .highest_version = 0xfeff,
+                             .cipher_suites = 23,
+                             .server_name = "server.example"},
 	},
 	{
 		.name = "DTLS 1.2",
@@ -111,9 +111,9 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "8aaf3506adce3262dcba4229a1dc239459758e66d0a36e401c9b61b14060e537",
 		.session_id = "",
 		.expected = {.legacy_version = 0xfefd,
-			     .highest_version = 0xfefd,
-			     .cipher_suites = 28,
-			     .server_name = "server.example"},
+                             .highest_version = 0xfefd,
+                             .cipher_suites = 28,
+                             .server_name = "server.example"},
 	},
 	{
 		.name = "DTLS 1.2 with a cookie",
@@ -121,9 +121,9 @@ static const struct client_hello_case client_hellos[] = {
 		.random = "8aaf3506adce3262dcba4229a1dc239459758e66d0a36e401c9b61b14060e537",
 		.session_id = "",
 		.expected = {.legacy_version = 0xfefd,
-			     .highest_version = 0xfefd,
-			     .cipher_suites = 28,
-			     .server_name = "server.example"},
+                             .highest_version = 0xfefd,
+                             .cipher_suites = 28,
+                             .server_name = "server.example"},
 	},
 };
 
@@ -280,7 +280,7 @@ static size_t client_hello_extensions_offset(const struct message_bytes *body, c
 
 /* What a cut ClientHello told is what the whole one tells, or it says that it does not know. */
 static void expect_part_of_client_hello(const struct client_hello_case *test, const struct client_hello *hello,
-					int result)
+                                        int result)
 {
 	const struct client_hello *expected = &test->expected;
 
@@ -342,12 +342,12 @@ static void test_server_hello_cut(void **state)
 				expect_number(test->name, "version", hello.version, test->expected.version);
 			if (hello.cipher_suite)
 				expect_number(test->name, "cipher_suite", hello.cipher_suite,
-					      test->expected.cipher_suite);
+				              test->expected.cipher_suite);
 			if (hello.protocol[0])
 				expect_text(test->name, "protocol", hello.protocol, test->expected.protocol);
 			assert_true(hello.pre_shared_key <= test->expected.pre_shared_key);
 			expect_number(test->name, "hello_retry_request", hello.hello_retry_request,
-				      length >= SESSION_ID_OFFSET && test->expected.hello_retry_request);
+			              length >= SESSION_ID_OFFSET && test->expected.hello_retry_request);
 		}
 	}
 }
@@ -410,16 +410,16 @@ static void test_client_hello_lengths(void **state)
 		for (size_t j = 0; j < CASES(wrong); j++) {
 			set_field(&body, field, wrong[j]);
 			expect_number(field->name, "result", parse_client_hello(body.data, body.length, &hello),
-				      -EBADMSG);
+			              -EBADMSG);
 		}
 	}
 }
 
 /* Of server_hello_tls1_2, by tshark */
 static const struct length_field server_hello_lengths[] = {
-	{34, 1, 0, "session_id"},	  {38, 2, 30, "extensions"},	{42, 2, 1, "renegotiation_info"},
-	{47, 2, 4, "point formats"},	  {55, 2, 0, "session_ticket"}, {59, 2, 5, "protocols"},
-	{61, 2, 3, "protocol_name_list"}, {63, 1, 2, "ProtocolName"},	{68, 2, 0, "master_secret"},
+	{34, 1, 0, "session_id"},         {38, 2, 30, "extensions"},    {42, 2, 1, "renegotiation_info"},
+	{47, 2, 4, "point formats"},      {55, 2, 0, "session_ticket"}, {59, 2, 5, "protocols"},
+	{61, 2, 3, "protocol_name_list"}, {63, 1, 2, "ProtocolName"},   {68, 2, 0, "master_secret"},
 };
 
 static void test_server_hello_lengths(void **state)
@@ -436,7 +436,7 @@ static void test_server_hello_lengths(void **state)
 		for (size_t j = 0; j < CASES(wrong); j++) {
 			set_field(&body, field, wrong[j]);
 			expect_number(field->name, "result", parse_server_hello(body.data, body.length, &hello),
-				      -EBADMSG);
+			              -EBADMSG);
 		}
 	}
 }
@@ -524,7 +524,7 @@ static void test_bytes_behind_the_end(void **state)
 	expect_number("ServerHello", "result", parse_server_hello(body.data, body.length, &server_hello), -EBADMSG);
 	expect_number("ServerHello", "cipher_suite", server_hello.cipher_suite, 0xc02c);
 	expect_number("ServerHello", "version", server_hello.version,
-		      0); /* what supported_versions would have said is open */
+	              0); /* what supported_versions would have said is open */
 
 	body.length = 0;
 	put_hex(&body, server_hello_dtls1_2);
@@ -676,7 +676,7 @@ static void test_version_selected(void **state)
 		put_number(&body, 2, selected_versions[i].selected);
 		vector_end(&body, 2, extensions);
 		expect_number(selected_versions[i].name, "result", parse_server_hello(body.data, body.length, &hello),
-			      0);
+		              0);
 		expect_number(selected_versions[i].name, "version", hello.version, selected_versions[i].expected);
 	}
 }
@@ -752,7 +752,7 @@ static void test_server_name_hostile(void **state)
 		struct client_hello hello;
 
 		expect_number(server_names[i].what, "result",
-			      parse_server_name(server_names[i].sent, server_names[i].length, &hello), 0);
+		              parse_server_name(server_names[i].sent, server_names[i].length, &hello), 0);
 		expect_text(server_names[i].what, "server_name", hello.server_name, server_names[i].expected);
 	}
 }

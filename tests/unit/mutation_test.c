@@ -73,8 +73,8 @@ enum mutation {
 	MUTATIONS,
 };
 
-static const char *const mutation_names[] = {"dropped",	   "repeated",	  "reordered", "cut short",
-					     "begun late", "ended early", "flipped"};
+static const char *const mutation_names[] = {"dropped",    "repeated",    "reordered", "cut short",
+                                             "begun late", "ended early", "flipped"};
 
 /* xorshift64: small, and the same everywhere */
 static uint64_t next_random(uint64_t *state)
@@ -156,7 +156,7 @@ static void unload(struct frames *frames)
 }
 
 static void write_block(FILE *out, uint32_t type, const void *header, size_t header_length, const void *body,
-			uint32_t body_length)
+                        uint32_t body_length)
 {
 	static const uint8_t padding[4];
 	uint32_t padded = (body_length + 3) & ~3u;
@@ -334,7 +334,7 @@ static void flip(struct frames *mutated, const struct frames *frames, uint64_t *
 static void mutate(enum mutation mutation, struct frames *mutated, const struct frames *frames, uint64_t *random)
 {
 	static void (*const mutations[])(struct frames *, const struct frames *, uint64_t *) = {
-		[DROP] = drop,		 [REPEAT] = repeat, [REORDER] = reorder, [CUT] = cut, [BEGIN_LATE] = begin_late,
+		[DROP] = drop,           [REPEAT] = repeat, [REORDER] = reorder, [CUT] = cut, [BEGIN_LATE] = begin_late,
 		[END_EARLY] = end_early, [FLIP] = flip,
 	};
 
@@ -410,12 +410,12 @@ static void compare(struct run *run, const char *path, enum mutation mutation)
 			continue;
 		run->contradictions++;
 		print_error("%s, %s: port %u to %u: client_auth %u, requested %u, answer %u; before it was", path,
-			    mutation_names[mutation], told->client.port, told->server.port, told->verdict.client_auth,
-			    told->verdict.requested, told->verdict.answer);
+		            mutation_names[mutation], told->client.port, told->server.port, told->verdict.client_auth,
+		            told->verdict.requested, told->verdict.answer);
 		for (size_t j = 0; j < run->before.count; j++)
 			if (same_endpoint(&run->before.told[j].client, &told->client))
 				print_error(" %u, %u, %u", run->before.told[j].verdict.client_auth,
-					    run->before.told[j].verdict.requested, run->before.told[j].verdict.answer);
+				            run->before.told[j].verdict.requested, run->before.told[j].verdict.answer);
 		print_error("\n");
 	}
 }
@@ -522,7 +522,7 @@ static void mutate_all(const char *directory, size_t files_least)
 	}
 	getrusage(RUSAGE_SELF, &usage);
 	print_message("%zu captures, %zu handshakes compared, %ld MB at most\n", run->files, run->compared,
-		      usage.ru_maxrss / 1024);
+	              usage.ru_maxrss / 1024);
 	contradictions = run->contradictions;
 	assert_true(run->compared > run->files);
 	assert_true(usage.ru_maxrss / 1024 < MEMORY_MB_MAX);

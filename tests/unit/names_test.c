@@ -21,7 +21,7 @@ static void expect_name(const char *what, uint16_t number, const char *actual, c
 	if (actual == expected || (actual && expected && strcmp(actual, expected) == 0))
 		return;
 	fail_msg("%s %#x is \"%s\", expected \"%s\"", what, number, actual ? actual : "(none)",
-		 expected ? expected : "(none)");
+	         expected ? expected : "(none)");
 }
 
 /* RFC 8446 section 4 and appendix B.3, RFC 5246 section 7.4, RFC 6347 section 4.3.2, and the registry */
@@ -55,16 +55,16 @@ static const struct name handshake_types[] = {
 
 /* As curl 7.88.1 with OpenSSL 3.0 wrote them with -v: "* TLSv1.3 (IN), TLS handshake, Request CERT (13):" */
 static const struct name curl_names[] = {
-	{0, "Hello request"},	  {1, "Client hello"},	       {2, "Server hello"},	  {4, "Newsession Ticket"},
-	{5, "End of early data"}, {8, "Encrypted Extensions"}, {11, "Certificate"},	  {12, "Server key exchange"},
-	{13, "Request CERT"},	  {14, "Server finished"},     {15, "CERT verify"},	  {16, "Client key exchange"},
-	{20, "Finished"},	  {22, "Certificate Status"},  {23, "Supplemental data"}, {24, "Key update"},
+	{0, "Hello request"},     {1, "Client hello"},         {2, "Server hello"},       {4, "Newsession Ticket"},
+	{5, "End of early data"}, {8, "Encrypted Extensions"}, {11, "Certificate"},       {12, "Server key exchange"},
+	{13, "Request CERT"},     {14, "Server finished"},     {15, "CERT verify"},       {16, "Client key exchange"},
+	{20, "Finished"},         {22, "Certificate Status"},  {23, "Supplemental data"}, {24, "Key update"},
 	{67, "Next protocol"},
 };
 
 static const struct name content_types[] = {
 	{20, "change_cipher_spec"}, {21, "alert"},     {22, "handshake"}, {23, "application_data"},
-	{24, "heartbeat"},	    {25, "tls12_cid"}, {26, "ACK"},
+	{24, "heartbeat"},          {25, "tls12_cid"}, {26, "ACK"},
 };
 
 static const struct name alert_levels[] = {{1, "warning"}, {2, "fatal"}};
@@ -210,7 +210,7 @@ static void test_cipher_suites(void **state)
 	(void)state;
 	for (size_t i = 0; i < CASES(cipher_suites); i++)
 		expect_name("CipherSuite", cipher_suites[i].number, cipher_suite_name(cipher_suites[i].number),
-			    cipher_suites[i].name);
+		            cipher_suites[i].name);
 	for (uint32_t number = 0; number <= UINT16_MAX; number++) {
 		const char *name = cipher_suite_name(number);
 
@@ -230,11 +230,11 @@ struct version {
 };
 
 static const struct version versions[] = {
-	{0x0002, "ssl", "2.0", "SSLv2"},     {0x0300, "ssl", "3.0", "SSLv3"},	  {0x0301, "tls", "1.0", "TLSv1.0"},
-	{0x0302, "tls", "1.1", "TLSv1.1"},   {0x0303, "tls", "1.2", "TLSv1.2"},	  {0x0304, "tls", "1.3", "TLSv1.3"},
+	{0x0002, "ssl", "2.0", "SSLv2"},     {0x0300, "ssl", "3.0", "SSLv3"},     {0x0301, "tls", "1.0", "TLSv1.0"},
+	{0x0302, "tls", "1.1", "TLSv1.1"},   {0x0303, "tls", "1.2", "TLSv1.2"},   {0x0304, "tls", "1.3", "TLSv1.3"},
 	{0xfeff, "dtls", "1.0", "DTLSv1.0"}, {0xfefd, "dtls", "1.2", "DTLSv1.2"}, {0xfefc, "dtls", "1.3", "DTLSv1.3"},
-	{0x0100, "dtls", "0.9", "DTLSv0.9"}, {0x0000, NULL, NULL, NULL},	  {0x0305, NULL, NULL, NULL},
-	{0xfefe, NULL, NULL, NULL},	     {0x7f1c, NULL, NULL, NULL},	  {0x0a0a, NULL, NULL, NULL},
+	{0x0100, "dtls", "0.9", "DTLSv0.9"}, {0x0000, NULL, NULL, NULL},          {0x0305, NULL, NULL, NULL},
+	{0xfefe, NULL, NULL, NULL},          {0x7f1c, NULL, NULL, NULL},          {0x0a0a, NULL, NULL, NULL},
 };
 
 static void test_versions(void **state)
@@ -253,7 +253,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_handshake_types), cmocka_unit_test(test_content_types),
-		cmocka_unit_test(test_alerts),		cmocka_unit_test(test_cipher_suites),
+		cmocka_unit_test(test_alerts),          cmocka_unit_test(test_cipher_suites),
 		cmocka_unit_test(test_versions),
 	};
 

@@ -177,7 +177,7 @@ static void long_options(void **state)
 	struct arguments arguments;
 	struct options options =
 		parse(&arguments, "--read=a.pcap --port=1 --port 65535 --requested --json --redact --count=1 "
-				  "--max-connections=10 --handshake-timeout=0.5");
+	                          "--max-connections=10 --handshake-timeout=0.5");
 
 	(void)state;
 	assert_string_equal(options.read_file, "a.pcap");
@@ -229,7 +229,7 @@ static void buffer_sizes(void **state)
 		const char *line;
 		uint32_t bytes;
 	} accepted[] = {
-		{"--buffer=65536", 65536},  {"--buffer=64K", 65536},	    {"--buffer=1024K", 1048576},
+		{"--buffer=65536", 65536},  {"--buffer=64K", 65536},        {"--buffer=1024K", 1048576},
 		{"--buffer=16M", 16777216}, {"--buffer=1024M", 1073741824}, {"--buffer=1073741824", 1073741824},
 	};
 	struct arguments arguments;
@@ -269,7 +269,7 @@ static void metrics(void **state)
 	assert_metrics("--metrics=[::1]:9813", AF_INET6, "::1", 9813);
 	assert_metrics("-m[::]:1", AF_INET6, "::", 1);
 	assert_metrics("-m[2001:db8:ffff:ffff:ffff:ffff:255.255.255.255]:65535", AF_INET6,
-		       "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65535);
+	               "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65535);
 	options = parse(&arguments, "-q -m --max-services=1000");
 	assert_true(options.quiet);
 	assert_int_equal(options.metrics.services_max, 1000);

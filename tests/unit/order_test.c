@@ -54,8 +54,8 @@ static void test_placings(void **state)
 		if (actual.kind != placing->expected.kind || actual.skip != placing->expected.skip ||
 		    actual.count != placing->expected.count)
 			fail_msg("%s: kind %u skip %u count %u, expected kind %u skip %u count %u", placing->name,
-				 actual.kind, actual.skip, actual.count, placing->expected.kind, placing->expected.skip,
-				 placing->expected.count);
+			         actual.kind, actual.skip, actual.count, placing->expected.kind, placing->expected.skip,
+			         placing->expected.count);
 	}
 }
 
@@ -71,7 +71,7 @@ static void test_any_origin(void **state)
 		expected = placings[i].expected;
 		for (j = 0; j < sizeof(origins) / sizeof(origins[0]); j++) {
 			actual = tcp_order_place(placings[i].next_sequence + origins[j],
-						 placings[i].sequence + origins[j], placings[i].length);
+			                         placings[i].sequence + origins[j], placings[i].length);
 			assert_memory_equal(&actual, &expected, sizeof(actual));
 		}
 	}

@@ -10,7 +10,7 @@
 
 /* What the reports themselves print: output chooses among them and adds nothing. */
 static const char *reported(struct captured_output *captured, const struct handshake *handshake, uint8_t format,
-			    bool redact)
+                            bool redact)
 {
 	const struct report_json_options json = {.redact = redact};
 
@@ -26,7 +26,7 @@ static const char *reported(struct captured_output *captured, const struct hands
 
 /* What is printed of count handshakes. */
 static const char *printed(struct captured_output *captured, const struct options *options,
-			   const struct handshake *handshake, unsigned int count, struct output *output)
+                           const struct handshake *handshake, unsigned int count, struct output *output)
 {
 	captured_begin(captured, stdout);
 	output_begin(output, options);
@@ -57,7 +57,7 @@ static void headings(void **state)
 	captured_end(&header);
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_string_equal(printed(&captured, &cases[i].options, NULL, 0, &output),
-				    cases[i].expected ? header.text : "");
+		                    cases[i].expected ? header.text : "");
 }
 
 static void formats(void **state)

@@ -90,19 +90,19 @@ static void make_snap(struct message_bytes *frame)
 static void make_cooked(struct message_bytes *frame)
 {
 	put_hex(frame, "000000010006020000000001"
-		       "0000"
-		       "0800");
+	               "0000"
+	               "0800");
 	put_ipv4_tcp(frame);
 }
 
 static void make_cooked_2(struct message_bytes *frame)
 {
 	put_hex(frame, "86dd0000"
-		       "00000002"
-		       "0001"
-		       "00"
-		       "06"
-		       "0200000000010000");
+	               "00000002"
+	               "0001"
+	               "00"
+	               "06"
+	               "0200000000010000");
 	put_ipv6_tcp(frame);
 }
 
@@ -152,11 +152,11 @@ static void make_ipv6_extensions(struct message_bytes *frame)
 
 	put_hex(frame, "3c00010400000000"); /* hop by hop */
 	put_hex(frame, "2b01"
-		       "010c000000000000000000000000"); /* destination options, 16 bytes */
-	put_hex(frame, "3300000000000000");		/* routing */
+	               "010c000000000000000000000000"); /* destination options, 16 bytes */
+	put_hex(frame, "3300000000000000");             /* routing */
 	put_hex(frame, "2c0400000000000100000001"
-		       "000000000000000000000000"); /* authentication, 24 bytes */
-	put_hex(frame, "0600000000000007");	    /* one fragment that is the whole packet */
+	               "000000000000000000000000"); /* authentication, 24 bytes */
+	put_hex(frame, "0600000000000007");         /* one fragment that is the whole packet */
 	put_tcp(frame);
 	ipv6_end(frame, at);
 }
@@ -175,9 +175,9 @@ static void make_gre_ethernet(struct message_bytes *frame)
 	size_t at = ipv6_begin(frame, IPPROTO_GRE);
 
 	put_hex(frame, "b0006558"
-		       "00000000"
-		       "00000001"
-		       "00000002"); /* checksum, key and sequence */
+	               "00000000"
+	               "00000001"
+	               "00000002"); /* checksum, key and sequence */
 	make_vlan(frame);
 	ipv6_end(frame, at);
 }
@@ -187,9 +187,9 @@ static void make_pptp(struct message_bytes *frame)
 	size_t at = ipv4_begin(frame, IPPROTO_GRE, "c0000201", "c0000202", 1, 0);
 
 	put_hex(frame, "3081880b"
-		       "00000001"
-		       "00000001"
-		       "00000002"); /* version 1: key, sequence, acknowledgement */
+	               "00000001"
+	               "00000001"
+	               "00000002"); /* version 1: key, sequence, acknowledgement */
 	make_ppp_compressed(frame);
 	ipv4_end(frame, at);
 }
@@ -227,7 +227,7 @@ static void make_6_in_6(struct message_bytes *frame)
 }
 
 static void put_udp_tunnel(struct message_bytes *frame, uint16_t port, const char *header,
-			   void (*inner)(struct message_bytes *))
+                           void (*inner)(struct message_bytes *))
 {
 	size_t at = ipv4_begin(frame, IPPROTO_UDP, "c0000201", "c0000202", 1, 0);
 	size_t udp = udp_begin(frame, port);
@@ -251,9 +251,9 @@ static void make_vxlan_linux(struct message_bytes *frame)
 static void make_geneve(struct message_bytes *frame)
 {
 	put_udp_tunnel(frame, 6081,
-		       "0240655800002a00"
-		       "0102800100000000",
-		       make_ethernet);
+	               "0240655800002a00"
+	               "0102800100000000",
+	               make_ethernet);
 }
 
 static void make_geneve_ip(struct message_bytes *frame)
@@ -264,10 +264,10 @@ static void make_geneve_ip(struct message_bytes *frame)
 static void make_gtp(struct message_bytes *frame)
 {
 	put_udp_tunnel(frame, 2152,
-		       "34ff000000000001"
-		       "00000085"
-		       "01100900",
-		       put_ipv4_tcp);
+	               "34ff000000000001"
+	               "00000085"
+	               "01100900",
+	               put_ipv4_tcp);
 }
 
 static void make_frame_padding(struct message_bytes *frame)
@@ -331,7 +331,7 @@ static void expect_headers(const char *name, const struct packet *packet, int fa
 	expect_number(name, "family", packet->family, family);
 	expect_hex(name, "source", packet->source, address, family == 4 ? FRAME_IPV4_SOURCE : FRAME_IPV6_SOURCE);
 	expect_hex(name, "destination", packet->destination, address,
-		   family == 4 ? FRAME_IPV4_DESTINATION : FRAME_IPV6_DESTINATION);
+	           family == 4 ? FRAME_IPV4_DESTINATION : FRAME_IPV6_DESTINATION);
 	expect_number(name, "source port", packet->source_port, FRAME_SOURCE_PORT);
 	expect_number(name, "destination port", packet->destination_port, FRAME_DESTINATION_PORT);
 	expect_number(name, "sequence", packet->sequence, FRAME_SEQUENCE);
@@ -431,7 +431,7 @@ struct refused {
 	enum packet_left_out left_out;
 };
 
-#define ETHERNET	       "020000000001020000000002"
+#define ETHERNET               "020000000001020000000002"
 #define IPV4(length, protocol) "4500" length "0001000040" protocol "0000" FRAME_IPV4_SOURCE FRAME_IPV4_DESTINATION
 
 static const struct refused refused[] = {
@@ -440,33 +440,33 @@ static const struct refused refused[] = {
 	{"spanning tree", DLT_EN10MB, ETHERNET "00264242030000000000", LEFT_OUT_NOT_IP},
 	{"MACsec", DLT_EN10MB, ETHERNET "88e500000000", LEFT_OUT_ENCRYPTED},
 	{"netlink", DLT_LINUX_SLL,
-	 "00040338000000000000000000000000"
-	 "45",
-	 LEFT_OUT_NOT_IP},
+         "00040338000000000000000000000000"
+         "45",
+         LEFT_OUT_NOT_IP},
 	{"loopback of no family", DLT_NULL, "63000000", LEFT_OUT_NOT_IP},
 	{"PPPoE of another version", DLT_EN10MB, ETHERNET "8864210000010002002145", LEFT_OUT_MALFORMED},
 	{"PPPoE longer than its frame", DLT_EN10MB, ETHERNET "8864110000010100002145", LEFT_OUT_MALFORMED},
 	{"PPP control", DLT_PPP, "ff03c021", LEFT_OUT_NOT_IP},
 	{"MPLS pseudowire", DLT_EN10MB,
-	 ETHERNET "8847"
-		  "00064140"
-		  "00000000",
-	 LEFT_OUT_TUNNEL},
+         ETHERNET "8847"
+                  "00064140"
+                  "00000000",
+         LEFT_OUT_TUNNEL},
 	{"IPv4 of version 5", DLT_IPV4, "5500001400010000400600000a0102030a040506", LEFT_OUT_MALFORMED},
 	{"IPv4 header of 16 bytes", DLT_IPV4, "4400001400010000400600000a0102030a040506", LEFT_OUT_MALFORMED},
 	{"IPv4 shorter than its header", DLT_IPV4, "4500001300010000400600000a0102030a040506", LEFT_OUT_MALFORMED},
 	{"ICMP", DLT_RAW, IPV4("001c", "01") "0800000000000000", LEFT_OUT_NOT_TCP},
 	{"ESP", DLT_RAW, IPV4("001c", "32") "0000000100000001", LEFT_OUT_ENCRYPTED},
 	{"TCP header of 16 bytes", DLT_RAW, IPV4("0028", "06") "c82201bb00000001000000024010000000000000",
-	 LEFT_OUT_MALFORMED},
+         LEFT_OUT_MALFORMED},
 	{"TCP header longer than the packet", DLT_RAW, IPV4("0028", "06") "c82201bb00000001000000026010000000000000",
-	 LEFT_OUT_MALFORMED},
+         LEFT_OUT_MALFORMED},
 	{"UDP shorter than its header", DLT_RAW, IPV4("001c", "11") "9c4001bb00070000", LEFT_OUT_MALFORMED},
 	{"GRE with routing", DLT_RAW, IPV4("0018", "2f") "40000800", LEFT_OUT_TUNNEL},
 	{"GRE of version 2", DLT_RAW, IPV4("0018", "2f") "00020800", LEFT_OUT_TUNNEL},
 	{"PPTP acknowledgement", DLT_RAW, IPV4("0020", "2f") "2081880b0000000100000001", LEFT_OUT_NOT_TCP},
 	{"GTP extension of no length", DLT_RAW, IPV4("0028", "11") "9c4008680014000034ff000000000001000000c0",
-	 LEFT_OUT_MALFORMED},
+         LEFT_OUT_MALFORMED},
 };
 
 static void what_is_left_out(void **state)
@@ -484,7 +484,7 @@ static void what_is_left_out(void **state)
 		packet_parse(refused[i].datalink, frame.data, frame.length, frame.length, &packet);
 		expect_number(refused[i].name, "kind", packet.kind, PACKET_LEFT_OUT);
 		expect_text(refused[i].name, "left out", packet_left_out_name(packet.left_out),
-			    packet_left_out_name(refused[i].left_out));
+		            packet_left_out_name(refused[i].left_out));
 		guarded_free(&frame);
 	}
 }

@@ -229,7 +229,7 @@ static void what_is_too_long_is_not_kept(void **state)
 
 /* A body as it comes, of a message that was told of. */
 static void record(struct handshake *handshake, enum handshake_side from, uint8_t type, const char *hex,
-		   struct parse_cache *cache)
+                   struct parse_cache *cache)
 {
 	struct message_bytes *bytes = calloc(1, sizeof(*bytes));
 	struct event_message message = {.type = type, .version = VERSION};
@@ -321,7 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(finds_a_copy_of_what_was_kept), TEST(every_bit_of_a_body_counts),
-		TEST(type_and_version_count),	     TEST(what_was_not_used_for_longest_makes_room),
+		TEST(type_and_version_count),        TEST(what_was_not_used_for_longest_makes_room),
 		TEST(holds_what_a_plain_list_would), TEST(bytes_are_bounded),
 		TEST(what_is_too_long_is_not_kept),  TEST(a_record_is_the_same_as_one_that_was_read),
 		TEST(a_body_that_is_cut_is_another), TEST(without_a_cache_certificates_are_left_out),

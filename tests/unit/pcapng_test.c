@@ -56,7 +56,7 @@ static void put_section(struct file *file, bool big)
 
 /* resolution and offset_seconds only where not 0 */
 static void put_interface(struct file *file, uint16_t link_type, uint32_t snaplen, uint8_t resolution,
-			  uint64_t offset_seconds)
+                          uint64_t offset_seconds)
 {
 	size_t at = block_begin(file, 1);
 
@@ -112,7 +112,7 @@ static void file_close(struct pcapng *pcapng, FILE *stream)
 }
 
 static void expect_packet(const char *about, struct pcapng *pcapng, int datalink, uint64_t time_ns, uint32_t length,
-			  const char *hex)
+                          const char *hex)
 {
 	struct pcapng_packet packet;
 
@@ -211,7 +211,7 @@ struct damage {
 };
 
 enum {
-	SECTION = 28,			  /* bytes of the first section's block */
+	SECTION = 28,                     /* bytes of the first section's block */
 	FIRST_PACKET = SECTION + 20 + 12, /* its place: behind the interface, whose name takes 8 and whose end 4 */
 };
 

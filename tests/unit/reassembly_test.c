@@ -336,8 +336,8 @@ static void test_any_order(void **state)
 		count = random_deliveries(stream, &random, deliveries);
 		for (i = 0; i < count; i++)
 			assert_int_equal(deliver(fixture, deliveries[i].offset, deliveries[i].length,
-						 next_start(stream, deliveries[i].offset) == deliveries[i].offset),
-					 0);
+			                         next_start(stream, deliveries[i].offset) == deliveries[i].offset),
+			                 0);
 		assert_false(has_gap(fixture));
 		expect(fixture, expected.text ?: "");
 		recorder_free(&expected);
@@ -419,11 +419,11 @@ static void test_times(void **state)
 	fixture->reassembly = reassembly_new(&walk, BASE, take_times, &times);
 	fixture->time_ns = 10;
 	assert_int_equal(deliver(fixture, REQUEST, FLIGHT - REQUEST, true), 0); /* 11 */
-	assert_int_equal(deliver(fixture, 0, 40, true), 0);			/* 12 */
-	assert_int_equal(deliver(fixture, 100, 100, true), 0);			/* 13 */
-	assert_int_equal(deliver(fixture, 40, 60, true), 0);			/* 14 */
-	assert_int_equal(deliver(fixture, 200, 300, true), 0);			/* 15 */
-	assert_int_equal(deliver(fixture, 500, 100, true), 0);			/* 16 */
+	assert_int_equal(deliver(fixture, 0, 40, true), 0);                     /* 12 */
+	assert_int_equal(deliver(fixture, 100, 100, true), 0);                  /* 13 */
+	assert_int_equal(deliver(fixture, 40, 60, true), 0);                    /* 14 */
+	assert_int_equal(deliver(fixture, 200, 300, true), 0);                  /* 15 */
+	assert_int_equal(deliver(fixture, 500, 100, true), 0);                  /* 16 */
 	assert_int_equal(times.messages, 4);
 	assert_int_equal(times.message[0], 12);
 	assert_int_equal(times.body_end[0], 14);
@@ -443,7 +443,7 @@ static void test_times_of_cut(void **state)
 	build_flight(fixture->stream);
 	tls_walk_expect_answer(&walk);
 	fixture->reassembly = reassembly_new(&walk, BASE, take_times, &times);
-	assert_int_equal(deliver(fixture, 0, 200, true), 0);		/* 1 */
+	assert_int_equal(deliver(fixture, 0, 200, true), 0);            /* 1 */
 	assert_int_equal(deliver(fixture, 300, FLIGHT - 300, true), 0); /* 2 */
 	assert_int_equal(times.messages, 2);
 	assert_int_equal(cut(fixture, 200, 100), 0); /* 3 */
@@ -558,9 +558,9 @@ static void test_bound_again(void **state)
 	/* and the bound is what it was */
 	for (i = 0; i < COUNT; i++)
 		assert_int_equal(deliver_bytes(fixture, fixture->stream->bytes, offset + 5 + i * LENGTH, LENGTH, true),
-				 0);
+		                 0);
 	assert_int_equal(deliver_bytes(fixture, fixture->stream->bytes, offset + 5 + i * LENGTH, LENGTH, true),
-			 -ENOBUFS);
+	                 -ENOBUFS);
 	expect(fixture, "");
 }
 
@@ -575,7 +575,7 @@ static void test_flood(void **state)
 	begin_answer(fixture, BASE);
 	for (i = 0; i < 100000; i++)
 		refused += deliver_bytes(fixture, &byte, FLIGHT + 2 * stream_random_below(&random, 400000), 1, false) ==
-			   -ENOBUFS;
+		           -ENOBUFS;
 	assert_in_range(refused, 100000 - 2 * REASSEMBLY_SEGMENTS_MAX, 100000 - REASSEMBLY_SEGMENTS_MAX);
 	assert_int_equal(deliver(fixture, 0, FLIGHT, true), 0);
 	expect(fixture, flight_events);
@@ -635,7 +635,7 @@ static void test_cut_in_body(void **state)
 	assert_false(has_gap(fixture));
 	deliver_from(fixture, REQUEST_BODY + 30);
 	expect(fixture, "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nmessage 13 50 0303\n"
-			"body 13 0+10\nbody 13 30+20\nmessage 14 0 0303\n");
+	                "body 13 0+10\nbody 13 30+20\nmessage 14 0 0303\n");
 	assert_false(has_gap(fixture));
 }
 
@@ -798,7 +798,7 @@ static void test_finish(void **state)
 	reassembly_finish(fixture->reassembly);
 	/* both holes lie in bodies: 13's from 3 to 13 */
 	expect(fixture, "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nmessage 13 50 0303\n"
-			"body 13 0+3\nbody 13 13+37\nmessage 14 0 0303\n");
+	                "body 13 0+3\nbody 13 13+37\nmessage 14 0 0303\n");
 	assert_false(has_gap(fixture));
 }
 

@@ -25,8 +25,8 @@ struct recorder {
 	size_t length;
 	size_t capacity;
 	bool hash_bodies; /* any bytes: tell their hash */
-	bool no_bodies;	  /* leave them out */
-	bool in_body;	  /* a body line is being put together */
+	bool no_bodies;   /* leave them out */
+	bool in_body;     /* a body line is being put together */
 	bool damaged;
 	uint8_t type;
 	uint32_t position;
@@ -50,7 +50,7 @@ static inline void recorder_free(struct recorder *recorder)
 }
 
 static inline __attribute__((format(printf, 2, 3))) void recorder_line(struct recorder *recorder, const char *format,
-								       ...)
+                                                                       ...)
 {
 	char line[96];
 	va_list arguments;
@@ -76,14 +76,14 @@ static inline void recorder_end_body(struct recorder *recorder)
 	recorder->in_body = false;
 	if (recorder->hash_bodies)
 		recorder_line(recorder, "body %u %u+%u %08x\n", recorder->type, recorder->position,
-			      recorder->end - recorder->position, recorder->hash);
+		              recorder->end - recorder->position, recorder->hash);
 	else
 		recorder_line(recorder, "body %u %u+%u%s\n", recorder->type, recorder->position,
-			      recorder->end - recorder->position, recorder->damaged ? " damaged" : "");
+		              recorder->end - recorder->position, recorder->damaged ? " damaged" : "");
 }
 
 static inline void recorder_body(struct recorder *recorder, uint8_t type, uint32_t position, const uint8_t *data,
-				 size_t length)
+                                 size_t length)
 {
 	size_t i;
 
@@ -131,7 +131,7 @@ static inline void recorder_event(const struct event *event, void *context)
 
 	if (event->size != recorder_size(event))
 		recorder_line(recorder, "kind %u of %u bytes, not %u\n", event->kind, event->size,
-			      recorder_size(event));
+		              recorder_size(event));
 	if (event->kind == EVENT_BODY && recorder->no_bodies)
 		return;
 	if (event->kind == EVENT_BODY) {
@@ -141,7 +141,7 @@ static inline void recorder_event(const struct event *event, void *context)
 	recorder_end_body(recorder);
 	if (event->kind == EVENT_MESSAGE)
 		recorder_line(recorder, "message %u %u %04x%s\n", message->type, message->length, message->version,
-			      message->ssl2 ? " ssl2" : "");
+		              message->ssl2 ? " ssl2" : "");
 	else if (event->kind == EVENT_RECORD)
 		recorder_line(recorder, "record %u %u %04x\n", record->type, record->length, record->version);
 	else if (event->kind == EVENT_ALERT)

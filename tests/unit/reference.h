@@ -42,7 +42,7 @@ struct reference {
 };
 
 enum reference_match {
-	REFERENCE_NONE,	      /* no hello; position is where that was clear */
+	REFERENCE_NONE,       /* no hello; position is where that was clear */
 	REFERENCE_INCOMPLETE, /* the bytes end before it is clear */
 	REFERENCE_TLS,
 	REFERENCE_SSL2,
@@ -233,7 +233,7 @@ static inline void reference_ssl2_hello(struct reference *reference)
 
 	reference->client = true;
 	recorder_line(reference->recorder, "message 1 %u %04x ssl2\n", length,
-		      reference_number(reference, reference->position + 3, 2));
+	              reference_number(reference, reference->position + 3, 2));
 	reference->position += 2 + length;
 }
 
@@ -281,11 +281,11 @@ static inline void reference_message(struct reference *reference, uint16_t versi
 	}
 	recorder_end_body(reference->recorder);
 	recorder_line(reference->recorder, "message %u %u %04x\n", reference->header[0],
-		      reference_message_length(reference), version);
+	              reference_message_length(reference), version);
 }
 
 static inline void reference_handshake(struct reference *reference, const uint8_t *payload, size_t available,
-				       uint16_t version)
+                                       uint16_t version)
 {
 	size_t i, count;
 	uint8_t type;
@@ -312,14 +312,14 @@ static inline void reference_handshake(struct reference *reference, const uint8_
 
 /* A handshake record behind ChangeCipherSpec: a hello that fills it (RFC 8446 appendix D.4), or encrypted. */
 static inline void reference_handshake_ciphered(struct reference *reference, const uint8_t *payload, size_t available,
-						uint16_t version, uint16_t length)
+                                                uint16_t version, uint16_t length)
 {
 	if (length == 0)
 		return;
 	if (length >= 4 && available < 4)
 		reference->over = true;
 	else if (length >= 4 && payload[0] == (reference->client ? 1 : 2) &&
-		 (payload[1] << 16 | payload[2] << 8 | payload[3]) + 4 == length)
+	         (payload[1] << 16 | payload[2] << 8 | payload[3]) + 4 == length)
 		reference->ciphered = false;
 	else
 		reference_encrypted(reference, 22, version, length);
@@ -346,7 +346,7 @@ static inline void reference_alerts(struct reference *reference, const uint8_t *
 }
 
 static inline bool reference_record_valid(const struct reference *reference, uint8_t type, uint16_t version,
-					  uint16_t length)
+                                          uint16_t length)
 {
 	if (type < 20 || type > 24 || version >> 8 != 3 || length > REFERENCE_RECORD_MAX)
 		return false;
@@ -386,7 +386,7 @@ static inline void reference_record(struct reference *reference, size_t availabl
 
 /* Record what a direction with these bytes holds. */
 static inline void reference_parse(const uint8_t *bytes, size_t length, const size_t *start, size_t starts,
-				   enum reference_begin begin, struct recorder *recorder)
+                                   enum reference_begin begin, struct recorder *recorder)
 {
 	struct reference reference = {
 		.bytes = bytes,

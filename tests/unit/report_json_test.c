@@ -50,7 +50,7 @@ static struct json_object *field(struct json_object *object, const char *path, e
 		fail_msg("no %s in %s", path, json_object_to_json_string(object));
 	if (json_object_get_type(value) != type)
 		fail_msg("%s is %s, expected %s", path, json_type_to_name(json_object_get_type(value)),
-			 json_type_to_name(type));
+		         json_type_to_name(type));
 	return value;
 }
 
@@ -280,11 +280,11 @@ static void unknown_is_left_out_or_null(void **state)
 		.start_realtime_ns = SAMPLE_REALTIME_NS,
 		.answer_ns = 5,
 		.verdict = {.client_auth = CLIENT_AUTH_UNKNOWN,
-			    .reason = REASON_MIDSTREAM,
-			    .requested = NOT_KNOWN,
-			    .answer = ANSWER_NOT_KNOWN,
-			    .established = NOT_KNOWN,
-			    .resumed = NOT_KNOWN},
+	                    .reason = REASON_MIDSTREAM,
+	                    .requested = NOT_KNOWN,
+	                    .answer = ANSWER_NOT_KNOWN,
+	                    .established = NOT_KNOWN,
+	                    .resumed = NOT_KNOWN},
 	};
 	struct json_object *object = object_of(&handshake, &whole);
 
@@ -343,9 +343,9 @@ static void ends(void **state)
 		const char *expected;
 		const char *ended_by;
 	} cases[] = {
-		{END_NONE, FROM_SERVER, "none", NULL},		 {END_COMPLETED, FROM_SERVER, "completed", NULL},
-		{END_ALERT, FROM_CLIENT, "alert", "client"},	 {END_FIN, FROM_CLIENT, "closed", "client"},
-		{END_RST, FROM_SERVER, "reset", "server"},	 {END_TIMEOUT, FROM_SERVER, "timeout", NULL},
+		{END_NONE, FROM_SERVER, "none", NULL},           {END_COMPLETED, FROM_SERVER, "completed", NULL},
+		{END_ALERT, FROM_CLIENT, "alert", "client"},     {END_FIN, FROM_CLIENT, "closed", "client"},
+		{END_RST, FROM_SERVER, "reset", "server"},       {END_TIMEOUT, FROM_SERVER, "timeout", NULL},
 		{END_NOT_TLS, FROM_SERVER, "not_tls", "server"},
 	};
 	struct handshake handshake = sample_handshake();
@@ -520,7 +520,7 @@ static void every_byte(void **state)
 	object = object_of(&handshake, &whole);
 	/* U+FFFD is three bytes */
 	assert_int_equal(json_object_get_string_len(field(object, "/tls/client/server_name", json_type_string)),
-			 3 * MESSAGE_SERVER_NAME_MAX);
+	                 3 * MESSAGE_SERVER_NAME_MAX);
 	json_object_put(object);
 }
 

@@ -74,23 +74,23 @@ static struct report_metrics *sample_metrics(void)
 	struct handshake handshake = sample_handshake();
 	struct report_metrics_state state = {
 		.counts = {.handshakes = 1,
-			   .table_full = 105,
-			   .events_lost = 999,
-			   .gaps = 301,
-			   .bounds = 109,
-			   .malformed_events = 106},
+	                   .table_full = 105,
+	                   .events_lost = 999,
+	                   .gaps = 301,
+	                   .bounds = 109,
+	                   .malformed_events = 106},
 		.statistics = {[STATISTIC_CONNECTIONS] = 401,
-			       [STATISTIC_MIDSTREAM] = 403,
-			       [STATISTIC_HANDSHAKES] = 402,
-			       [STATISTIC_HANDOVERS] = 302,
-			       [STATISTIC_LOST_RING] = 101,
-			       [STATISTIC_LOST_STORAGE] = 102,
-			       [STATISTIC_LOST_LISTENER] = 103,
-			       [STATISTIC_HANDOVER_BOUND] = 107,
-			       [STATISTIC_BODY_BOUND] = 108,
-			       [STATISTIC_STEP_BOUND] = 999,
-			       [STATISTIC_CONTENDED] = 104,
-			       [STATISTIC_OUTSIDE] = 110},
+	                       [STATISTIC_MIDSTREAM] = 403,
+	                       [STATISTIC_HANDSHAKES] = 402,
+	                       [STATISTIC_HANDOVERS] = 302,
+	                       [STATISTIC_LOST_RING] = 101,
+	                       [STATISTIC_LOST_STORAGE] = 102,
+	                       [STATISTIC_LOST_LISTENER] = 103,
+	                       [STATISTIC_HANDOVER_BOUND] = 107,
+	                       [STATISTIC_BODY_BOUND] = 108,
+	                       [STATISTIC_STEP_BOUND] = 999,
+	                       [STATISTIC_CONTENDED] = 104,
+	                       [STATISTIC_OUTSIDE] = 110},
 		.connections = {[CONNECTION_HANDSHAKE] = 501, [CONNECTION_LAST_WORD] = 502},
 		.last_event_realtime_ns = SAMPLE_REALTIME_NS,
 		.runs = {{"receive", 601, 1000000602}, {"send", 0, 0}},
@@ -105,11 +105,11 @@ static struct report_metrics *sample_metrics(void)
 #define SERVICE_LINE(role, service, count)                                                                             \
 	"mtlsnoop_handshakes_total{role=\"" role "\",service=\"" service                                               \
 	"\",version=\"TLSv1.2\",client_auth=\"presented\",evidence=\"cleartext\"} " count
-#define SERVICE		    "role=\"server\",service=\"10.0.0.1:443\""
+#define SERVICE             "role=\"server\",service=\"10.0.0.1:443\""
 #define DURATION(le, count) "mtlsnoop_handshake_duration_seconds_bucket{" SERVICE ",le=\"" le "\"} " count
 #define ANSWER(le, count)   "mtlsnoop_certificate_answer_seconds_bucket{" SERVICE ",le=\"" le "\"} " count
 #define MESSAGE(type, from) "mtlsnoop_handshake_messages_total{type=\"" type "\",from=\"" from "\"} 1"
-#define UNKNOWN(reason)	    "mtlsnoop_unknown_total{reason=\"" reason "\"} 0"
+#define UNKNOWN(reason)     "mtlsnoop_unknown_total{reason=\"" reason "\"} 0"
 #define LOST(where, count)  "mtlsnoop_lost_events_total{where=\"" where "\"} " count
 
 /* The duration is 1.834 ms, the answer took 412 us. */
@@ -427,13 +427,13 @@ static void urgent_losses(void **state)
 	struct report_metrics_state losses = {
 		.counts = {.gaps = 1, .bounds = 1, .events_lost = 1},
 		.statistics = {[STATISTIC_CONNECTIONS] = 1,
-			       [STATISTIC_MIDSTREAM] = 1,
-			       [STATISTIC_HANDSHAKES] = 1,
-			       [STATISTIC_HANDOVERS] = 1,
-			       [STATISTIC_HANDOVER_BOUND] = 1,
-			       [STATISTIC_BODY_BOUND] = 1,
-			       [STATISTIC_STEP_BOUND] = 1,
-			       [STATISTIC_OUTSIDE] = 1},
+	                       [STATISTIC_MIDSTREAM] = 1,
+	                       [STATISTIC_HANDSHAKES] = 1,
+	                       [STATISTIC_HANDOVERS] = 1,
+	                       [STATISTIC_HANDOVER_BOUND] = 1,
+	                       [STATISTIC_BODY_BOUND] = 1,
+	                       [STATISTIC_STEP_BOUND] = 1,
+	                       [STATISTIC_OUTSIDE] = 1},
 	};
 
 	(void)state;
@@ -745,13 +745,13 @@ static void formats_are_chosen(void **state)
 		{"application/*", true},
 		/* Prometheus 2.42 */
 		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-		 "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-		 true},
+	         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+	         true},
 		/* Prometheus 3 */
 		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-		 "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-		 "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-		 true},
+	         "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+	         "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+	         true},
 		{"application/openmetrics-text;version=0.0.1", false},
 		{"application/openmetrics-text;version=2.0.0,*/*;q=0.1", false},
 		{"text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.8", false},
@@ -777,11 +777,11 @@ static void formats_are_chosen(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if ((report_metrics_choose(cases[i].accept) == REPORT_METRICS_OPENMETRICS) != cases[i].openmetrics)
 			fail_msg("Accept: %s: expected %s", cases[i].accept,
-				 cases[i].openmetrics ? "OpenMetrics" : "text");
+			         cases[i].openmetrics ? "OpenMetrics" : "text");
 	assert_string_equal(report_metrics_content_type(REPORT_METRICS_TEXT),
-			    "text/plain; version=0.0.4; charset=utf-8");
+	                    "text/plain; version=0.0.4; charset=utf-8");
 	assert_string_equal(report_metrics_content_type(REPORT_METRICS_OPENMETRICS),
-			    "application/openmetrics-text; version=1.0.0; charset=utf-8");
+	                    "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }
 
 int main(void)

@@ -26,11 +26,11 @@ enum {
 	SAMPLE_START_NS = 5000000000, /* of CLOCK_MONOTONIC */
 };
 
-#define SAMPLE_REALTIME_NS	   (1795431600ULL * 1000000000 + 123456789) /* 2026-11-23T11:00:00.123456789Z */
+#define SAMPLE_REALTIME_NS         (1795431600ULL * 1000000000 + 123456789) /* 2026-11-23T11:00:00.123456789Z */
 #define SAMPLE_MICROSECONDS(count) (SAMPLE_START_NS + (count)*1000ULL)
 
 static inline void sample_step(struct handshake *handshake, uint64_t microseconds, uint8_t kind, uint8_t from,
-			       uint8_t type, uint32_t length)
+                               uint8_t type, uint32_t length)
 {
 	handshake->step[handshake->steps++] = (struct handshake_step){
 		.time_ns = SAMPLE_MICROSECONDS(microseconds),
@@ -72,11 +72,11 @@ static inline struct handshake sample_handshake(void)
 		.answer_ns = SAMPLE_MICROSECONDS(712),
 		.facts = {.client_hello = true, .server_hello = true, .end = END_COMPLETED},
 		.verdict = {.client_auth = CLIENT_AUTH_PRESENTED,
-			    .evidence = EVIDENCE_CLEARTEXT,
-			    .requested = KNOWN_YES,
-			    .answer = ANSWER_CERTIFICATE,
-			    .established = KNOWN_YES,
-			    .resumed = KNOWN_NO},
+	                    .evidence = EVIDENCE_CLEARTEXT,
+	                    .requested = KNOWN_YES,
+	                    .answer = ANSWER_CERTIFICATE,
+	                    .established = KNOWN_YES,
+	                    .resumed = KNOWN_NO},
 		.version = 0x0303,
 		.client_hello = {.server_name = "example.org"},
 		.server_hello = {.version = 0x0303, .cipher_suite = 0xc030, .protocol = "h2"},

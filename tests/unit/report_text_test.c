@@ -82,15 +82,15 @@ static void header_names_the_columns(void **state)
 	report_text_header(out);
 	fclose(out);
 	assert_string_equal(text, "TIME     "
-				  "ROLE     "
-				  "SERVER                "
-				  "CLIENT                "
-				  "SNI                      "
-				  "VERSION  "
-				  "ASKED "
-				  "ANSWER      "
-				  "RESULT                       "
-				  "      MS\n");
+	                          "ROLE     "
+	                          "SERVER                "
+	                          "CLIENT                "
+	                          "SNI                      "
+	                          "VERSION  "
+	                          "ASKED "
+	                          "ANSWER      "
+	                          "RESULT                       "
+	                          "      MS\n");
 	free(text);
 }
 
@@ -100,15 +100,15 @@ static void line_of_a_presented_certificate(void **state)
 
 	(void)state;
 	assert_line(&handshake, "11:00:00 "
-				"server   "
-				"10.0.0.1:443          "
-				"10.0.0.5:51234        "
-				"example.org              "
-				"TLSv1.2  "
-				"yes   "
-				"certificate "
-				"presented                    "
-				"    1.83\n");
+	                        "server   "
+	                        "10.0.0.1:443          "
+	                        "10.0.0.5:51234        "
+	                        "example.org              "
+	                        "TLSv1.2  "
+	                        "yes   "
+	                        "certificate "
+	                        "presented                    "
+	                        "    1.83\n");
 }
 
 static void line_of_what_is_not_known(void **state)
@@ -120,24 +120,24 @@ static void line_of_what_is_not_known(void **state)
 		.start_ns = 2,
 		.end_ns = 1,
 		.verdict = {.client_auth = CLIENT_AUTH_UNKNOWN,
-			    .reason = REASON_GAP,
-			    .requested = NOT_KNOWN,
-			    .answer = ANSWER_NOT_KNOWN,
-			    .established = NOT_KNOWN,
-			    .resumed = NOT_KNOWN},
+	                    .reason = REASON_GAP,
+	                    .requested = NOT_KNOWN,
+	                    .answer = ANSWER_NOT_KNOWN,
+	                    .established = NOT_KNOWN,
+	                    .resumed = NOT_KNOWN},
 	};
 
 	(void)state;
 	assert_line(&handshake, "11:00:00 "
-				"observer "
-				"0.0.0.0:0             "
-				"0.0.0.0:0             "
-				"-                        "
-				"-        "
-				"?     "
-				"?           "
-				"unknown (gap)                "
-				"       -\n");
+	                        "observer "
+	                        "0.0.0.0:0             "
+	                        "0.0.0.0:0             "
+	                        "-                        "
+	                        "-        "
+	                        "?     "
+	                        "?           "
+	                        "unknown (gap)                "
+	                        "       -\n");
 }
 
 static void line_of_ipv6(void **state)
@@ -155,22 +155,22 @@ static void line_of_ipv6(void **state)
 	handshake.server.address[15] = 1;
 	handshake.client.address[15] = 2;
 	assert_line(&handshake, "11:00:00 "
-				"client   "
-				"[::1]:443             "
-				"[::2]:51234           "
-				"example.org              "
-				"TLSv1.2  "
-				"no    "
-				"-           "
-				"not_requested                "
-				"    1.83\n");
+	                        "client   "
+	                        "[::1]:443             "
+	                        "[::2]:51234           "
+	                        "example.org              "
+	                        "TLSv1.2  "
+	                        "no    "
+	                        "-           "
+	                        "not_requested                "
+	                        "    1.83\n");
 }
 
 /* A long address moves what is behind it until there is room again, here at VERSION. */
 static void long_address_moves_little(void **state)
 {
 	static const uint8_t address[16] = {0x20, 0x01, 0x0d, 0xb8, 0x11, 0x11, 0x22, 0x22,
-					    0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 0x66, 0x66};
+	                                    0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 0x66, 0x66};
 	struct handshake handshake = sample_handshake();
 
 	(void)state;
@@ -180,15 +180,15 @@ static void long_address_moves_little(void **state)
 	handshake.client.address[15] = 2;
 	handshake.client_hello.server_name[0] = '\0';
 	assert_line(&handshake, "11:00:00 "
-				"server   "
-				"[2001:db8:1111:2222:3333:4444:5555:6666]:443 "
-				"[::2]:51234 "
-				"-           " /* 18 + 45 + 12 = 75: 12 up to VERSION */
-				"TLSv1.2  "
-				"yes   "
-				"certificate "
-				"presented                    "
-				"    1.83\n");
+	                        "server   "
+	                        "[2001:db8:1111:2222:3333:4444:5555:6666]:443 "
+	                        "[::2]:51234 "
+	                        "-           " /* 18 + 45 + 12 = 75: 12 up to VERSION */
+	                        "TLSv1.2  "
+	                        "yes   "
+	                        "certificate "
+	                        "presented                    "
+	                        "    1.83\n");
 }
 
 /* MS stays flush right as long as there is room for it, and a space off RESULT where there is not. */
@@ -261,10 +261,10 @@ static void result_says_the_reason_or_the_end(void **state)
 		{CLIENT_AUTH_UNANSWERED, 0, 0, KNOWN_NO, END_RST, FROM_SERVER, "unanswered (reset by server)"},
 		{CLIENT_AUTH_UNANSWERED, 0, 0, KNOWN_NO, END_TIMEOUT, 0, "unanswered (timeout)"},
 		{CLIENT_AUTH_REJECTED_CERTIFICATE, EVIDENCE_INFERRED, 0, KNOWN_NO, END_RST, FROM_SERVER,
-		 "rejected_certificate, inferred (reset by server)"},
+	         "rejected_certificate, inferred (reset by server)"},
 		{CLIENT_AUTH_FAILED_BEFORE_REQUEST, 0, 0, KNOWN_NO, END_NONE, 0, "failed_before_request (no end seen)"},
 		{CLIENT_AUTH_FAILED_BEFORE_REQUEST, 0, 0, NOT_KNOWN, END_NOT_TLS, FROM_SERVER,
-		 "failed_before_request (not TLS from server)"},
+	         "failed_before_request (not TLS from server)"},
 	};
 	struct handshake handshake;
 	size_t i;
@@ -316,7 +316,7 @@ static void milliseconds_are_flush_right(void **state)
 		uint64_t nanoseconds;
 		const char *expected;
 	} cases[] = {
-		{0, "    0.00\n"},	  {4999, "    0.00\n"},	       {5001, "    0.01\n"},
+		{0, "    0.00\n"},        {4999, "    0.00\n"},        {5001, "    0.01\n"},
 		{12345678, "   12.35\n"}, {60000000000, "60000.00\n"}, {3600000000000, " 3600000.00\n"},
 	};
 	struct handshake handshake = sample_handshake();
@@ -342,27 +342,27 @@ static void ladder_of_a_presented_certificate(void **state)
 	handshake.certificate = &certificate;
 	handshake.request = &request;
 	assert_ladder(&handshake, false,
-		      "* 11:00:00.123456 as server: 10.0.0.5:51234 -> 10.0.0.1:443, SNI example.org, TLSv1.2, "
-		      "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n"
-		      "     0.000 ms (IN)  TLS handshake, Client hello (1), 508 bytes\n"
-		      "     0.250 ms (OUT) TLS handshake, Server hello (2), 89 bytes\n"
-		      "     0.300 ms (OUT) TLS handshake, Request CERT (13), 104 bytes\n"
-		      "     0.712 ms (IN)  TLS handshake, Certificate (11), 847 bytes\n"
-		      "     1.700 ms (IN)  TLS change cipher, Change cipher spec (1)\n"
-		      "     1.834 ms (OUT) encrypted handshake record, 40 bytes\n"
-		      "* Certificate request:\n"
-		      "*   certificate types: rsa_sign (1), ecdsa_sign (64), unknown (99)\n"
-		      "*   signature algorithms: 2\n"
-		      "*   CA names: 2\n"
-		      "*     CN=Example CA\n"
-		      "*     CN=M\xc3\xbcller\n"
-		      "* Client certificate:\n"
-		      "*   subject: CN=client,O=Example\n"
-		      "*   issuer: CN=Example CA\n"
-		      "*   not after: 2027-11-23T10:59:59Z\n"
-		      "*   sha256: " SAMPLE_SHA256 "\n"
-		      "* presented; evidence: cleartext; asked: yes; answer: certificate; completed after 1.83 ms\n"
-		      "\n");
+	              "* 11:00:00.123456 as server: 10.0.0.5:51234 -> 10.0.0.1:443, SNI example.org, TLSv1.2, "
+	              "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n"
+	              "     0.000 ms (IN)  TLS handshake, Client hello (1), 508 bytes\n"
+	              "     0.250 ms (OUT) TLS handshake, Server hello (2), 89 bytes\n"
+	              "     0.300 ms (OUT) TLS handshake, Request CERT (13), 104 bytes\n"
+	              "     0.712 ms (IN)  TLS handshake, Certificate (11), 847 bytes\n"
+	              "     1.700 ms (IN)  TLS change cipher, Change cipher spec (1)\n"
+	              "     1.834 ms (OUT) encrypted handshake record, 40 bytes\n"
+	              "* Certificate request:\n"
+	              "*   certificate types: rsa_sign (1), ecdsa_sign (64), unknown (99)\n"
+	              "*   signature algorithms: 2\n"
+	              "*   CA names: 2\n"
+	              "*     CN=Example CA\n"
+	              "*     CN=M\xc3\xbcller\n"
+	              "* Client certificate:\n"
+	              "*   subject: CN=client,O=Example\n"
+	              "*   issuer: CN=Example CA\n"
+	              "*   not after: 2027-11-23T10:59:59Z\n"
+	              "*   sha256: " SAMPLE_SHA256 "\n"
+	              "* presented; evidence: cleartext; asked: yes; answer: certificate; completed after 1.83 ms\n"
+	              "\n");
 }
 
 static void ladder_redacted(void **state)
@@ -374,12 +374,12 @@ static void ladder_redacted(void **state)
 	handshake.steps = 0;
 	handshake.certificate = &certificate;
 	assert_ladder(&handshake, true,
-		      "* 11:00:00.123456 as server: 10.0.0.5:51234 -> 10.0.0.1:443, SNI example.org, TLSv1.2, "
-		      "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n"
-		      "* Client certificate:\n"
-		      "*   sha256: " SAMPLE_SHA256 "\n"
-		      "* presented; evidence: cleartext; asked: yes; answer: certificate; completed after 1.83 ms\n"
-		      "\n");
+	              "* 11:00:00.123456 as server: 10.0.0.5:51234 -> 10.0.0.1:443, SNI example.org, TLSv1.2, "
+	              "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n"
+	              "* Client certificate:\n"
+	              "*   sha256: " SAMPLE_SHA256 "\n"
+	              "* presented; evidence: cleartext; asked: yes; answer: certificate; completed after 1.83 ms\n"
+	              "\n");
 }
 
 /* An observer names the sides; what is not known is not made up. */
@@ -395,9 +395,9 @@ static void ladder_of_an_observer(void **state)
 		.start_realtime_ns = SAMPLE_REALTIME_NS,
 		.steps_dropped = 1,
 		.verdict = {.client_auth = CLIENT_AUTH_UNKNOWN,
-			    .reason = REASON_ENCRYPTED,
-			    .requested = NOT_KNOWN,
-			    .established = NOT_KNOWN},
+	                    .reason = REASON_ENCRYPTED,
+	                    .requested = NOT_KNOWN,
+	                    .established = NOT_KNOWN},
 		.facts = {.end = END_FIN, .ended_by = FROM_SERVER},
 	};
 
@@ -435,14 +435,14 @@ static void ladder_of_a_client_with_an_alert(void **state)
 	sample_alert(&handshake, 901, FROM_CLIENT, 222);
 	handshake.step[2].level = 7;
 	assert_ladder(&handshake, false,
-		      "* 11:00:00.123456 as client: 10.0.0.5:51234 -> 10.0.0.1:443, SNI example.org, TLSv1.2, "
-		      "cipher suite 0xEAEA\n"
-		      "     0.000 ms (OUT) TLS handshake, Client hello (1), 508 bytes\n"
-		      "     0.900 ms (IN)  TLS alert, fatal unknown_ca (48)\n"
-		      "     0.901 ms (OUT) TLS alert, level 7 unknown (222)\n"
-		      "* rejected_certificate; evidence: cleartext; asked: yes; answer: certificate; "
-		      "alert 222 from client after 1.83 ms\n"
-		      "\n");
+	              "* 11:00:00.123456 as client: 10.0.0.5:51234 -> 10.0.0.1:443, SNI example.org, TLSv1.2, "
+	              "cipher suite 0xEAEA\n"
+	              "     0.000 ms (OUT) TLS handshake, Client hello (1), 508 bytes\n"
+	              "     0.900 ms (IN)  TLS alert, fatal unknown_ca (48)\n"
+	              "     0.901 ms (OUT) TLS alert, level 7 unknown (222)\n"
+	              "* rejected_certificate; evidence: cleartext; asked: yes; answer: certificate; "
+	              "alert 222 from client after 1.83 ms\n"
+	              "\n");
 }
 
 static void ladder_bounds_what_was_sent(void **state)
@@ -455,7 +455,7 @@ static void ladder_bounds_what_was_sent(void **state)
 	handshake.request = &request;
 	assert_in_ladder(&handshake, "*   CA names: 1000\n");
 	assert_in_ladder(&handshake, "*     and 968 more\n"); /* MESSAGE_AUTHORITIES_MAX is 32 */
-	assert_in_ladder(&handshake, ", 184 more\n");	      /* MESSAGE_CERTIFICATE_TYPES_MAX is 16 */
+	assert_in_ladder(&handshake, ", 184 more\n");         /* MESSAGE_CERTIFICATE_TYPES_MAX is 16 */
 
 	handshake.steps = 1000;
 	handshake.steps_dropped = 936;
@@ -478,7 +478,7 @@ static void certificate_that_could_not_be_read(void **state)
 	handshake.certificate = &certificate;
 	certificate.leaf_parsed = false;
 	assert_in_ladder(&handshake,
-			 "* Client certificate:\n*   sha256: " SAMPLE_SHA256 "\n*   it could not be read\n* presented");
+	                 "* Client certificate:\n*   sha256: " SAMPLE_SHA256 "\n*   it could not be read\n* presented");
 	certificate.sha256_known = false;
 	assert_in_ladder(&handshake, "* Client certificate:\n*   it could not be read\n* presented");
 
@@ -505,9 +505,9 @@ static void hostile_text_is_escaped(void **state)
 	strcpy(certificate.issuer, HOSTILE);
 	strcpy(request.authority[1], HOSTILE);
 	assert_in_ladder(&handshake, "SNI a\\x0a\\x09\\x1b[31m\\x7f\\xc2\\x9b2J\\xff\\xc3(\\xe2\\x80\\xaeb"
-				     "\\xe2\\x80\\x8b\"\\x5c, TLSv1.2, ");
+	                             "\\xe2\\x80\\x8b\"\\x5c, TLSv1.2, ");
 	assert_in_ladder(&handshake, "*   subject: a\\x0a\\x09\\x1b[31m\\x7f\\xc2\\x9b2J\\xff\\xc3(\\xe2\\x80\\xaeb"
-				     "\\xe2\\x80\\x8b\"\\\n");
+	                             "\\xe2\\x80\\x8b\"\\\n");
 	assert_in_ladder(&handshake, "*   issuer: a\\x0a");
 	assert_in_ladder(&handshake, "*     a\\x0a");
 	free(line_of(&handshake));

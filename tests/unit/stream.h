@@ -107,7 +107,7 @@ static inline void stream_message_header(struct stream *stream, uint8_t type, ui
 
 /* Bytes first to last of a message of this type and length: its four of header and then the pattern. */
 static inline void stream_message_part(struct stream *stream, uint8_t type, uint32_t length, uint32_t first,
-				       uint32_t count)
+                                       uint32_t count)
 {
 	uint32_t i;
 
@@ -156,7 +156,7 @@ static inline void stream_encrypted(struct stream *stream, uint8_t type, uint16_
 
 /* RFC 5246 appendix E.2: lengths of the cipher specs (three bytes each), the session id and the challenge */
 static inline void stream_ssl2_session_hello(struct stream *stream, uint16_t version, uint16_t specs,
-					     uint16_t session_id, uint16_t challenge)
+                                             uint16_t session_id, uint16_t challenge)
 {
 	stream_number(stream, 0x8000 | (9 + specs + session_id + challenge), 2);
 	stream_byte(stream, 1);

@@ -32,8 +32,8 @@ static inline void stream_random_segment(struct stream *stream, uint32_t *random
 /* What a protocol says before it turns to TLS, now and then with bytes that look like the beginning of a hello */
 static inline void stream_random_dialog(struct stream *stream, uint32_t *random)
 {
-	static const char *const lines[] = {"STARTTLS\r\n",	"\x16\x03",	    "\x16",
-					    "\x16\x03\x01\x02", "\x80\x2e\x01\x03", "PROXY UNKNOWN\r\n"};
+	static const char *const lines[] = {"STARTTLS\r\n",     "\x16\x03",         "\x16",
+	                                    "\x16\x03\x01\x02", "\x80\x2e\x01\x03", "PROXY UNKNOWN\r\n"};
 	uint32_t count = stream_random_below(random, 4);
 
 	while (count--) {
@@ -62,7 +62,7 @@ static inline void stream_random_records(struct stream *stream, const uint8_t *f
 		stream_record_end(stream);
 		if (stream_random_below(random, 30) == 0)
 			stream_alert(stream, 0x0303, 1 + stream_random_below(random, 2),
-				     stream_random_below(random, 120));
+			             stream_random_below(random, 120));
 		if (stream_random_below(random, 100) == 0)
 			stream_record_header(stream, 22, 0x0303, 0);
 	}
@@ -103,8 +103,8 @@ static inline void stream_random_ciphered(struct stream *stream, uint8_t hello, 
 			stream_alert(stream, 0x0303, 2, 40);
 		else
 			stream_encrypted(stream,
-					 stream_random_below(random, 8) ? 23 : 21 + stream_random_below(random, 4),
-					 0x0303, stream_random_length(random));
+			                 stream_random_below(random, 8) ? 23 : 21 + stream_random_below(random, 4),
+			                 0x0303, stream_random_length(random));
 	}
 }
 

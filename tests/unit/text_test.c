@@ -30,8 +30,8 @@ static const struct text_case cases[] = {
 	{"a\xf0\x9f\x94\x92...", 8, 8, "a..."},
 	/* and one that fits is kept */
 	{"ab\xc3\xbc"
-	 "efgh",
-	 8, 8, "ab\xc3\xbc..."},
+         "efgh",
+         8, 8, "ab\xc3\xbc..."},
 	/* no UTF-8: not more than three bytes are given up for it */
 	{"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", 12, 12, "\x80\x80\x80\x80\x80..."},
 	{"\x80\x80\x80\x80\x80\x80", 6, 5, "..."},

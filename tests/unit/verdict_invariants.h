@@ -136,7 +136,7 @@ static inline const char *broken_outcome(const struct handshake_facts *facts, co
 	bool certificate = verdict->answer == ANSWER_CERTIFICATE;
 
 	if (verdict_completed(verdict) && (!facts->certificate_request || !facts_both_finished(facts) ||
-					   certificate != (verdict->client_auth == CLIENT_AUTH_PRESENTED)))
+	                                   certificate != (verdict->client_auth == CLIENT_AUTH_PRESENTED)))
 		return "presented or declined without request, answer and both Finished";
 	if (verdict_rejected(verdict) &&
 	    (!facts->certificate_request || !facts_answered(facts) || !facts_ended_by_server(facts) ||

@@ -14,20 +14,20 @@
  * The flights of RFC 5246 section 7.3, figure 1 (full handshake) and figure 2 (abbreviated handshake). NewSessionTicket (RFC
  * 5077 section 3.3), HelloRequest and CertificateStatus leave no fact behind.
  */
-#define HELLOS		  .client_hello = true, .server_hello = true
-#define FULL_FLIGHT	  HELLOS, .server_certificate = true, .server_key_exchange = true, .server_hello_done = true
+#define HELLOS            .client_hello = true, .server_hello = true
+#define FULL_FLIGHT       HELLOS, .server_certificate = true, .server_key_exchange = true, .server_hello_done = true
 #define REQUESTING_FLIGHT FULL_FLIGHT, .certificate_request = true
-#define CERTIFICATE	  .client_certificate = true
+#define CERTIFICATE       .client_certificate = true
 #define EMPTY_CERTIFICATE .client_certificate = true, .client_certificate_empty = true
-#define NO_CERTIFICATE	  .no_certificate_alert = true
-#define KEY_EXCHANGE	  .client_key_exchange = true
-#define CLIENT_FINISHED	  .change_cipher_spec = {[FROM_CLIENT] = true}, .finished = {[FROM_CLIENT] = true}
-#define SERVER_FINISHED	  .change_cipher_spec = {[FROM_SERVER] = true}, .finished = {[FROM_SERVER] = true}
-#define BOTH_FINISHED	  .change_cipher_spec = {true, true}, .finished = {true, true}
-#define COMPLETED	  BOTH_FINISHED, .end = END_COMPLETED
-#define ENDED(how, by)	  .end = (how), .ended_by = (by)
-#define TIMED_OUT	  .end = END_TIMEOUT
-#define ABBREVIATED	  HELLOS, .session_accepted = true
+#define NO_CERTIFICATE    .no_certificate_alert = true
+#define KEY_EXCHANGE      .client_key_exchange = true
+#define CLIENT_FINISHED   .change_cipher_spec = {[FROM_CLIENT] = true}, .finished = {[FROM_CLIENT] = true}
+#define SERVER_FINISHED   .change_cipher_spec = {[FROM_SERVER] = true}, .finished = {[FROM_SERVER] = true}
+#define BOTH_FINISHED     .change_cipher_spec = {true, true}, .finished = {true, true}
+#define COMPLETED         BOTH_FINISHED, .end = END_COMPLETED
+#define ENDED(how, by)    .end = (how), .ended_by = (by)
+#define TIMED_OUT         .end = END_TIMEOUT
+#define ABBREVIATED       HELLOS, .session_accepted = true
 
 struct verdict_case {
 	const char *name;
@@ -50,231 +50,231 @@ struct verdict_case {
 static const struct verdict_case cases[] = {
 	/* not_requested: full handshake, the server sent no CertificateRequest */
 	{"full handshake",
-	 {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
+         {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
 	{"static RSA: no ServerKeyExchange",
-	 {HELLOS, .server_certificate = true, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
+         {HELLOS, .server_certificate = true, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
 	{"anonymous Diffie-Hellman: no server certificate",
-	 {HELLOS, .server_key_exchange = true, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
+         {HELLOS, .server_key_exchange = true, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
 	{"pre-shared key (RFC 4279): ServerHello and ServerHelloDone alone",
-	 {HELLOS, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
+         {HELLOS, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
 	{"a session was offered and not taken up",
-	 {FULL_FLIGHT, .session_accepted = true, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
+         {FULL_FLIGHT, .session_accepted = true, KEY_EXCHANGE, COMPLETED},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
 	{"the client refuses the server's certificate",
-	 {FULL_FLIGHT, ENDED(END_ALERT, FROM_CLIENT)},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
+         {FULL_FLIGHT, ENDED(END_ALERT, FROM_CLIENT)},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the client goes away behind ServerHelloDone",
-	 {FULL_FLIGHT, ENDED(END_RST, FROM_CLIENT)},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
+         {FULL_FLIGHT, ENDED(END_RST, FROM_CLIENT)},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the client falls silent behind ServerHelloDone",
-	 {FULL_FLIGHT, TIMED_OUT},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
+         {FULL_FLIGHT, TIMED_OUT},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the tracer stops behind ServerHelloDone",
-	 {FULL_FLIGHT},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_NO)},
+         {FULL_FLIGHT},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_NO)},
 	{"the server dislikes the client's Finished",
-	 {FULL_FLIGHT, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
+         {FULL_FLIGHT, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
 	{"ServerHello was not read, and the flight is whole",
-	 {.client_hello = true,
-	  .server_hello_unread = true,
-	  .server_certificate = true,
-	  .server_hello_done = true,
-	  KEY_EXCHANGE,
-	  COMPLETED},
-	 VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
+         {.client_hello = true,
+          .server_hello_unread = true,
+          .server_certificate = true,
+          .server_hello_done = true,
+          KEY_EXCHANGE,
+          COMPLETED},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
 
 	/* presented: requested, answered with a certificate, completed */
 	{"mutual authentication",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(PRESENTED, KNOWN_YES, CERTIFICATE, KNOWN_YES, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, COMPLETED},
+         VERDICT(PRESENTED, KNOWN_YES, CERTIFICATE, KNOWN_YES, KNOWN_NO)},
 	{"the server closed its side before the client's Finished came",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, BOTH_FINISHED, .end = END_COMPLETED, .ended_by = FROM_CLIENT},
-	 VERDICT(PRESENTED, KNOWN_YES, CERTIFICATE, KNOWN_YES, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, BOTH_FINISHED, .end = END_COMPLETED, .ended_by = FROM_CLIENT},
+         VERDICT(PRESENTED, KNOWN_YES, CERTIFICATE, KNOWN_YES, KNOWN_NO)},
 
 	/* declined: requested, answered with none, completed all the same */
 	{"an empty Certificate (RFC 5246 section 7.4.6)",
-	 {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(DECLINED, KNOWN_YES, EMPTY, KNOWN_YES, KNOWN_NO)},
+         {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, COMPLETED},
+         VERDICT(DECLINED, KNOWN_YES, EMPTY, KNOWN_YES, KNOWN_NO)},
 	{"SSL 3.0: no_certificate (RFC 6101 section 5.6.6)",
-	 {REQUESTING_FLIGHT, NO_CERTIFICATE, KEY_EXCHANGE, COMPLETED},
-	 VERDICT(DECLINED, KNOWN_YES, EMPTY, KNOWN_YES, KNOWN_NO)},
+         {REQUESTING_FLIGHT, NO_CERTIFICATE, KEY_EXCHANGE, COMPLETED},
+         VERDICT(DECLINED, KNOWN_YES, EMPTY, KNOWN_YES, KNOWN_NO)},
 
 	/* rejected_certificate: presented, and the server ended it */
 	{"the server's alert",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, ENDED(END_ALERT, FROM_SERVER)},
-	 VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, ENDED(END_ALERT, FROM_SERVER)},
+         VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
 	{"the server's alert before the key exchange",
-	 {REQUESTING_FLIGHT, CERTIFICATE, ENDED(END_ALERT, FROM_SERVER)},
-	 VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, ENDED(END_ALERT, FROM_SERVER)},
+         VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
 	{"the server's alert behind the client's Finished",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
-	 VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
+         VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
 	{"the server closes without a word",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_FIN, FROM_SERVER)},
-	 VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_FIN, FROM_SERVER)},
+         VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
 	{"the server resets",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_RST, FROM_SERVER)},
-	 VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_RST, FROM_SERVER)},
+         VERDICT(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
 
 	/* rejected_without_certificate */
 	{"the server's alert behind an empty Certificate",
-	 {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
-	 VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
+         VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
 	{"the server's alert behind no_certificate",
-	 {REQUESTING_FLIGHT, NO_CERTIFICATE, ENDED(END_ALERT, FROM_SERVER)},
-	 VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, NO_CERTIFICATE, ENDED(END_ALERT, FROM_SERVER)},
+         VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
 	{"the server closes behind an empty Certificate",
-	 {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, ENDED(END_FIN, FROM_SERVER)},
-	 VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, ENDED(END_FIN, FROM_SERVER)},
+         VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
 	{"the server resets behind an empty Certificate",
-	 {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, ENDED(END_RST, FROM_SERVER)},
-	 VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, KEY_EXCHANGE, ENDED(END_RST, FROM_SERVER)},
+         VERDICT(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
 
 	/* unanswered: requested, and it ended before the client answered */
 	{"the client falls silent",
-	 {REQUESTING_FLIGHT, TIMED_OUT},
-	 VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, TIMED_OUT},
+         VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the client refuses the server's certificate instead",
-	 {REQUESTING_FLIGHT, ENDED(END_ALERT, FROM_CLIENT)},
-	 VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, ENDED(END_ALERT, FROM_CLIENT)},
+         VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the client closes",
-	 {REQUESTING_FLIGHT, ENDED(END_FIN, FROM_CLIENT)},
-	 VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, ENDED(END_FIN, FROM_CLIENT)},
+         VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the client resets",
-	 {REQUESTING_FLIGHT, ENDED(END_RST, FROM_CLIENT)},
-	 VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, ENDED(END_RST, FROM_CLIENT)},
+         VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the server does not wait",
-	 {REQUESTING_FLIGHT, ENDED(END_FIN, FROM_SERVER)},
-	 VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, ENDED(END_FIN, FROM_SERVER)},
+         VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the request comes, ServerHelloDone does not",
-	 {HELLOS, .server_certificate = true, .certificate_request = true, ENDED(END_FIN, FROM_CLIENT)},
-	 VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         {HELLOS, .server_certificate = true, .certificate_request = true, ENDED(END_FIN, FROM_CLIENT)},
+         VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
 
 	/* resumed: abbreviated handshake */
 	{"abbreviated handshake", {ABBREVIATED, COMPLETED}, VERDICT(RESUMED, KNOWN_NO, NONE, KNOWN_YES, KNOWN_YES)},
 	{"abbreviated, and the client goes away",
-	 {ABBREVIATED, SERVER_FINISHED, ENDED(END_RST, FROM_CLIENT)},
-	 VERDICT(RESUMED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_YES)},
+         {ABBREVIATED, SERVER_FINISHED, ENDED(END_RST, FROM_CLIENT)},
+         VERDICT(RESUMED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_YES)},
 	{"abbreviated, and the tracer stops",
-	 {ABBREVIATED, SERVER_FINISHED},
-	 VERDICT(RESUMED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_YES)},
+         {ABBREVIATED, SERVER_FINISHED},
+         VERDICT(RESUMED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_YES)},
 	{"TLS 1.3 with a PSK (RFC 8446 section 4.3.2)",
-	 {HELLOS, .version_1_3 = true, .pre_shared_key = true, .cipher_suite = 0x1301},
-	 VERDICT(RESUMED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_YES)},
+         {HELLOS, .version_1_3 = true, .pre_shared_key = true, .cipher_suite = 0x1301},
+         VERDICT(RESUMED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_YES)},
 
 	/* failed_before_request: it ended before it could be known */
 	{"the server's alert instead of ServerHello",
-	 {.client_hello = true, ENDED(END_ALERT, FROM_SERVER)},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {.client_hello = true, ENDED(END_ALERT, FROM_SERVER)},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the server speaks HTTP",
-	 {.client_hello = true, ENDED(END_NOT_TLS, FROM_SERVER)},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {.client_hello = true, ENDED(END_NOT_TLS, FROM_SERVER)},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the server closes",
-	 {.client_hello = true, ENDED(END_FIN, FROM_SERVER)},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {.client_hello = true, ENDED(END_FIN, FROM_SERVER)},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the client closes",
-	 {.client_hello = true, ENDED(END_FIN, FROM_CLIENT)},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {.client_hello = true, ENDED(END_FIN, FROM_CLIENT)},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the server resets",
-	 {.client_hello = true, ENDED(END_RST, FROM_SERVER)},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {.client_hello = true, ENDED(END_RST, FROM_SERVER)},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the server falls silent",
-	 {.client_hello = true, TIMED_OUT},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {.client_hello = true, TIMED_OUT},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the client dislikes ServerHello",
-	 {HELLOS, ENDED(END_ALERT, FROM_CLIENT)},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {HELLOS, ENDED(END_ALERT, FROM_CLIENT)},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the flight breaks off where a request could still come",
-	 {HELLOS, .server_certificate = true, .server_key_exchange = true, TIMED_OUT},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, KNOWN_NO)},
+         {HELLOS, .server_certificate = true, .server_key_exchange = true, TIMED_OUT},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, KNOWN_NO)},
 	{"HelloRetryRequest with its ChangeCipherSpec, and no more",
-	 {.client_hello = true, .change_cipher_spec = {[FROM_SERVER] = true}, ENDED(END_FIN, FROM_CLIENT)},
-	 VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         {.client_hello = true, .change_cipher_spec = {[FROM_SERVER] = true}, ENDED(END_FIN, FROM_CLIENT)},
+         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 
 	/* unknown */
 	{"lost events hide a request",
-	 {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED, .lost_events = true},
-	 UNKNOWN(LOST_EVENTS, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
+         {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED, .lost_events = true},
+         UNKNOWN(LOST_EVENTS, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
 	{"lost events behind a request",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, COMPLETED, .lost_events = true},
-	 UNKNOWN(LOST_EVENTS, KNOWN_YES, CERTIFICATE, KNOWN_YES, NOT_KNOWN)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, COMPLETED, .lost_events = true},
+         UNKNOWN(LOST_EVENTS, KNOWN_YES, CERTIFICATE, KNOWN_YES, NOT_KNOWN)},
 	{"a gap hides a request",
-	 {FULL_FLIGHT, TIMED_OUT, .gap = true},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {FULL_FLIGHT, TIMED_OUT, .gap = true},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"a DTLS message is missing, and both sides finished",
-	 {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED, .gap = true},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
+         {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED, .gap = true},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
 	{"midstream",
-	 {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED, .midstream = true},
-	 UNKNOWN(MIDSTREAM, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
+         {FULL_FLIGHT, KEY_EXCHANGE, COMPLETED, .midstream = true},
+         UNKNOWN(MIDSTREAM, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
 	{"ClientHello was not seen",
-	 {.server_hello = true, .server_certificate = true, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
-	 UNKNOWN(MIDSTREAM, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
+         {.server_hello = true, .server_certificate = true, .server_hello_done = true, KEY_EXCHANGE, COMPLETED},
+         UNKNOWN(MIDSTREAM, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
 	{"SSL 2.0",
-	 {.client_hello = true, .ssl2 = true, ENDED(END_NOT_TLS, FROM_SERVER)},
-	 UNKNOWN(SSL2, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {.client_hello = true, .ssl2 = true, ENDED(END_NOT_TLS, FROM_SERVER)},
+         UNKNOWN(SSL2, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"it left the protocol",
-	 {FULL_FLIGHT, KEY_EXCHANGE, .malformed = true},
-	 UNKNOWN(MALFORMED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {FULL_FLIGHT, KEY_EXCHANGE, .malformed = true},
+         UNKNOWN(MALFORMED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"the tracer stops behind ClientHello",
-	 {.client_hello = true},
-	 UNKNOWN(UNFINISHED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {.client_hello = true},
+         UNKNOWN(UNFINISHED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"the tracer stops behind the request",
-	 {REQUESTING_FLIGHT},
-	 UNKNOWN(UNFINISHED, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
+         {REQUESTING_FLIGHT},
+         UNKNOWN(UNFINISHED, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
 	{"the tracer stops behind the answer",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE},
-	 UNKNOWN(UNFINISHED, KNOWN_YES, CERTIFICATE, NOT_KNOWN, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE},
+         UNKNOWN(UNFINISHED, KNOWN_YES, CERTIFICATE, NOT_KNOWN, KNOWN_NO)},
 	{"the client answers and ends it itself",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, ENDED(END_ALERT, FROM_CLIENT)},
-	 UNKNOWN(ABANDONED, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, ENDED(END_ALERT, FROM_CLIENT)},
+         UNKNOWN(ABANDONED, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
 	{"the client answers with none and resets",
-	 {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, ENDED(END_RST, FROM_CLIENT)},
-	 UNKNOWN(ABANDONED, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, EMPTY_CERTIFICATE, ENDED(END_RST, FROM_CLIENT)},
+         UNKNOWN(ABANDONED, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
 	{"the client answers and nobody goes on",
-	 {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, TIMED_OUT},
-	 UNKNOWN(ABANDONED, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, TIMED_OUT},
+         UNKNOWN(ABANDONED, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
 	{"asked, and the key exchange comes without an answer",
-	 {REQUESTING_FLIGHT, KEY_EXCHANGE, ENDED(END_ALERT, FROM_SERVER)},
-	 UNKNOWN(MALFORMED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         {REQUESTING_FLIGHT, KEY_EXCHANGE, ENDED(END_ALERT, FROM_SERVER)},
+         UNKNOWN(MALFORMED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
 	{"asked, and completed without an answer",
-	 {REQUESTING_FLIGHT, KEY_EXCHANGE, COMPLETED},
-	 UNKNOWN(MALFORMED, KNOWN_YES, NONE, KNOWN_YES, KNOWN_NO)},
+         {REQUESTING_FLIGHT, KEY_EXCHANGE, COMPLETED},
+         UNKNOWN(MALFORMED, KNOWN_YES, NONE, KNOWN_YES, KNOWN_NO)},
 	{"an answer to a request that is not there",
-	 {FULL_FLIGHT, CERTIFICATE, KEY_EXCHANGE, COMPLETED},
-	 UNKNOWN(MALFORMED, NOT_KNOWN, CERTIFICATE, KNOWN_YES, KNOWN_NO)},
+         {FULL_FLIGHT, CERTIFICATE, KEY_EXCHANGE, COMPLETED},
+         UNKNOWN(MALFORMED, NOT_KNOWN, CERTIFICATE, KNOWN_YES, KNOWN_NO)},
 	{"the client went on without an answer and without key exchange",
-	 {REQUESTING_FLIGHT, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
-	 UNKNOWN(GAP, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {REQUESTING_FLIGHT, CLIENT_FINISHED, ENDED(END_ALERT, FROM_SERVER)},
+         UNKNOWN(GAP, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"the client answers a server that was not seen",
-	 {.client_hello = true, CERTIFICATE, KEY_EXCHANGE, TIMED_OUT},
-	 UNKNOWN(GAP, NOT_KNOWN, CERTIFICATE, NOT_KNOWN, NOT_KNOWN)},
+         {.client_hello = true, CERTIFICATE, KEY_EXCHANGE, TIMED_OUT},
+         UNKNOWN(GAP, NOT_KNOWN, CERTIFICATE, NOT_KNOWN, NOT_KNOWN)},
 	{"the client goes on behind half a flight",
-	 {HELLOS, .server_certificate = true, KEY_EXCHANGE, CLIENT_FINISHED, TIMED_OUT},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {HELLOS, .server_certificate = true, KEY_EXCHANGE, CLIENT_FINISHED, TIMED_OUT},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"the server finishes a full handshake alone",
-	 {FULL_FLIGHT, SERVER_FINISHED, TIMED_OUT},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {FULL_FLIGHT, SERVER_FINISHED, TIMED_OUT},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"it looks abbreviated, but the client did a key exchange",
-	 {ABBREVIATED, KEY_EXCHANGE, COMPLETED},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
+         {ABBREVIATED, KEY_EXCHANGE, COMPLETED},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
 	{"it looks abbreviated, but no session was taken up",
-	 {HELLOS, COMPLETED},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
+         {HELLOS, COMPLETED},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
 	{"ServerHello was not read, and what follows is encrypted",
-	 {.client_hello = true, .server_hello_unread = true, ENDED(END_FIN, FROM_CLIENT)},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {.client_hello = true, .server_hello_unread = true, ENDED(END_FIN, FROM_CLIENT)},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"ServerHello was not read, and it looks abbreviated",
-	 {.client_hello = true, .server_hello_unread = true, COMPLETED},
-	 UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
+         {.client_hello = true, .server_hello_unread = true, COMPLETED},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, KNOWN_YES, NOT_KNOWN)},
 	{"TLS 1.3, and then messages in cleartext",
-	 {REQUESTING_FLIGHT, .version_1_3 = true, .pre_shared_key = true, ENDED(END_ALERT, FROM_CLIENT)},
-	 UNKNOWN(MALFORMED, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         {REQUESTING_FLIGHT, .version_1_3 = true, .pre_shared_key = true, ENDED(END_ALERT, FROM_CLIENT)},
+         UNKNOWN(MALFORMED, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 };
 
 static void expect_field(const char *name, const char *field, const char *actual, const char *expected)
@@ -308,14 +308,14 @@ static void words(void **state)
 		struct verdict actual = verdict_of(&test->facts);
 
 		expect_field(test->name, "client_auth", client_auth_name(actual.client_auth),
-			     client_auth_name(test->expected.client_auth));
+		             client_auth_name(test->expected.client_auth));
 		expect_field(test->name, "reason", unknown_reason_name(actual.reason) ?: "none",
-			     unknown_reason_name(test->expected.reason) ?: "none");
+		             unknown_reason_name(test->expected.reason) ?: "none");
 		expect_field(test->name, "requested", known_text(actual.requested),
-			     known_text(test->expected.requested));
+		             known_text(test->expected.requested));
 		expect_field(test->name, "answer", answer_text(actual.answer), answer_text(test->expected.answer));
 		expect_field(test->name, "established", known_text(actual.established),
-			     known_text(test->expected.established));
+		             known_text(test->expected.established));
 		expect_field(test->name, "resumed", known_text(actual.resumed), known_text(test->expected.resumed));
 		expect_field(test->name, "evidence", evidence_name(actual.evidence), "cleartext");
 		expect_field(test->name, "broken", verdict_broken(&test->facts, &actual) ?: "nothing", "nothing");
@@ -413,12 +413,12 @@ static void spoil(struct handshake_facts *facts, uint32_t spoilers)
 }
 
 static void fail_facts(uint32_t number, const struct handshake_facts *facts, const struct verdict *verdict,
-		       const char *what)
+                       const char *what)
 {
 	fail_msg("facts %#x end %u by %u: %s: %s (%s), requested %s, answer %s, established %s, resumed %s", number,
-		 facts->end, facts->ended_by, what, client_auth_name(verdict->client_auth),
-		 unknown_reason_name(verdict->reason) ?: "-", known_text(verdict->requested),
-		 answer_text(verdict->answer), known_text(verdict->established), known_text(verdict->resumed));
+	         facts->end, facts->ended_by, what, client_auth_name(verdict->client_auth),
+	         unknown_reason_name(verdict->reason) ?: "-", known_text(verdict->requested),
+	         answer_text(verdict->answer), known_text(verdict->established), known_text(verdict->resumed));
 }
 
 /* Who ended it matters only where somebody did. */
@@ -470,9 +470,9 @@ static void invariants_hold(void **state)
 static void invariants_hold_for_encrypted_records(void **state)
 {
 	static const struct handshake_records records[] = {
-		{.count = 1, .length = {53}},	  {.count = 1, .length = {25}},
+		{.count = 1, .length = {53}},     {.count = 1, .length = {25}},
 		{.count = 2, .length = {25, 53}}, {.count = 3, .length = {811, 281, 53}},
-		{.count = 1, .length = {19}},	  {.count = 2, .length = {1000, 1000}},
+		{.count = 1, .length = {19}},     {.count = 2, .length = {1000, 1000}},
 	};
 	uint32_t number, i;
 
@@ -495,8 +495,8 @@ static void invariants_hold_for_encrypted_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(words),	   cmocka_unit_test(every_word_has_a_case),
-		cmocka_unit_test(names),	   cmocka_unit_test(reasons_have_names),
+		cmocka_unit_test(words),           cmocka_unit_test(every_word_has_a_case),
+		cmocka_unit_test(names),           cmocka_unit_test(reasons_have_names),
 		cmocka_unit_test(invariants_hold), cmocka_unit_test(invariants_hold_for_encrypted_records),
 	};
 

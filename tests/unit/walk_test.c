@@ -103,7 +103,7 @@ static void feed(struct tls_walk *walk, const struct stream *stream, size_t from
 		if (next_start(stream, from) == from)
 			tls_walk_segment(walk);
 		walk_bytes(walk, guard(stream->bytes + from, end - from), end - from, &origin, recorder_event,
-			   recorder);
+		           recorder);
 	}
 }
 
@@ -1539,7 +1539,7 @@ static void record_reference(const struct stream *stream, enum reference_begin b
 
 /* Feed in pieces of 1 to at_most bytes. */
 static void record_pieces(const struct stream *stream, enum reference_begin begin, uint32_t at_most, uint32_t *random,
-			  struct recorder *recorder)
+                          struct recorder *recorder)
 {
 	struct tls_walk walk = walk_begin(begin);
 	size_t from, to;
