@@ -188,6 +188,10 @@ static const struct scenario scenarios[] = {
          "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
          "< data:19 fin > fin",
          "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin"},
+	{"TLS 1.3, and the server keeps the connection without a word", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
+         "pause:3",
+         "declined asked:yes answer:empty established:? resumed:no end:completed"},
 	{"TLS 1.3 with early data that is refused", TCP,
          "> client_hello:early ccs data:100 < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > data:53 "
          "< data:250 data:250",
@@ -303,6 +307,10 @@ static const struct scenario scenarios[] = {
          "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
          "server_hello_done pause:61",
          "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+	{"a hole of which nobody tells, and the server's FIN behind it", CAPTURES,
+         "> client_hello < server_hello certificate _certificate_status certificate_request server_hello_done " ANSWERS
+         "< fin pause:61",
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
 	{"a hole in the client's flight of which nobody tells, and the server's alert", CAPTURES,
          REQUESTING_FLIGHT "> certificate _client_key_exchange certificate_verify ccs finished < fatal:42",
          "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<alert"},
@@ -445,6 +453,10 @@ static void states_of_connections(void **state)
 	for (i = 0; i < PLAYED; i++) {
 		feed_init(&feed[i], table, FEED_SEGMENTS, 1 + i);
 		feed_open(&feed[i]);
+		assert_true(feed[i].wanted);
+		feed[i].opened = false;
+		feed_open(&feed[i]);
+		assert_true(feed[i].wanted);
 	}
 	/* they have been open for no time */
 	connection_table_time(table, feed[0].time_ns + FEED_SECOND_NS);
@@ -522,6 +534,78 @@ static void connections_do_not_mix(void **state)
 		feed_release(&feed[i]);
 		free(words[i]);
 	}
+	connection_table_free(table);
+}
+
+/* Of a chain that did not come in whole the client's own certificate is the first. */
+static void part_of_a_chain(void **state)
+{
+	static const enum feed_form forms[] = {FEED_EVENTS, FEED_CAPTURE, FEED_CAPTURE_SHUFFLED};
+	struct feed_reports reports;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		play(forms[i],
+		     REQUESTING_FLIGHT "> ~certificate client_key_exchange certificate_verify ccs finished "
+		                       "< ccs finished",
+		     &reports);
+		assert_string_equal(reports.text, "presented asked:yes answer:certificate established:yes resumed:no "
+		                                  "end:completed");
+		assert_true(reports.has_certificate);
+		/* nothing comes behind it */
+		play(forms[i], REQUESTING_FLIGHT "> ~certificate < fatal:42", &reports);
+		assert_string_equal(reports.text, "rejected_certificate asked:yes answer:certificate established:no "
+		                                  "resumed:no end:<alert");
+		assert_true(reports.has_certificate);
+	}
+}
+
+/* That events were lost may be said with the first one alone. */
+static void open_tells_of_losses(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed.lost = true;
+	feed_open(&feed);
+	feed.lost = false;
+	feed_play(&feed, FLIGHT FINISHES "< ccs finished");
+	assert_string_equal(reports.text,
+	                    "unknown:lost_events asked:? answer:? established:yes resumed:? end:completed");
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
+/* What is counted of directions: gaps that never close, and more behind them than is held. */
+static void gaps_and_bounds_are_counted(void **state)
+{
+	struct connection_table *table;
+	struct message_bytes bytes = {.length = 0};
+	struct feed_word word = {.direction = EVENT_SENT};
+	struct feed_reports reports;
+	struct feed feed;
+	int i;
+
+	(void)state;
+	put_fill(&bytes, 0x17, 4000);
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_CAPTURE, 1);
+	feed_play(&feed, "> client_hello < server_hello !certificate");
+	for (i = 0; i < 256 * 1024 / 4000; i++)
+		feed_stream(&feed, &word, &bytes);
+	assert_int_equal(connection_table_counts(table)->bounds, 0);
+	feed_stream(&feed, &word, &bytes);
+	assert_int_equal(connection_table_counts(table)->bounds, 1);
+	assert_int_equal(connection_table_counts(table)->gaps, 0);
+	feed_play(&feed, "> fatal:80");
+	assert_string_equal(reports.text, "unknown:gap asked:? answer:? established:? resumed:? end:>alert");
+	assert_int_equal(connection_table_counts(table)->gaps, 1);
+	feed_release(&feed);
 	connection_table_free(table);
 }
 
@@ -735,6 +819,29 @@ static void close_waits_for_its_place(void **state)
 	connection_table_free(table);
 }
 
+/* So does a reset. */
+static void reset_waits_for_its_place(void **state)
+{
+	struct connection_table *table;
+	struct event_close close = {.event = {.kind = EVENT_CLOSE, .direction = EVENT_RECEIVED}, .how = EVENT_RST};
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_CAPTURE, 1);
+	feed_play(&feed, REQUESTING_FLIGHT);
+	/* the Certificate's record: its header, a message's, and 51 bytes */
+	close.sequence = feed.direction[EVENT_RECEIVED].said + 5 + 4 + 51;
+	feed_event(&feed, &close, sizeof(close));
+	assert_int_equal(reports.count, 0);
+	feed_play(&feed, "> certificate");
+	assert_string_equal(reports.text,
+	                    "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>rst");
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
 static void last_word(void **state)
 {
 	struct feed_reports reports;
@@ -816,16 +923,19 @@ static void table_has_room_for_so_many(void **state)
 	const struct connection_limits two = {.connections = 2, .handshake_timeout_ns = limits.handshake_timeout_ns};
 	struct feed_reports reports = {0};
 	struct connection_table *table = connection_table_new(&two, feed_report, &reports);
-	struct feed feed[4];
+	struct feed feed[4], datagrams;
 	int i;
 
 	(void)state;
 	assert_non_null(table);
+	feed_init(&datagrams, table, FEED_DATAGRAMS, 9);
 	for (i = 0; i < 4; i++)
 		feed_init(&feed[i], table, FEED_EVENTS, 1 + i);
 	for (i = 0; i < 3; i++)
 		feed_play(&feed[i], "> client_hello");
 	assert_int_equal(connection_table_counts(table)->table_full, 1);
+	feed_play(&datagrams, "> client_hello");
+	assert_int_equal(connection_table_counts(table)->table_full, 2);
 	assert_true(feed[1].wanted);
 	assert_false(feed[2].wanted);
 	for (i = 0; i < 3; i++)
@@ -833,7 +943,8 @@ static void table_has_room_for_so_many(void **state)
 	assert_int_equal(reports.count, 2);
 	feed_play(&feed[3], "> client_hello < fatal:40");
 	assert_int_equal(reports.count, 3);
-	assert_int_equal(connection_table_counts(table)->table_full, 1);
+	assert_int_equal(connection_table_counts(table)->table_full, 2);
+	feed_release(&datagrams);
 	for (i = 0; i < 4; i++)
 		feed_release(&feed[i]);
 	connection_table_free(table);
@@ -1020,6 +1131,40 @@ static void associations_on_the_same_ports(void **state)
 	connection_table_free(table);
 }
 
+/* Flights of a handshake that is over may come again; they begin none. */
+static void flights_of_an_association_that_is_over(void **state)
+{
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_DATAGRAMS, 1);
+	feed_play(&feed, FLIGHT FINISHES "< ccs finished");
+	assert_int_equal(reports.count, 1);
+	feed.opened = false;
+	feed.direction[EVENT_RECEIVED].message = 0;
+	feed.direction[EVENT_SENT].message = 0;
+	feed_play(&feed, "> client_hello < server_hello certificate server_hello_done stop");
+	assert_int_equal(reports.count, 1);
+	/* another random is another association */
+	feed.opened = false;
+	feed.random++;
+	feed.direction[EVENT_RECEIVED].message = 0;
+	feed.direction[EVENT_SENT].message = 0;
+	feed_play(&feed, "> client_hello < server_hello certificate server_hello_done stop");
+	assert_int_equal(reports.count, 2);
+	/* and so is one that comes when nothing can come again any more */
+	feed.time_ns += 61 * FEED_SECOND_NS;
+	feed.opened = false;
+	feed.direction[EVENT_RECEIVED].message = 0;
+	feed_play(&feed, "> client_hello stop");
+	assert_int_equal(reports.count, 3);
+	feed_release(&feed);
+	connection_table_free(table);
+}
+
 /* Two CPUs: the addresses of one datagram come between those of the other and its bytes. */
 static void associations_at_once(void **state)
 {
@@ -1033,6 +1178,7 @@ static void associations_at_once(void **state)
 	for (i = 0; i < 3; i++) {
 		feed_init(&feed[i], table, FEED_DATAGRAMS, 1 + i);
 		feed_open(&feed[i]);
+		assert_true(feed[i].wanted);
 	}
 	for (i = 0; i < 3; i++) {
 		reports.count = 0;
@@ -1169,6 +1315,9 @@ int main(void)
 		cmocka_unit_test(any_segments_in_any_order),
 		cmocka_unit_test(states_of_connections),
 		cmocka_unit_test(connections_do_not_mix),
+		cmocka_unit_test(part_of_a_chain),
+		cmocka_unit_test(open_tells_of_losses),
+		cmocka_unit_test(gaps_and_bounds_are_counted),
 		cmocka_unit_test(record_has_ends_and_times),
 		cmocka_unit_test(certificates_may_stay_unread),
 		cmocka_unit_test(an_observer_is_no_end),
@@ -1177,6 +1326,7 @@ int main(void)
 		cmocka_unit_test(search_has_an_end),
 		cmocka_unit_test(hello_behind_a_dialog),
 		cmocka_unit_test(close_waits_for_its_place),
+		cmocka_unit_test(reset_waits_for_its_place),
 		cmocka_unit_test(last_word),
 		cmocka_unit_test(time_runs_from_the_last_event),
 		cmocka_unit_test(time_does_not_wrap),
@@ -1188,6 +1338,7 @@ int main(void)
 		cmocka_unit_test(malformed_events),
 		cmocka_unit_test(malformed_fields),
 		cmocka_unit_test(associations_on_the_same_ports),
+		cmocka_unit_test(flights_of_an_association_that_is_over),
 		cmocka_unit_test(associations_at_once),
 		cmocka_unit_test(datagrams_that_begin_nothing),
 		cmocka_unit_test(datagram_cut_behind_server_hello),

@@ -253,14 +253,18 @@ static inline void put_server_hello(struct message_bytes *body, const struct fee
 	vector_end(body, 2, extensions);
 }
 
-/* RFC 5246 section 7.4.2: a list of no certificates, or of one that is no X.509 */
+/* RFC 5246 section 7.4.2: a list of none, or of two that are no X.509, the second one longer than the first */
 static inline void put_certificate(struct message_bytes *body, const char *kind)
 {
-	if (strcmp(kind, "empty") == 0)
-		put_hex(body, "000000");
-	else
-		put_hex(body, "000007"
-		              "00000430020500");
+	size_t list = vector_begin(body, 3), second;
+
+	if (strcmp(kind, "empty")) {
+		put_hex(body, "0000023000");
+		second = vector_begin(body, 3);
+		put_fill(body, 0xce, 40);
+		vector_end(body, 3, second);
+	}
+	vector_end(body, 3, list);
 }
 
 /* HandshakeType, RFC 5246 section 7.4 and later ones */
