@@ -81,12 +81,13 @@ struct handshake_facts {
 	bool client_certificate_empty; /* it carries no certificate */
 	bool no_certificate_alert;     /* SSL 3.0: 41 from the client */
 	bool change_cipher_spec[SIDES];
-	bool finished[SIDES];      /* an encrypted handshake record */
-	bool session_accepted;     /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
-	uint16_t cipher_suite;     /* of ServerHello */
-	bool early_data;           /* offered: records of data may come before the client's flight */
-	bool records_before_hello; /* encrypted ones of the client came before ServerHello */
-	bool client_closed_first;  /* its FIN came before an encrypted record of the server */
+	bool finished[SIDES];        /* an encrypted handshake record */
+	bool session_accepted;       /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
+	uint16_t cipher_suite;       /* of ServerHello */
+	bool early_data;             /* offered: records of data may come before the client's flight */
+	bool records_before_hello;   /* encrypted ones of the client came before ServerHello */
+	bool client_closed_first;    /* its FIN came before the handshake had ended otherwise */
+	uint8_t client_closed_after; /* how many encrypted records of the server had been seen then */
 	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello */
 	struct handshake_records server_records;
 	bool ssl2_hello;  /* ClientHello came in SSL 2.0's framing */

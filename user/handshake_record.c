@@ -314,8 +314,6 @@ static void add_encrypted(struct handshake_facts *facts, enum handshake_side fro
 	/* parting words of the side that did not close first */
 	if (from == FROM_CLIENT && facts->end == END_FIN && facts->ended_by == FROM_SERVER)
 		return;
-	if (from == FROM_SERVER && facts->end == END_FIN && facts->ended_by == FROM_CLIENT)
-		facts->client_closed_first = true;
 	own->length[own->count] = length;
 	own->after[own->count] = other->count;
 	own->count++;
@@ -389,6 +387,10 @@ void handshake_record_end(struct handshake *handshake, enum handshake_end end, e
 		return;
 	handshake->facts.end = end;
 	handshake->facts.ended_by = by;
+	if (end == END_FIN && by == FROM_CLIENT) {
+		handshake->facts.client_closed_first = true;
+		handshake->facts.client_closed_after = handshake->facts.server_records.count;
+	}
 	/* a server that speaks SSL 2.0 answers such a hello in a framing of its own */
 	if (end == END_NOT_TLS && handshake->facts.ssl2_hello)
 		handshake->facts.ssl2 = true;

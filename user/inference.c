@@ -276,7 +276,8 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct suit
 		return REPLY_UNSEEN;
 	if (replied && alerts == KNOWN_NO)
 		return REPLY_WENT_ON;
-	if (alerts == NOT_KNOWN || facts->client_closed_first || client_parted(facts, client_lengths, last))
+	if (alerts == NOT_KNOWN || (facts->client_closed_first && facts->client_closed_after <= first) ||
+	    client_parted(facts, client_lengths, last))
 		return REPLY_PARTING;
 	return replied ? REPLY_ALERT : REPLY_NONE;
 }

@@ -554,7 +554,7 @@ static void parting_words(void **state)
 		bool kept, client_closed_first;
 	} cases[] = {
 		{FROM_SERVER, FROM_CLIENT, END_FIN, false, false}, {FROM_CLIENT, FROM_SERVER, END_FIN, true, true},
-		{FROM_CLIENT, FROM_CLIENT, END_FIN, true, false},  {FROM_SERVER, FROM_SERVER, END_FIN, true, false},
+		{FROM_CLIENT, FROM_CLIENT, END_FIN, true, true},   {FROM_SERVER, FROM_SERVER, END_FIN, true, false},
 		{FROM_SERVER, FROM_CLIENT, END_NONE, true, false}, {FROM_CLIENT, FROM_SERVER, END_NONE, true, false},
 	};
 	size_t i;
@@ -564,11 +564,13 @@ static void parting_words(void **state)
 		struct handshake handshake = {0};
 
 		server_hello_of(&handshake, VERSION, any_random, "001301000006002b00020304");
-		handshake.facts.end = cases[i].how;
-		handshake.facts.ended_by = cases[i].closes;
+		say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 23);
+		if (cases[i].how != END_NONE)
+			handshake_record_end(&handshake, cases[i].how, cases[i].closes);
 		say_record(&handshake, cases[i].from, TLS_APPLICATION_DATA, 40);
-		if (handshake.facts.client_records.count + handshake.facts.server_records.count != cases[i].kept ||
-		    handshake.facts.client_closed_first != cases[i].client_closed_first)
+		if (handshake.facts.client_records.count + handshake.facts.server_records.count != 1 + cases[i].kept ||
+		    handshake.facts.client_closed_first != cases[i].client_closed_first ||
+		    handshake.facts.client_closed_after != cases[i].client_closed_first)
 			fail_msg("case %zu: client %u, server %u, closed first %d", i,
 			         handshake.facts.client_records.count, handshake.facts.server_records.count,
 			         handshake.facts.client_closed_first);

@@ -30,6 +30,7 @@ struct vector {
 	uint8_t expected_reply;
 	bool pre_shared_key;
 	bool client_closed_first;
+	uint8_t client_closed_after;
 };
 
 static const struct vector vectors[] = {
@@ -247,6 +248,17 @@ static const struct vector vectors[] = {
 		.expected_reply = REPLY_PARTING,
 	},
 	{
+		.name = "GnuTLS refuses with two alerts, and the client's FIN comes between them",
+		.suite = AES_256_GCM_SHA384,
+		.server = {23, 110, 896, 281, 69},
+		.client = {871, 281, 69, 35},
+		.reply = {19, 19},
+		.client_closed_first = true,
+		.client_closed_after = 6,
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
 		.name = "resumed, with early data and EndOfEarlyData before Finished",
 		.suite = AES_256_GCM_SHA384,
 		.pre_shared_key = true,
@@ -350,6 +362,7 @@ static struct handshake_facts facts_of(const struct vector *vector)
 		.cipher_suite = vector->suite,
 		.pre_shared_key = vector->pre_shared_key,
 		.client_closed_first = vector->client_closed_first,
+		.client_closed_after = vector->client_closed_after,
 	};
 
 	add_records(&facts.server_records, vector->server, 0);
