@@ -21,6 +21,19 @@ static inline bool facts_answered(const struct handshake_facts *facts)
 	return facts->client_certificate || facts->no_certificate_alert;
 }
 
+/* The client said something that answers the server's flight. */
+static inline bool facts_client_went_on(const struct handshake_facts *facts)
+{
+	return facts_answered(facts) || facts->client_key_exchange || facts->change_cipher_spec[FROM_CLIENT] ||
+	       facts->finished[FROM_CLIENT];
+}
+
+/* The server encrypts; what comes behind a HelloRetryRequest is no sign of it (RFC 8446 appendix D.4). */
+static inline bool facts_server_changed(const struct handshake_facts *facts)
+{
+	return (facts->server_hello && facts->change_cipher_spec[FROM_SERVER]) || facts->finished[FROM_SERVER];
+}
+
 /* The server ended it: an alert, a FIN, a reset, or something else than TLS. */
 static inline bool facts_ended_by_server(const struct handshake_facts *facts)
 {
@@ -143,13 +156,16 @@ static inline const char *broken_outcome(const struct handshake_facts *facts, co
 	     facts_both_finished(facts) || certificate != (verdict->client_auth == CLIENT_AUTH_REJECTED_CERTIFICATE)))
 		return "rejected without request, answer and an end by the server";
 	if (verdict->client_auth == CLIENT_AUTH_UNANSWERED &&
-	    (!facts->certificate_request || facts_answered(facts) || facts->client_key_exchange ||
-	     facts->change_cipher_spec[FROM_CLIENT] || facts->finished[FROM_CLIENT] || facts->end == END_NONE))
+	    (!facts->certificate_request || facts_client_went_on(facts) || facts_server_changed(facts) ||
+	     facts->end == END_NONE))
 		return "unanswered without request, with an answer or what follows one, or without an end";
 	if (verdict->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST &&
-	    (facts->end == END_NONE || facts->server_hello_done || facts->finished[FROM_CLIENT] ||
-	     facts->finished[FROM_SERVER]))
+	    (facts->end == END_NONE || facts->server_hello_done || facts_client_went_on(facts) ||
+	     facts_server_changed(facts)))
 		return "failed_before_request without an end, or behind the place of the request";
+	if (verdict->client_auth == CLIENT_AUTH_NOT_REQUESTED && !facts->client_key_exchange &&
+	    (facts_client_went_on(facts) || facts_server_changed(facts)))
+		return "not_requested although the client's side is not all there";
 	return NULL;
 }
 
