@@ -143,6 +143,8 @@ static bool refused(const struct handshake_facts *facts, const struct inference 
 
 static uint8_t established_by(const struct handshake_facts *facts, const struct inference *inference)
 {
+	if (!inference_is_possible(facts))
+		return NOT_KNOWN;
 	if (inference->flight == FLIGHT_NONE || inference->flight == FLIGHT_ALERT ||
 	    inference->flight == FLIGHT_EMPTY_ONLY)
 		return facts->end == END_NONE ? NOT_KNOWN : KNOWN_NO;
@@ -202,16 +204,15 @@ static struct verdict judge_encrypted(const struct handshake_facts *facts, struc
 {
 	struct inference inference = inference_of(facts);
 
-	verdict.evidence = EVIDENCE_INFERRED;
-	verdict.established = established_by(facts, &inference);
 	/* RFC 8446 section 4.3.2: a server that authenticates with a PSK must not send a CertificateRequest */
 	if (facts->pre_shared_key) {
-		verdict.evidence = EVIDENCE_CLEARTEXT;
+		verdict.established = established_by(facts, &inference);
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
 		verdict.resumed = KNOWN_YES;
 		return known(verdict, CLIENT_AUTH_RESUMED);
 	}
+	verdict.evidence = EVIDENCE_INFERRED;
 	verdict.resumed = KNOWN_NO;
 	if (!inference_is_possible(facts))
 		return unknown(verdict, REASON_ENCRYPTED);
@@ -220,6 +221,7 @@ static struct verdict judge_encrypted(const struct handshake_facts *facts, struc
 	/* what came so early was not early data: the flight, seen out of step */
 	if (facts->records_before_hello)
 		return unknown(verdict, REASON_GAP);
+	verdict.established = established_by(facts, &inference);
 	return judge_inferred(facts, verdict, &inference);
 }
 

@@ -195,7 +195,7 @@ static const struct scenario scenarios[] = {
 	{"TLS 1.3 with early data that is refused", TCP,
          "> client_hello:early ccs data:100 < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > data:53 "
          "< data:250 data:250",
-         "unknown:early_data asked:? answer:? established:yes resumed:no end:completed"},
+         "unknown:early_data asked:? answer:? established:? resumed:no end:completed"},
 
 	/* failed_before_request */
 	{"the server refuses", ANY, "> client_hello < fatal:40",
@@ -259,7 +259,7 @@ static const struct scenario scenarios[] = {
          "> client_hello < server_hello:1.3_psk certificate_request > fatal:10",
          "unknown:malformed asked:yes answer:? established:? resumed:? end:>alert"},
 	{"DTLS 1.3, whose records are not told of", DTLS, "> client_hello < server_hello:dtls1.3 pause:61",
-         "unknown:encrypted asked:? answer:? established:no resumed:no end:timeout"},
+         "unknown:encrypted asked:? answer:? established:? resumed:no end:timeout"},
 	{"an event was lost", TCP, REQUESTING_FLIGHT "lost " ANSWERS "< ccs finished",
          "unknown:lost_events asked:yes answer:certificate established:yes resumed:? end:completed"},
 	{"events were lost, perhaps of it", TCP, REQUESTING_FLIGHT "losses pause:61",

@@ -29,6 +29,16 @@
 #define TIMED_OUT         .end = END_TIMEOUT
 #define ABBREVIATED       HELLOS, .session_accepted = true
 
+/*
+ * TLS 1.3 with TLS_AES_128_GCM_SHA256: Finished alone has 53 bytes, an empty Certificate 25, an alert 19. The server's
+ * flight is five records where it requests; what it says behind the client's flight follows.
+ */
+#define TLS_1_3                   HELLOS, .version_1_3 = true, .cipher_suite = 0x1301
+#define CLIENT_SENDS(number, ...) .client_records = {.count = (number), .after = {5, 5, 5}, .length = {__VA_ARGS__}}
+#define SERVER_SENT               .server_records = {.count = 5, .length = {27, 62, 811, 281, 53}}
+#define SERVER_REPLIES(record)                                                                                         \
+	.server_records = {.count = 6, .after = {[5] = 1}, .length = {27, 62, 811, 281, 53, (record)}}
+
 struct verdict_case {
 	const char *name;
 	struct handshake_facts facts;
@@ -44,6 +54,17 @@ struct verdict_case {
 	{                                                                                                              \
 		.client_auth = CLIENT_AUTH_UNKNOWN, .reason = REASON_##why, .requested = (asked),                      \
 		.answer = ANSWER_##answered, .established = (completed), .resumed = (abbreviated)                      \
+	}
+
+#define INFERRED(word, asked, answered, completed)                                                                     \
+	{                                                                                                              \
+		.client_auth = CLIENT_AUTH_##word, .evidence = EVIDENCE_INFERRED, .requested = (asked),                \
+		.answer = ANSWER_##answered, .established = (completed), .resumed = KNOWN_NO                           \
+	}
+#define NOT_INFERRED(why, asked, answered, completed)                                                                  \
+	{                                                                                                              \
+		.client_auth = CLIENT_AUTH_UNKNOWN, .reason = REASON_##why, .evidence = EVIDENCE_INFERRED,             \
+		.requested = (asked), .answer = ANSWER_##answered, .established = (completed), .resumed = KNOWN_NO     \
 	}
 
 /* The columns: requested, answer, established, resumed. */
@@ -278,6 +299,85 @@ static const struct verdict_case cases[] = {
 	{"TLS 1.3, and then messages in cleartext",
          {REQUESTING_FLIGHT, .version_1_3 = true, .pre_shared_key = true, ENDED(END_ALERT, FROM_CLIENT)},
          UNKNOWN(MALFORMED, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+
+	/* TLS 1.3 */
+	{"1.3: resumed, with a suite whose lengths are not known",
+         {HELLOS, .version_1_3 = true, .pre_shared_key = true, .cipher_suite = 0x13ff, CLIENT_SENDS(1, 53),
+          ENDED(END_FIN, FROM_CLIENT)},
+         VERDICT(RESUMED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_YES)},
+	{"1.3: Finished alone, and the server goes on",
+         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
+         INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES)},
+	{"1.3: Finished alone, and the server stays silent",
+         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_SENT, .end = END_COMPLETED},
+         INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN)},
+	{"1.3: Finished alone, and the tracer stops",
+         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_SENT},
+         INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN)},
+	{"1.3: Finished alone, and the server's alert",
+         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_REPLIES(19), ENDED(END_FIN, FROM_SERVER)},
+         INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO)},
+	{"1.3: a certificate, and the server goes on",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
+         INFERRED(PRESENTED, KNOWN_YES, CERTIFICATE, KNOWN_YES)},
+	{"1.3: a certificate, and the server stays silent",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT, .end = END_COMPLETED},
+         INFERRED(PRESENTED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: none, and the server goes on",
+         {TLS_1_3, CLIENT_SENDS(2, 25, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
+         INFERRED(DECLINED, KNOWN_YES, EMPTY, KNOWN_YES)},
+	{"1.3: a certificate, and the server's alert and FIN",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(19), ENDED(END_FIN, FROM_SERVER)},
+         INFERRED(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO)},
+	{"1.3: a certificate, and the server's alert, and the client closes first",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(19), ENDED(END_FIN, FROM_CLIENT)},
+         INFERRED(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO)},
+	{"1.3: a certificate, and the server's alert and reset",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(19), ENDED(END_RST, FROM_SERVER)},
+         INFERRED(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO)},
+	{"1.3: a certificate, and the server resets without a word",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT, ENDED(END_RST, FROM_SERVER)},
+         INFERRED(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO)},
+	{"1.3: none, and the server's alert and FIN",
+         {TLS_1_3, CLIENT_SENDS(2, 25, 53), SERVER_REPLIES(19), ENDED(END_FIN, FROM_SERVER)},
+         INFERRED(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO)},
+	{"1.3: the client ends it in the place of its flight",
+         {TLS_1_3, SERVER_SENT, ENDED(END_RST, FROM_CLIENT)},
+         INFERRED(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
+	{"1.3: the client's alert in the place of its flight",
+         {TLS_1_3, CLIENT_SENDS(1, 19), SERVER_SENT, ENDED(END_FIN, FROM_CLIENT)},
+         INFERRED(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
+	{"1.3: a certificate, and the client closes",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT, ENDED(END_FIN, FROM_CLIENT)},
+         NOT_INFERRED(ABANDONED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: a certificate, an alert, and nobody closes",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(19), .end = END_COMPLETED},
+         NOT_INFERRED(ABANDONED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: none and no Finished, and the client closes",
+         {TLS_1_3, CLIENT_SENDS(1, 25), SERVER_SENT, ENDED(END_FIN, FROM_CLIENT)},
+         NOT_INFERRED(ABANDONED, KNOWN_YES, EMPTY, KNOWN_NO)},
+	{"1.3: the tracer stops behind the answer",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT},
+         NOT_INFERRED(UNFINISHED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: the tracer stops before the client's flight",
+         {TLS_1_3, SERVER_SENT},
+         NOT_INFERRED(UNFINISHED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+	{"1.3: a suite whose lengths are not known",
+         {HELLOS, .version_1_3 = true, .cipher_suite = 0x13ff, CLIENT_SENDS(1, 53), SERVER_REPLIES(250),
+          .end = END_COMPLETED},
+         NOT_INFERRED(ENCRYPTED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+	{"1.3: early data was offered",
+         {TLS_1_3, .early_data = true, CLIENT_SENDS(1, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
+         NOT_INFERRED(EARLY_DATA, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+	{"1.3: the directions are not in step",
+         {TLS_1_3, .records_before_hello = true, CLIENT_SENDS(1, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
+         NOT_INFERRED(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+	{"1.3: an encrypted record of an older version, the client's",
+         {TLS_1_3, .finished = {[FROM_CLIENT] = true}, ENDED(END_FIN, FROM_CLIENT)},
+         UNKNOWN(MALFORMED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+	{"1.3: an encrypted record of an older version, the server's",
+         {TLS_1_3, .finished = {[FROM_SERVER] = true}, ENDED(END_FIN, FROM_CLIENT)},
+         UNKNOWN(MALFORMED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 };
 
 static void expect_field(const char *name, const char *field, const char *actual, const char *expected)
@@ -320,7 +420,8 @@ static void words(void **state)
 		expect_field(test->name, "established", known_text(actual.established),
 		             known_text(test->expected.established));
 		expect_field(test->name, "resumed", known_text(actual.resumed), known_text(test->expected.resumed));
-		expect_field(test->name, "evidence", evidence_name(actual.evidence), "cleartext");
+		expect_field(test->name, "evidence", evidence_name(actual.evidence),
+		             evidence_name(test->expected.evidence));
 		expect_field(test->name, "broken", verdict_broken(&test->facts, &actual) ?: "nothing", "nothing");
 	}
 }
