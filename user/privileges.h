@@ -11,4 +11,7 @@
  */
 int privileges_drop(void);
 
+/* The same, but of the capabilities (ended by -1) those that this process has are kept; none is inherited. */
+int privileges_keep(const int *capabilities);
+
 #endif /* PRIVILEGES_H */
