@@ -30,7 +30,7 @@ VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
 CPPFLAGS += -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
-LIBRARIES := -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -pthread
+LIBRARIES := -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
@@ -55,8 +55,8 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev
-DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev
+DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace
 
 ## deps        install what building needs (Debian packages)
 .PHONY: deps deps-check
@@ -80,7 +80,7 @@ check: deps-check
 	@tests/run
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay
+tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
@@ -153,6 +153,11 @@ $(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
 $(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(filter-out $(KERNEL_SOURCES:%.c=$(BUILD)/%.o),$(OBJECTS))
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -I$(BUILD)/bpf -o $@ $< $(filter %.o,$^) -lbpf -lelf -lz $(LIBRARIES)
+
+# What tries to get out of the sandbox.
+$(BUILD)/tests/attempts: tests/sandbox/attempts.c $(BUILD)/user/privileges.o $(BUILD)/user/sandbox.o
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -o $@ $^ $(LIBRARIES)
 
 # The fuzzers watch every module that takes bytes from the network.
 $(BUILD)/fuzzed/%.o: %.c Makefile

@@ -8,6 +8,7 @@
 
 #include "losses.h"
 #include "privileges.h"
+#include "sandbox.h"
 #include "tracer.h"
 
 enum {
@@ -120,6 +121,8 @@ int live_trace(const struct live *live)
 		error = exporter_start(live->exporter);
 	if (error)
 		goto cleanup;
+	/* behind the last thread: none can be started any more */
+	sandbox_enter(SANDBOX_LIVE);
 	error = read_events(&trace);
 	finish(&trace);
 cleanup:

@@ -17,6 +17,7 @@
 #include "options.h"
 #include "output.h"
 #include "privileges.h"
+#include "sandbox.h"
 
 enum {
 	CAPTURE_PACKETS = 4096, /* read between looks at the clock and at signals */
@@ -81,6 +82,7 @@ static int read_capture(const struct options *options, struct connection_table *
 		capture_close(reading.capture);
 		return -EPERM;
 	}
+	sandbox_enter(SANDBOX_CAPTURE);
 	output_begin(output, options);
 	do {
 		more = capture_read(reading.capture, CAPTURE_PACKETS);

@@ -10,7 +10,6 @@ Everything happens in a network namespace of this process and a cgroup of its ow
 import contextlib
 import ctypes
 import fcntl
-import http.client
 import os
 import platform
 import select
@@ -28,18 +27,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "live"))
 
 from certificates import Certificates  # noqa: E402
-from exposition import Metrics  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
+from program import OPENMETRICS, PORT, Tracer, own_cgroup, own_network  # noqa: E402
 from traffic import ADDRESS, Server, shake_hands  # noqa: E402
 
-PORT = 9813
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 # what Prometheus 2.42 sends
 PROMETHEUS = ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
               "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
 
-CLONE_NEWNET = 0x40000000
 BPF_ENABLE_STATS = 32
 BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 
@@ -56,101 +52,6 @@ PLAN = [
 ]
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def cgroup_root():
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split()
-        if " - cgroup2 " in line and fields[3] == "/":
-            return Path(fields[4])
-    raise Failure("no cgroup v2 hierarchy is mounted")
-
-
-@contextlib.contextmanager
-def own_cgroup():
-    """This process, and what it starts, is in a cgroup that nobody else is in."""
-    root = cgroup_root()
-    home = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-    path = root / f"mtlsnoop-metrics-{os.getpid()}"
-    path.mkdir()
-    try:
-        (path / "cgroup.procs").write_text(str(os.getpid()))
-        yield path
-    finally:
-        (root / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
-        wait_until(lambda: not (path / "cgroup.procs").read_text())
-        path.rmdir()
-
-
-def own_network():
-    if _libc.unshare(CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-
-
-class Tracer:
-    """mtlsnoop with its metrics on ADDRESS:PORT."""
-
-    def __init__(self, cgroup, *options, metrics=f"{ADDRESS}:{PORT}", stdout=subprocess.DEVNULL):
-        self.address, _, port = metrics.rpartition(":")
-        self.port = int(port)
-        self._errors = tempfile.TemporaryFile(mode="w+")
-        command = [PROGRAM, f"--metrics={metrics}", f"--cgroup={cgroup}", *map(str, options)]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=self._errors)
-
-    def get(self, path="/metrics", method="GET", timeout=5, **headers):
-        """Status, header fields, body."""
-        connection = http.client.HTTPConnection(self.address.strip("[]"), self.port, timeout=timeout)
-        with contextlib.closing(connection):
-            connection.request(method, path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read().decode("ascii")
-
-    def metrics(self, **arguments):
-        status, headers, body = self.get(**arguments)
-        expect(status, 200, "status of /metrics")
-        return Metrics(body, headers["Content-Type"] == OPENMETRICS)
-
-    def wait_for_start(self):
-        def answers():
-            if self.process.poll() is not None:
-                raise Failure(f"mtlsnoop ended with status {self.process.returncode}: {self.errors().strip()}")
-            with contextlib.suppress(OSError):
-                return self.get("/healthz")[0] == 200
-        if not wait_until(answers, 15):
-            raise Failure(f"no answer: {self.errors().strip()}")
-        return self
-
-    def wait_for_handshakes(self, count, timeout=10):
-        """Both ends are counted, each as what it is."""
-        wait_until(lambda: self.metrics().total("mtlsnoop_handshakes_total") >= 2 * count, timeout)
-        metrics = self.metrics()
-        expect(metrics.total("mtlsnoop_handshakes_total"), 2 * count, "handshakes of both roles")
-        return metrics
-
-    def status(self, name):
-        return next(line.split()[1] for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-                    if line.startswith(f"{name}:"))
-
-    def errors(self):
-        self._errors.seek(0)
-        return self._errors.read()
-
-    def stop(self, timeout=5):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise Failure(f"still runs {timeout} s after SIGTERM") from None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._errors.close()
 
 
 class Bench:
