@@ -64,12 +64,32 @@ static __always_inline __u64 connection_random_id(void)
 	return CONNECTION_WITHOUT_SOCKET | (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
 }
 
+/*
+ * Which packet, in one number, since a function that is verified on its own takes nothing but the skb and scalars: where its
+ * IP header is in the skb, and in the lowest bit its direction (enum event_direction).
+ */
+static __always_inline __u32 where_of(__u32 network_offset, __u32 index)
+{
+	return network_offset << 1 | index;
+}
+
+static __always_inline __u32 where_index(__u32 where)
+{
+	return where & 1;
+}
+
+static __always_inline int packet_at_hand(struct __sk_buff *skb, __u32 where, struct packet *packet)
+{
+	return packet_parse(skb, where >> 1, packet);
+}
+
 /* The packet at hand, its connection and its direction. */
 struct sight {
 	struct __sk_buff *skb;
 	struct connection *connection;
 	struct direction *direction;
-	__u32 index; /* enum event_direction */
+	__u32 where;
+	__u32 index; /* of it: enum event_direction */
 };
 
 struct {
@@ -91,21 +111,21 @@ static __always_inline void statistic_add(enum statistic statistic)
 /* A value to make an entry of a hash from: it is too large for the stack */
 static const __u8 connection_zero[sizeof(struct connection)] __attribute__((unused));
 
-/* What each hook provides: the headers of a packet, and its state, NULL where there is none. */
-static int packet_at_hand(struct __sk_buff *skb, struct packet *packet);
-static struct connection *connection_at_hand(struct __sk_buff *skb);
+/* What each hook provides: the state of a packet's connection, NULL where there is none. */
+static struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
-                                      __u32 index)
+                                      __u32 where)
 {
 	sight->skb = skb;
-	sight->index = index;
+	sight->where = where;
+	sight->index = where_index(where);
 	sight->connection = connection;
 	if (!connection)
 		return 0;
 	/* an index from a variable would cost the verifier a bound check: two branches cost nothing */
-	sight->direction =
-		index == EVENT_SENT ? &connection->direction[EVENT_SENT] : &connection->direction[EVENT_RECEIVED];
+	sight->direction = sight->index == EVENT_SENT ? &connection->direction[EVENT_SENT]
+	                                              : &connection->direction[EVENT_RECEIVED];
 	return 1;
 }
 
@@ -186,13 +206,13 @@ static __always_inline int emit_open_of(struct __sk_buff *skb, const struct orig
 }
 
 /* Tell of the connection, once. Where there is no room the next event tries again, and says that some were lost. */
-__noinline int connection_tell_open(struct __sk_buff *skb, __u32 index)
+__noinline int connection_tell_open(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
 	struct origin origin;
 	struct sight sight;
 
-	if (!sight_take(&sight, skb, connection_at_hand(skb), index) || !packet_at_hand(skb, &packet))
+	if (!sight_take(&sight, skb, connection_at_hand(skb, where), where) || !packet_at_hand(skb, where, &packet))
 		return 0;
 	origin = sight_origin(&sight);
 	sight.connection->opened = emit_open_of(skb, &origin, &packet);
@@ -202,7 +222,7 @@ __noinline int connection_tell_open(struct __sk_buff *skb, __u32 index)
 static __always_inline void emit_open(const struct sight *sight)
 {
 	if (!sight->connection->opened)
-		connection_tell_open(sight->skb, sight->index);
+		connection_tell_open(sight->skb, sight->where);
 }
 
 /* Room for an event of a fixed size of a connection that was told of, or NULL, which is counted. */
@@ -402,13 +422,13 @@ static __always_inline void direction_hand_over(const struct sight *sight)
 }
 
 /* Pass on the next bytes of the packet. Returns whether more of it is left. */
-__noinline int connection_forward_chunk(struct __sk_buff *skb, __u32 index, __u32 flags)
+__noinline int connection_forward_chunk(struct __sk_buff *skb, __u32 where, __u32 flags)
 {
 	struct direction *direction;
 	struct sight sight;
 	struct bytes_at at;
 
-	if (!sight_take(&sight, skb, connection_at_hand(skb), index))
+	if (!sight_take(&sight, skb, connection_at_hand(skb, where), where))
 		return 0;
 	direction = sight.direction;
 	at.kind = EVENT_SEGMENT;
@@ -439,7 +459,7 @@ static __always_inline void direction_forward(const struct sight *sight)
 	}
 	direction->handed_over += direction->left;
 	for (i = 0; i < CHUNKS_MAX; i++) {
-		if (!connection_forward_chunk(sight->skb, sight->index, flags))
+		if (!connection_forward_chunk(sight->skb, sight->where, flags))
 			break;
 		flags = 0;
 	}
@@ -540,12 +560,12 @@ static __always_inline void direction_pass(const struct sight *sight)
 }
 
 /* One step of the walk through the packet at hand. Returns whether to go on. */
-__noinline int connection_walk_step(struct __sk_buff *skb, __u32 index)
+__noinline int connection_walk_step(struct __sk_buff *skb, __u32 where)
 {
 	struct sight sight;
 	__u32 wanted;
 
-	if (!sight_take(&sight, skb, connection_at_hand(skb), index))
+	if (!sight_take(&sight, skb, connection_at_hand(skb, where), where))
 		return 0;
 	wanted = tls_walk_wanted(&sight.direction->walk);
 	if (!wanted)
@@ -565,7 +585,7 @@ static __always_inline void direction_walk(const struct sight *sight)
 
 	direction_begin_segment(sight);
 	for (step = 0; step < STEPS_MAX; step++)
-		if (!connection_walk_step(sight->skb, sight->index))
+		if (!connection_walk_step(sight->skb, sight->where))
 			break;
 	if (tls_walk_ended(walk)) {
 		direction->state = DIRECTION_ENDED;

@@ -25,14 +25,14 @@ static __always_inline int datagram_is_handshake(const __u8 *header)
 /* What each hook provides: the scope in which addresses and ports name an association. */
 static __u64 datagram_scope(struct __sk_buff *skb);
 
-static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 index, const struct packet *packet)
+static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 where, const struct packet *packet)
 {
 	__u64 id = datagram_scope(skb);
 	struct packet_flow flow;
 	const __u64 *words = (const __u64 *)&flow;
 	int i;
 
-	if (!packet_flow_of(skb, packet, index == EVENT_SENT, &flow))
+	if (!packet_flow_of(skb, packet, where_index(where) == EVENT_SENT, &flow))
 		return 0;
 	/* FNV-1a over words */
 	for (i = 0; i < (int)(sizeof(flow) / sizeof(*words)); i++)
@@ -43,15 +43,15 @@ static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 index, con
 _Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words");
 
 /* Hand over the bytes of a datagram at position, with its addresses before the first. Returns whether more may follow. */
-__noinline int datagram_chunk(struct __sk_buff *skb, __u32 index, __u32 position)
+__noinline int datagram_chunk(struct __sk_buff *skb, __u32 where, __u32 position)
 {
 	struct bytes_at at = {.kind = EVENT_DATAGRAM, .position = position};
-	struct origin origin = {.index = index};
+	struct origin origin = {.index = where_index(where)};
 	struct packet packet = {};
 
-	if (!packet_at_hand(skb, &packet) || position >= packet.payload_length)
+	if (!packet_at_hand(skb, where, &packet) || position >= packet.payload_length)
 		return 0;
-	origin.connection = datagram_id(skb, index, &packet);
+	origin.connection = datagram_id(skb, where, &packet);
 	origin.time_ns = bpf_ktime_get_ns();
 	at.offset = packet.payload_offset + position;
 	at.length = packet.payload_length - position;
@@ -66,19 +66,19 @@ __noinline int datagram_chunk(struct __sk_buff *skb, __u32 index, __u32 position
 }
 
 /* DTLS is put together in userspace: the kernel keeps nothing of it, and hands over the datagrams of handshakes. */
-__noinline int datagram_packet(struct __sk_buff *skb, __u32 index)
+__noinline int datagram_packet(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
 	__u8 header[DTLS_HEADER];
 	int i;
 
-	if (!packet_at_hand(skb, &packet) || packet.protocol != PROTOCOL_UDP)
+	if (!packet_at_hand(skb, where, &packet) || packet.protocol != PROTOCOL_UDP)
 		return 0;
 	if (packet.payload_length < DTLS_HEADER ||
 	    bpf_skb_load_bytes(skb, packet.payload_offset, header, sizeof(header)) || !datagram_is_handshake(header))
 		return 0;
 	for (i = 0; i < DATAGRAM_CHUNKS_MAX; i++)
-		if (!datagram_chunk(skb, index, i * EVENT_BYTES_LARGE))
+		if (!datagram_chunk(skb, where, i * EVENT_BYTES_LARGE))
 			return 0;
 	if (packet.payload_length > DATAGRAM_CHUNKS_MAX * EVENT_BYTES_LARGE)
 		statistic_add(STATISTIC_HANDOVER_BOUND);

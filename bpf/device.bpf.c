@@ -59,13 +59,6 @@ static __always_inline __u32 network_offset_of(struct __sk_buff *skb)
 	return 0;
 }
 
-static __always_inline int packet_at_hand(struct __sk_buff *skb, struct packet *packet)
-{
-	__u32 offset = network_offset_of(skb);
-
-	return offset && packet_parse(skb, offset, packet);
-}
-
 /* Addresses and ports name an association wherever it is seen. */
 static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
 {
@@ -74,44 +67,34 @@ static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
 }
 
 /* Of the two ends of a connection the one with the higher address and port counts as the local one. */
-static __always_inline __u32 direction_of(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline __u32 direction_of(const struct packet_flow *flow)
 {
-	struct packet_flow flow;
-	int i;
+	const __u64 *source = (const __u64 *)flow->source;
+	const __u64 *destination = (const __u64 *)flow->destination;
 
-	if (!packet_flow_of(skb, packet, 0, &flow))
-		return EVENT_RECEIVED;
-	for (i = 0; i < (int)sizeof(flow.source); i++) {
-		if (flow.source[i] > flow.destination[i])
-			return EVENT_SENT;
-		if (flow.source[i] < flow.destination[i])
-			return EVENT_RECEIVED;
-	}
-	return flow.source_port > flow.destination_port ? EVENT_SENT : EVENT_RECEIVED;
-}
-
-/* The direction of the packet at hand, on its own for the verifier: it compares byte by byte. */
-__noinline __u32 direction_at_hand(struct __sk_buff *skb)
-{
-	struct packet packet = {};
-
-	return packet_at_hand(skb, &packet) ? direction_of(skb, &packet) : EVENT_RECEIVED;
+	/* as numbers of this machine: any order does that is the same for both directions */
+	if (source[0] != destination[0])
+		return source[0] > destination[0] ? EVENT_SENT : EVENT_RECEIVED;
+	if (source[1] != destination[1])
+		return source[1] > destination[1] ? EVENT_SENT : EVENT_RECEIVED;
+	return flow->source_port > flow->destination_port ? EVENT_SENT : EVENT_RECEIVED;
 }
 
 /* Not inlined: the frames of its callers, which call each other, would not fit on the stack together. */
-static __noinline struct connection *flow_find(struct __sk_buff *skb)
+static __noinline struct connection *flow_find(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
 	struct packet_flow flow;
 
-	if (!packet_at_hand(skb, &packet) || !packet_flow_of(skb, &packet, direction_at_hand(skb) == EVENT_SENT, &flow))
+	if (!packet_at_hand(skb, where, &packet) ||
+	    !packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
 		return NULL;
 	return bpf_map_lookup_elem(&flows, &flow);
 }
 
-static __always_inline struct connection *connection_at_hand(struct __sk_buff *skb)
+static __always_inline struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where)
 {
-	return flow_find(skb);
+	return flow_find(skb, where);
 }
 
 /* A SYN begins a connection, unless it is the one that began it come again. What answers a SYN begins none. */
@@ -159,22 +142,23 @@ static __always_inline void flow_choose_answer(const struct sight *sight, const 
 }
 
 /* Make the state of a connection, or find it. A new one on the same addresses and ports takes the old one's place. */
-__noinline int flow_begin(struct __sk_buff *skb, __u32 index)
+__noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
 	struct packet_flow flow;
 	struct sight sight;
 
-	if (!packet_at_hand(skb, &packet) || !packet_flow_of(skb, &packet, index == EVENT_SENT, &flow))
+	if (!packet_at_hand(skb, where, &packet) ||
+	    !packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
 		return 0;
-	if (sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), index) &&
+	if (sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), where) &&
 	    begins_anew(sight.connection, &packet)) {
 		if (sight.connection->opened)
 			emit_cut(&sight, sight.direction->next_sequence, 0);
 		bpf_map_delete_elem(&flows, &flow);
 	}
 	bpf_map_update_elem(&flows, &flow, connection_zero, BPF_NOEXIST);
-	if (!sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), index)) {
+	if (!sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), where)) {
 		statistic_add(STATISTIC_LOST_STORAGE);
 		return 0;
 	}
@@ -189,38 +173,58 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 index)
 }
 
 /* Nothing more is wanted of the connection. */
-__noinline int flow_end(struct __sk_buff *skb, __u32 index)
+__noinline int flow_end(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
 	struct packet_flow flow;
 
-	if (packet_at_hand(skb, &packet) && packet_flow_of(skb, &packet, index == EVENT_SENT, &flow))
+	if (packet_at_hand(skb, where, &packet) &&
+	    packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
 		bpf_map_delete_elem(&flows, &flow);
 	return 0;
 }
 
-SEC("tc")
-int mtlsnoop_device(struct __sk_buff *skb)
+/* A packet whose IP header is at network_offset. */
+static __always_inline void device_packet(struct __sk_buff *skb, __u32 network_offset)
 {
 	struct packet packet = {};
+	struct packet_flow flow;
 	struct sight sight;
-	__u32 index;
+	__u32 where;
 
-	if (!packet_at_hand(skb, &packet))
-		return GO_ON;
-	index = direction_at_hand(skb);
+	if (!packet_parse(skb, network_offset, &packet) || !packet_flow_of(skb, &packet, 0, &flow))
+		return;
+	where = where_of(network_offset, direction_of(&flow));
 	if (packet.protocol == PROTOCOL_UDP) {
-		datagram_packet(skb, index);
-		return GO_ON;
+		datagram_packet(skb, where);
+		return;
 	}
 	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)
-		flow_begin(skb, index);
-	if (!sight_take(&sight, skb, connection_at_hand(skb), index))
-		return GO_ON;
+		flow_begin(skb, where);
+	if (!sight_take(&sight, skb, connection_at_hand(skb, where), where))
+		return;
 	flow_choose_answer(&sight, &packet);
 	connection_packet(&sight, &packet);
 	if (connection_idle(sight.connection))
-		flow_end(skb, index);
+		flow_end(skb, where);
+}
+
+/* A device whose packets begin with an Ethernet header. */
+SEC("tc")
+int mtlsnoop_device(struct __sk_buff *skb)
+{
+	__u32 offset = network_offset_of(skb);
+
+	if (offset)
+		device_packet(skb, offset);
+	return GO_ON;
+}
+
+/* A device without a link layer (a tunnel, PPP): they begin with the IP header. */
+SEC("tc")
+int mtlsnoop_device_ip(struct __sk_buff *skb)
+{
+	device_packet(skb, 0);
 	return GO_ON;
 }
 

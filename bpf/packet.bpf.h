@@ -52,7 +52,7 @@ struct packet_flow {
 	__u16 source_port;
 	__u16 destination_port;
 	__u32 acknowledgment; /* tells one connection of the same addresses and ports from the next */
-};
+} __attribute__((aligned(8)));
 
 static __always_inline __u16 packet_u16(const __u8 *bytes)
 {
