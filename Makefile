@@ -40,7 +40,7 @@ BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
 # these need a kernel; the rest links and is tested without
-KERNEL_SOURCES := user/main.c user/live.c user/tracer.c
+KERNEL_SOURCES := user/main.c user/live.c user/tracer.c user/interfaces.c user/attachment.c user/netlink.c
 PURE_SOURCES := $(filter-out $(KERNEL_SOURCES),$(wildcard user/*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(PURE_SOURCES))
 SANITIZED := $(PURE_SOURCES:%.c=$(BUILD)/sanitized/%.o)
@@ -55,7 +55,7 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libmnl-dev
 DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace
 
 ## deps        install what building needs (Debian packages)
@@ -80,7 +80,7 @@ check: deps-check
 	@tests/run
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts
+tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
@@ -139,7 +139,7 @@ $(BUILD)/user/%.o: user/%.c Makefile
 	$(call quiet,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -I$(BUILD)/bpf -MMD -MP -c $< -o $@
 
 $(PROGRAM): $(OBJECTS)
-	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz -lmnl $(LIBRARIES)
 
 $(BUILD)/sanitized/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -148,6 +148,15 @@ $(BUILD)/sanitized/%.o: %.c Makefile
 $(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBRARIES)
+
+# The program as it is where the kernel knows no TCX: it asks for attach types that no kernel has.
+WITHOUT_TCX := $(BUILD)/tests/without-tcx
+$(WITHOUT_TCX)/attachment.o: user/attachment.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(CPPFLAGS) -DATTACHMENT_TCX_INGRESS=1000 -DATTACHMENT_TCX_EGRESS=1001 $(CFLAGS) $(WARNINGS) -MMD -MP -c $< -o $@
+
+$(WITHOUT_TCX)/mtlsnoop: $(WITHOUT_TCX)/attachment.o $(filter-out $(BUILD)/user/attachment.o,$(OBJECTS))
+	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz -lmnl $(LIBRARIES)
 
 # What drives the kernel's walk with a capture.
 $(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(filter-out $(KERNEL_SOURCES:%.c=$(BUILD)/%.o),$(OBJECTS))

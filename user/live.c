@@ -108,6 +108,9 @@ static void finish(struct trace *trace)
 int live_trace(const struct live *live)
 {
 	const struct tracer_options options = {.cgroup = live->options->cgroup,
+	                                       .interfaces = live->options->interface,
+	                                       .interface_count = live->options->interfaces,
+	                                       .interface_connections = live->options->max_connections,
 	                                       .buffer_bytes = live->options->buffer_bytes};
 	struct trace trace = {.live = live};
 	int error;

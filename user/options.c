@@ -5,12 +5,14 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
-#include <stddef.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum option_key {
+	KEY_INTERFACE = 'i',
 	KEY_CGROUP = 'g',
 	KEY_READ = 'r',
 	KEY_PORT = 'P',
@@ -58,6 +60,8 @@ enum group {
 
 static const struct argp_option option_table[] = {
 	{.doc = "What is traced:", .group = GROUP_SOURCE},
+	{"interface", KEY_INTERFACE, "IF", 0,
+         "What passes the network interface IF, instead of sockets (may be repeated; any: all of them)", 0},
 	{"cgroup", KEY_CGROUP, "PATH", 0, "Only sockets of the cgroup (v2) at PATH and below, instead of the root's",
          0},
 	{"read", KEY_READ, "FILE", 0, "Read a pcap or pcapng file instead of the live host; needs no privileges", 0},
@@ -95,6 +99,8 @@ static const struct {
 	{KEY_TRACE, KEY_JSON, "--trace and --json exclude each other: choose one format"},
 	{KEY_QUIET, KEY_TRACE, "--quiet and --trace exclude each other: --quiet prints no handshakes"},
 	{KEY_QUIET, KEY_JSON, "--quiet and --json exclude each other: --quiet prints no handshakes"},
+	{KEY_INTERFACE, KEY_CGROUP, "--interface and --cgroup exclude each other: an interface knows no cgroups"},
+	{KEY_READ, KEY_INTERFACE, "--read and --interface exclude each other: a file or the live host"},
 	{KEY_READ, KEY_CGROUP, "--read and --cgroup exclude each other: a file knows no cgroups"},
 	{KEY_READ, KEY_DURATION, "--read and --duration exclude each other: a file is read to its end"},
 	{KEY_READ, KEY_METRICS, "--read and --metrics exclude each other: metrics are of the live host"},
@@ -222,6 +228,17 @@ static int parse_buffer(const char *text, uint32_t *bytes)
 	return 0;
 }
 
+/* What the kernel takes for a name (dev_valid_name), and what would not be the whole of it in the kernel */
+static void parse_interface(const struct argp_state *state, const char *text, struct options *options)
+{
+	if (!*text || strlen(text) >= IF_NAMESIZE || strpbrk(text, "/: \t\n"))
+		argp_error(state, "--interface: '%s' is not the name of an interface", text);
+	if (options->interfaces == OPTIONS_INTERFACES_MAX)
+		argp_error(state, "--interface: '%s' is one too many: at most %d interfaces", text,
+		           OPTIONS_INTERFACES_MAX);
+	options->interface[options->interfaces++] = text;
+}
+
 static void parse_port(const struct argp_state *state, const char *text, struct options *options)
 {
 	uint64_t port;
@@ -323,6 +340,9 @@ static void check_conflicts(const struct argp_state *state, const struct command
 static error_t take_value(int key, const char *text, const struct argp_state *state, struct options *options)
 {
 	switch (key) {
+	case KEY_INTERFACE:
+		parse_interface(state, text, options);
+		break;
 	case KEY_CGROUP:
 		options->cgroup = parse_path(state, "--cgroup", text);
 		break;

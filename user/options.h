@@ -12,6 +12,7 @@
 
 enum options_bounds {
 	OPTIONS_PORTS_MAX = 64,
+	OPTIONS_INTERFACES_MAX = 64,
 };
 
 enum options_format {
@@ -21,20 +22,22 @@ enum options_format {
 };
 
 struct options {
-	const char *cgroup;               /* -g; NULL: the root of the cgroup v2 hierarchy */
-	const char *read_file;            /* -r; NULL: the live host */
-	uint16_t port[OPTIONS_PORTS_MAX]; /* -P */
-	uint32_t ports;                   /* how many; 0: all */
-	bool requested_only;              /* -R */
-	bool quiet;                       /* -q */
-	bool redact;                      /* --redact */
-	uint8_t format;                   /* enum options_format: -t, -j */
-	uint64_t duration_ns;             /* -d; 0: no end */
-	uint64_t count;                   /* -n; 0: no end */
-	uint32_t max_connections;         /* --max-connections */
-	uint64_t handshake_timeout_ns;    /* --handshake-timeout */
-	struct exporter_options metrics;  /* -m, --max-services */
-	uint32_t buffer_bytes;            /* --buffer: of the ring buffer, a power of two */
+	const char *cgroup;                            /* -g; NULL: the root of the cgroup v2 hierarchy */
+	const char *interface[OPTIONS_INTERFACES_MAX]; /* -i */
+	uint32_t interfaces;                           /* how many; 0: sockets are traced */
+	const char *read_file;                         /* -r; NULL: the live host */
+	uint16_t port[OPTIONS_PORTS_MAX];              /* -P */
+	uint32_t ports;                                /* how many; 0: all */
+	bool requested_only;                           /* -R */
+	bool quiet;                                    /* -q */
+	bool redact;                                   /* --redact */
+	uint8_t format;                                /* enum options_format: -t, -j */
+	uint64_t duration_ns;                          /* -d; 0: no end */
+	uint64_t count;                                /* -n; 0: no end */
+	uint32_t max_connections;                      /* --max-connections */
+	uint64_t handshake_timeout_ns;                 /* --handshake-timeout */
+	struct exporter_options metrics;               /* -m, --max-services */
+	uint32_t buffer_bytes;                         /* --buffer: of the ring buffer, a power of two */
 };
 
 /*

@@ -12,6 +12,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "device.skel.h"
+#include "interfaces.h"
 #include "socket.skel.h"
 
 enum {
@@ -20,10 +22,14 @@ enum {
 	WAKEUP_SHARE = 4,            /* the reader is woken where one in so many bytes of the buffer is waiting */
 };
 
+/* One of the two hooks is loaded. */
 struct tracer {
-	struct socket *programs;
+	struct socket *socket;
+	struct device *device;
+	const uint64_t *statistics;
 	struct bpf_link *receive;
 	struct bpf_link *send;
+	struct interfaces interfaces;
 	struct ring_buffer *events;
 	tracer_sink sink;
 	void *context;
@@ -147,20 +153,59 @@ static int handle_event(void *context, void *data, size_t size)
 	return 0;
 }
 
-static int load_programs(struct tracer *tracer, const struct tracer_options *options)
+static int load_socket_programs(struct tracer *tracer, const struct tracer_options *options)
 {
 	int error;
 
-	tracer->programs = socket__open();
-	if (!tracer->programs)
+	tracer->socket = socket__open();
+	if (!tracer->socket)
 		return -errno;
-	tracer->programs->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
-	error = bpf_map__set_max_entries(tracer->programs->maps.events, options->buffer_bytes);
+	tracer->socket->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
+	error = bpf_map__set_max_entries(tracer->socket->maps.events, options->buffer_bytes);
 	if (!error)
-		error = socket__load(tracer->programs);
+		error = socket__load(tracer->socket);
+	if (!error)
+		tracer->statistics = (const uint64_t *)tracer->socket->bss->statistics;
+	return error;
+}
+
+static int load_device_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	int error;
+
+	tracer->device = device__open();
+	if (!tracer->device)
+		return -errno;
+	tracer->device->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
+	error = bpf_map__set_max_entries(tracer->device->maps.events, options->buffer_bytes);
+	if (!error)
+		error = bpf_map__set_max_entries(tracer->device->maps.flows, options->interface_connections);
+	if (!error)
+		error = device__load(tracer->device);
+	if (!error)
+		tracer->statistics = (const uint64_t *)tracer->device->bss->statistics;
+	return error;
+}
+
+static int load_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	int error = options->interface_count ? load_device_programs(tracer, options)
+	                                     : load_socket_programs(tracer, options);
+
 	if (error)
 		print_load_error(-error);
 	return error;
+}
+
+static int map_events(struct tracer *tracer)
+{
+	const struct bpf_map *events = tracer->device ? tracer->device->maps.events : tracer->socket->maps.events;
+
+	tracer->events = ring_buffer__new(bpf_map__fd(events), handle_event, tracer, NULL);
+	if (tracer->events)
+		return 0;
+	fprintf(stderr, "mtlsnoop: cannot map the ring buffer: %s\n", strerror(errno));
+	return -errno;
 }
 
 static struct bpf_link *attach_program(struct bpf_program *program, int cgroup)
@@ -178,16 +223,31 @@ static struct bpf_link *attach_program(struct bpf_program *program, int cgroup)
 	return link;
 }
 
-static int attach_programs(struct tracer *tracer, const struct tracer_options *options)
+static int attach_to_interfaces(struct tracer *tracer, const struct tracer_options *options)
+{
+	const struct interfaces_options interfaces = {
+		.names = options->interfaces,
+		.count = options->interface_count,
+		.program =
+			{
+				[INTERFACES_ETHERNET] = bpf_program__fd(tracer->device->progs.mtlsnoop_device),
+				[INTERFACES_IP] = bpf_program__fd(tracer->device->progs.mtlsnoop_device_ip),
+			},
+	};
+
+	return interfaces_attach(&tracer->interfaces, &interfaces);
+}
+
+static int attach_to_cgroup(struct tracer *tracer, const struct tracer_options *options)
 {
 	int cgroup = open_cgroup(options->cgroup);
 	int error = 0;
 
 	if (cgroup < 0)
 		return cgroup;
-	tracer->receive = attach_program(tracer->programs->progs.mtlsnoop_receive, cgroup);
+	tracer->receive = attach_program(tracer->socket->progs.mtlsnoop_receive, cgroup);
 	if (tracer->receive)
-		tracer->send = attach_program(tracer->programs->progs.mtlsnoop_send, cgroup);
+		tracer->send = attach_program(tracer->socket->progs.mtlsnoop_send, cgroup);
 	if (!tracer->receive || !tracer->send)
 		error = -errno;
 	close(cgroup);
@@ -208,13 +268,10 @@ int tracer_open(struct tracer **result, const struct tracer_options *options, tr
 	error = load_programs(tracer, options);
 	if (error)
 		goto cleanup;
-	tracer->events = ring_buffer__new(bpf_map__fd(tracer->programs->maps.events), handle_event, tracer, NULL);
-	if (!tracer->events) {
-		error = -errno;
-		fprintf(stderr, "mtlsnoop: cannot map the ring buffer: %s\n", strerror(-error));
+	error = map_events(tracer);
+	if (error)
 		goto cleanup;
-	}
-	error = attach_programs(tracer, options);
+	error = tracer->device ? attach_to_interfaces(tracer, options) : attach_to_cgroup(tracer, options);
 	if (error)
 		goto cleanup;
 	*result = tracer;
@@ -230,6 +287,7 @@ void tracer_detach(struct tracer *tracer)
 	bpf_link__destroy(tracer->send);
 	tracer->receive = NULL;
 	tracer->send = NULL;
+	interfaces_detach(&tracer->interfaces);
 }
 
 void tracer_close(struct tracer *tracer)
@@ -238,7 +296,8 @@ void tracer_close(struct tracer *tracer)
 		return;
 	tracer_detach(tracer);
 	ring_buffer__free(tracer->events);
-	socket__destroy(tracer->programs);
+	socket__destroy(tracer->socket);
+	device__destroy(tracer->device);
 	free(tracer);
 }
 
@@ -253,13 +312,18 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 		if (consumed < 0)
 			error = consumed;
 	}
+	if (tracer->interfaces.child.process && !interfaces_alive(&tracer->interfaces)) {
+		fprintf(stderr,
+		        "mtlsnoop: the process that attaches to interfaces is gone: nothing is seen any more\n");
+		return -EPIPE;
+	}
 	return error < 0 ? error : 0;
 }
 
 void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS])
 {
 	for (int index = 0; index < STATISTICS; index++)
-		statistics[index] = __atomic_load_n(&tracer->programs->bss->statistics[index], __ATOMIC_RELAXED);
+		statistics[index] = __atomic_load_n(&tracer->statistics[index], __ATOMIC_RELAXED);
 }
 
 static void read_runs(struct tracer_runs *runs, const char *name, const struct bpf_program *program)
@@ -277,6 +341,11 @@ static void read_runs(struct tracer_runs *runs, const char *name, const struct b
 
 void tracer_runs(const struct tracer *tracer, struct tracer_runs runs[TRACER_PROGRAMS])
 {
-	read_runs(&runs[0], "receive", tracer->programs->progs.mtlsnoop_receive);
-	read_runs(&runs[1], "send", tracer->programs->progs.mtlsnoop_send);
+	if (tracer->device) {
+		read_runs(&runs[0], "device", tracer->device->progs.mtlsnoop_device);
+		read_runs(&runs[1], "device_ip", tracer->device->progs.mtlsnoop_device_ip);
+	} else {
+		read_runs(&runs[0], "receive", tracer->socket->progs.mtlsnoop_receive);
+		read_runs(&runs[1], "send", tracer->socket->progs.mtlsnoop_send);
+	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * tracer - the BPF programs: load, attach, read. The only module that knows libbpf and the skeletons. Privileges are needed
- * by tracer_open() alone: events and counters are read from memory that is shared with the kernel.
+ * tracer - the BPF programs: load, attach, read. The only module that knows the skeletons. Privileges are needed by
+ * tracer_open() alone: events and counters are read from memory that is shared with the kernel.
  */
 #ifndef TRACER_H
 #define TRACER_H
@@ -12,8 +12,11 @@
 #include "../bpf/event.h"
 
 struct tracer_options {
-	const char *cgroup;    /* path of the cgroup to trace; NULL: the root of the cgroup v2 hierarchy */
-	uint32_t buffer_bytes; /* size of the ring buffer, a power of two and a multiple of the page size */
+	const char *cgroup;             /* path of the cgroup to trace; NULL: the root of the cgroup v2 hierarchy */
+	const char *const *interfaces;  /* network devices to trace instead, "any" for all */
+	uint32_t interface_count;       /* 0: a cgroup */
+	uint32_t interface_connections; /* followed at once on them: beyond it those quiet for longest fall out */
+	uint32_t buffer_bytes;          /* size of the ring buffer, a power of two and a multiple of the page size */
 };
 
 enum tracer_bounds {

@@ -142,6 +142,7 @@ static void defaults(void **state)
 
 	(void)state;
 	assert_null(options.cgroup);
+	assert_int_equal(options.interfaces, 0);
 	assert_null(options.read_file);
 	assert_int_equal(options.ports, 0);
 	assert_false(options.requested_only);
@@ -191,6 +192,11 @@ static void long_options(void **state)
 	assert_int_equal(options.max_connections, 10);
 	assert_int_equal(options.handshake_timeout_ns, 500000000);
 
+	options = parse(&arguments, "--interface=eth0 -i any -i fifteen-bytes-x");
+	assert_int_equal(options.interfaces, 3);
+	assert_string_equal(options.interface[0], "eth0");
+	assert_string_equal(options.interface[1], "any");
+	assert_string_equal(options.interface[2], "fifteen-bytes-x");
 	options = parse(&arguments, "--cgroup=/x --trace --duration=3 --buffer=1M");
 	assert_string_equal(options.cgroup, "/x");
 	assert_int_equal(options.format, FORMAT_LADDER);
@@ -378,6 +384,10 @@ static void values_refused(void **state)
 		{"--max-services=1001", "--max-services", "'1001'"},
 		{"--max-services=x", "--max-services", "'x'"},
 		{"-g ''", "--cgroup", "''"},
+		{"-i ''", "--interface", "''"},
+		{"-i a/b", "--interface", "'a/b'"},
+		{"-i a:b", "--interface", "'a:b'"},
+		{"-i sixteen-bytes-xx", "--interface", "'sixteen-bytes-xx'"},
 		{"--read=", "--read", "''"},
 	};
 	size_t i;
@@ -399,6 +409,8 @@ static void usage_refused(void **state)
 		{"-q -t", "--quiet", "--trace"},
 		{"-jq", "--quiet", "--json"},
 		{"-r a.pcap -g /sys/fs/cgroup", "--read", "--cgroup"},
+		{"-i eth0 -g /sys/fs/cgroup", "--interface", "--cgroup"},
+		{"-r a.pcap --interface=any", "--read", "--interface"},
 		{"-d 5 -r a.pcap", "--read", "--duration"},
 		{"-r a.pcap --buffer=1M", "--read", "--buffer"},
 		{"-r a.pcap -m", "--read", "--metrics"},
@@ -410,10 +422,8 @@ static void usage_refused(void **state)
 		{"--json=x", "doesn't allow an argument", "--json"},
 		{"--nonsense", "unrecognized option", "--nonsense"},
 		/* of the design, but not there yet */
-		{"-i eth0", "invalid option", "i"},
 		{"-p 1", "invalid option", "p"},
 		{"-L off", "invalid option", "L"},
-		{"--interface=eth0", "unrecognized option", "--interface"},
 		{"--pid=1", "unrecognized option", "--pid"},
 		{"-m 127.0.0.1:9813", "'127.0.0.1:9813'", "argument"},
 		{"--library=off", "unrecognized option", "--library"},
@@ -457,6 +467,7 @@ static void help_names_every_option(void **state)
 {
 	static const char *const names[] = {
 		"Usage: mtlsnoop [OPTION...]",
+		"-i, --interface=IF",
 		"-g, --cgroup=PATH",
 		"-r, --read=FILE",
 		"-P, --port=PORT",
@@ -476,7 +487,7 @@ static void help_names_every_option(void **state)
 		"--help",
 		"Examples:",
 	};
-	static const char *const absent[] = {"--interface", "--pid", "--library"};
+	static const char *const absent[] = {"--pid", "--library"};
 	struct outcome outcome = run("--help");
 	size_t i;
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * interfaces - the programs of the device hook on network devices, those that come later too. A child process (child.h) does
+ * it, since it goes on to need CAP_NET_ADMIN and CAP_BPF, which the process that reads the events gives up. It reads
+ * nothing but rtnetlink, and detaches when this process ends, however that ends.
+ */
+#ifndef INTERFACES_H
+#define INTERFACES_H
+
+#include "child.h"
+
+#include <stdint.h>
+
+/* The devices of one link layer each. */
+enum interfaces_program {
+	INTERFACES_ETHERNET,
+	INTERFACES_IP, /* packets begin with the IP header: tun, WireGuard, PPP, tunnels */
+	INTERFACES_PROGRAMS,
+};
+
+struct interfaces_options {
+	const char *const *names; /* of the devices; "any" stands for all that are up */
+	uint32_t count;
+	int program[INTERFACES_PROGRAMS]; /* descriptors */
+};
+
+struct interfaces {
+	struct child child;
+};
+
+/*
+ * Attach to all devices that are named, and to those of the names that come later. Returns 0 when it is done; -errno, after
+ * a message on standard error, where one is not there or cannot be attached to. Of "any" those that cannot are told of.
+ */
+int interfaces_attach(struct interfaces *interfaces, const struct interfaces_options *options);
+
+/* Whether the process that attaches is still there: without it nothing is seen. */
+bool interfaces_alive(const struct interfaces *interfaces);
+
+/* Detach from all, and wait until it is done. */
+void interfaces_detach(struct interfaces *interfaces);
+
+#endif /* INTERFACES_H */
