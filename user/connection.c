@@ -93,6 +93,7 @@ struct connection_table {
 	uint32_t followed[QUEUES];          /* how many there are in each queue */
 	struct event_open opens[OPENS_MAX]; /* of datagrams that follow, the latest of them in turn */
 	uint32_t next_open;
+	const struct policy *policy;
 	struct association_over associations_over[ASSOCIATIONS_OVER]; /* by id */
 };
 
@@ -119,6 +120,11 @@ struct connection_table *connection_table_new(const struct connection_limits *li
 		return NULL;
 	}
 	return table;
+}
+
+void connection_table_set_policy(struct connection_table *table, const struct policy *policy)
+{
+	table->policy = policy;
 }
 
 /* Connection ids may be counted up, or be addresses put together: spread them (Fibonacci hashing). */
@@ -376,6 +382,7 @@ static void connection_end(struct connection *connection)
 		table->counts.events_lost += handshake->facts.lost_events;
 		handshake->end_ns = connection->last_ns;
 		handshake->verdict = verdict_of(&handshake->facts);
+		handshake->policy = policy_judge(table->policy, handshake);
 		table->counts.handshakes++;
 		table->report(handshake, table->context);
 	}

@@ -12,6 +12,7 @@
 
 #include "../bpf/event.h"
 #include "handshake.h"
+#include "policy.h"
 
 enum connection_bounds {
 	CONNECTION_HELD_MEAN =
@@ -50,6 +51,9 @@ struct connection_table;
 struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
                                               void *context);
 void connection_table_free(struct connection_table *table);
+
+/* From here on handshakes are judged by this policy too, which stays the caller's; NULL: by none, as at the beginning. */
+void connection_table_set_policy(struct connection_table *table, const struct policy *policy);
 
 /*
  * Take an event. Returns whether more events of this direction of the connection are wanted: a source that can stop (a

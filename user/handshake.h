@@ -160,6 +160,28 @@ struct verdict {
 	uint8_t resumed;     /* enum known */
 };
 
+/* What was expected of the service (policy). */
+enum policy_expectation {
+	POLICY_NOTHING,
+	POLICY_REQUIRED, /* nobody is let in without a certificate */
+	POLICY_OPTIONAL, /* the server asks, and lets in who has none */
+	POLICY_NEVER,    /* the server does not ask */
+	POLICY_EXPECTATIONS,
+};
+
+enum policy_result {
+	POLICY_UNJUDGED, /* what was seen does not tell */
+	POLICY_KEPT,
+	POLICY_BROKEN,
+	POLICY_RESULTS,
+};
+
+struct policy_judgement {
+	uint8_t expectation; /* enum policy_expectation; POLICY_NOTHING: the rest says nothing */
+	uint8_t result;      /* enum policy_result */
+	uint32_t line;       /* of the policy's text that said so, from 1 */
+};
+
 struct endpoint {
 	uint8_t address[16]; /* network byte order; an IPv4 address in the first four */
 	uint16_t port;       /* host byte order */
@@ -182,6 +204,7 @@ struct handshake {
 
 	struct handshake_facts facts;
 	struct verdict verdict;
+	struct policy_judgement policy;
 
 	uint16_t version;                    /* negotiated ProtocolVersion; 0 before ServerHello */
 	struct client_hello client_hello;    /* where facts.client_hello */

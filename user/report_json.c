@@ -3,6 +3,7 @@
 
 #include "escape.h"
 #include "names.h"
+#include "policy.h"
 #include "report.h"
 #include "verdict.h"
 
@@ -345,6 +346,23 @@ static void add_certificate_request(struct line *line, struct json_object *mtls)
 	add_number(line, object, "authorities_total", request->authorities);
 }
 
+/* violated is null where what was seen does not tell. */
+static void add_policy(struct line *line, struct json_object *mtls)
+{
+	static const uint8_t violated[POLICY_RESULTS] = {
+		[POLICY_UNJUDGED] = NOT_KNOWN, [POLICY_KEPT] = KNOWN_NO, [POLICY_BROKEN] = KNOWN_YES};
+	const struct policy_judgement *judgement = &line->handshake->policy;
+	const char *expectation = policy_expectation_name(judgement->expectation);
+	struct json_object *object;
+
+	if (!expectation || judgement->result >= POLICY_RESULTS)
+		return;
+	object = add_object(line, mtls, "policy");
+	add_string(line, object, "expected", expectation);
+	add_known(line, object, "violated", violated[judgement->result]);
+	add_number(line, object, "line", judgement->line);
+}
+
 static void add_mtls(struct line *line, struct json_object *root)
 {
 	const struct handshake *handshake = line->handshake;
@@ -352,6 +370,7 @@ static void add_mtls(struct line *line, struct json_object *root)
 
 	add_string(line, mtls, "role", report_role_name(handshake->role));
 	add_verdict(line, mtls);
+	add_policy(line, mtls);
 	add_alert(line, mtls);
 	add_end(line, mtls);
 	add_request_to_answer(line, mtls);

@@ -3,6 +3,7 @@
 
 #include "escape.h"
 #include "names.h"
+#include "policy.h"
 #include "report.h"
 #include "verdict.h"
 
@@ -19,6 +20,7 @@ enum text_bounds {
 	CLOCK_TEXT_MAX = sizeof("23:59:60"),
 	NAME_TEXT_MAX = 64, /* a name from a registry, or the number in its place */
 	END_TEXT_MAX = 96,
+	BREACH_TEXT_MAX = sizeof(", breaks required"),
 	RESULT_TEXT_MAX = 192,
 	SERVER_NAME_TEXT_MAX = 4 * MESSAGE_SERVER_NAME_MAX, /* each byte may be escaped */
 	MILLISECONDS_TEXT_MAX = 24,
@@ -188,6 +190,16 @@ static bool end_matters(const struct handshake *handshake)
 	return handshake->verdict.established != KNOWN_YES && handshake->facts.end != END_COMPLETED;
 }
 
+/* ", breaks required": only what is broken is said in a line */
+static void describe_breach(char text[BREACH_TEXT_MAX], const struct policy_judgement *judgement)
+{
+	const char *expectation = policy_expectation_name(judgement->expectation);
+
+	*text = '\0';
+	if (expectation && judgement->result == POLICY_BROKEN)
+		snprintf(text, BREACH_TEXT_MAX, ", breaks %s", expectation);
+}
+
 /* "presented, inferred", "unknown (encrypted)", "rejected_certificate (unknown_ca from server)" */
 static void describe_result(char text[RESULT_TEXT_MAX], const struct handshake *handshake)
 {
@@ -195,15 +207,16 @@ static void describe_result(char text[RESULT_TEXT_MAX], const struct handshake *
 	const char *word = client_auth_name(verdict->client_auth);
 	const char *reason = unknown_reason_name(verdict->reason);
 	const char *evidence = verdict->evidence == EVIDENCE_INFERRED ? ", inferred" : "";
-	char end[END_TEXT_MAX];
+	char end[END_TEXT_MAX], breach[BREACH_TEXT_MAX];
 
+	describe_breach(breach, &handshake->policy);
 	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN) {
-		snprintf(text, RESULT_TEXT_MAX, "%s (%s)", word, reason ? reason : "?");
+		snprintf(text, RESULT_TEXT_MAX, "%s (%s)%s", word, reason ? reason : "?", breach);
 	} else if (end_matters(handshake)) {
 		describe_end(end, handshake);
-		snprintf(text, RESULT_TEXT_MAX, "%s%s (%s)", word, evidence, end);
+		snprintf(text, RESULT_TEXT_MAX, "%s%s (%s)%s", word, evidence, end, breach);
 	} else {
-		snprintf(text, RESULT_TEXT_MAX, "%s%s", word, evidence);
+		snprintf(text, RESULT_TEXT_MAX, "%s%s%s", word, evidence, breach);
 	}
 }
 
@@ -474,6 +487,17 @@ static void print_verdict(FILE *out, const struct handshake *handshake)
 	        describe_known(verdict->requested), describe_answer(verdict->answer), end, milliseconds);
 }
 
+static void print_policy(FILE *out, const struct policy_judgement *judgement)
+{
+	static const char *const results[POLICY_RESULTS] = {
+		[POLICY_UNJUDGED] = "cannot be judged", [POLICY_KEPT] = "kept", [POLICY_BROKEN] = "broken"};
+	const char *expectation = policy_expectation_name(judgement->expectation);
+
+	if (expectation && judgement->result < POLICY_RESULTS)
+		fprintf(out, "* expected: %s (line %u): %s\n", expectation, judgement->line,
+		        results[judgement->result]);
+}
+
 void report_text_ladder(FILE *out, const struct handshake *handshake, bool redact)
 {
 	print_heading(out, handshake);
@@ -481,5 +505,6 @@ void report_text_ladder(FILE *out, const struct handshake *handshake, bool redac
 	print_request(out, handshake);
 	print_certificate(out, handshake, redact);
 	print_verdict(out, handshake);
+	print_policy(out, &handshake->policy);
 	fputc('\n', out);
 }

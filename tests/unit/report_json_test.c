@@ -559,6 +559,33 @@ static void counts_are_bounded(void **state)
 	json_object_put(object);
 }
 
+/* violated is null where what was seen does not tell; without an expectation there is nothing. */
+static void policy(void **state)
+{
+	struct handshake handshake = sample_handshake();
+	struct json_object *object = object_of(&handshake, &whole);
+
+	(void)state;
+	assert_absent(object, "/mtls/policy");
+	json_object_put(object);
+	handshake.policy = (struct policy_judgement){POLICY_REQUIRED, POLICY_KEPT, 7};
+	object = object_of(&handshake, &whole);
+	assert_string(object, "/mtls/policy/expected", "required");
+	assert_boolean(object, "/mtls/policy/violated", false);
+	assert_number(object, "/mtls/policy/line", 7);
+	json_object_put(object);
+	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 8};
+	object = object_of(&handshake, &whole);
+	assert_string(object, "/mtls/policy/expected", "never");
+	assert_boolean(object, "/mtls/policy/violated", true);
+	json_object_put(object);
+	handshake.policy = (struct policy_judgement){POLICY_OPTIONAL, POLICY_UNJUDGED, 9};
+	object = object_of(&handshake, &whole);
+	assert_string(object, "/mtls/policy/expected", "optional");
+	assert_null_value(object, "/mtls/policy/violated");
+	json_object_put(object);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -578,6 +605,7 @@ int main(void)
 		cmocka_unit_test(every_byte),
 		cmocka_unit_test(slashes_stay),
 		cmocka_unit_test(counts_are_bounded),
+		cmocka_unit_test(policy),
 	};
 
 	/* times are UTC, whatever the local time zone */

@@ -540,6 +540,31 @@ static void numbers_out_of_range(void **state)
 	assert_in_ladder(&handshake, "as observer: ?:65535 -> ?:65535, SNI -, ");
 }
 
+/* A line says what is broken alone, the ladder all that was expected. */
+static void policy(void **state)
+{
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	assert_result(&handshake, "presented");
+	handshake.policy = (struct policy_judgement){POLICY_REQUIRED, POLICY_KEPT, 7};
+	assert_result(&handshake, "presented");
+	assert_in_ladder(&handshake, "\n* expected: required (line 7): kept\n\n");
+	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 8};
+	assert_result(&handshake, "presented, breaks never");
+	assert_in_ladder(&handshake, "\n* expected: never (line 8): broken\n\n");
+	handshake.policy = (struct policy_judgement){POLICY_OPTIONAL, POLICY_UNJUDGED, 9};
+	handshake.verdict = (struct verdict){.client_auth = CLIENT_AUTH_UNKNOWN, .reason = REASON_GAP};
+	assert_result(&handshake, "unknown (gap)");
+	assert_in_ladder(&handshake, "\n* expected: optional (line 9): cannot be judged\n\n");
+	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 8};
+	assert_result(&handshake, "unknown (gap), breaks never");
+	sample_alert(&handshake, 10, FROM_SERVER, 40);
+	handshake.verdict = (struct verdict){.client_auth = CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE};
+	handshake.policy = (struct policy_judgement){POLICY_OPTIONAL, POLICY_BROKEN, 8};
+	assert_result(&handshake, "rejected_without_certificate (handshake_failure from server), breaks optional");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -561,6 +586,7 @@ int main(void)
 		cmocka_unit_test(ladder_bounds_what_was_sent),
 		cmocka_unit_test(certificate_that_could_not_be_read),
 		cmocka_unit_test(hostile_text_is_escaped),
+		cmocka_unit_test(policy),
 		cmocka_unit_test(numbers_out_of_range),
 	};
 
