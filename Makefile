@@ -30,7 +30,7 @@ VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
 CPPFLAGS += -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
-LIBRARIES := -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -pthread
+LIBRARIES := -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
@@ -55,7 +55,7 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libmnl-dev
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
 DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace
 
 ## deps        install what building needs (Debian packages)

@@ -102,7 +102,7 @@ static void answer_request(const char *path, const char *accept, struct http_ans
 		answer_text(answer, STATUS_NOT_FOUND, text_type, "There is /metrics and /healthz.\n");
 }
 
-int exporter_open(struct exporter **result, const struct exporter_options *options)
+int exporter_open(struct exporter **result, const struct exporter_options *options, struct http_guard *guard)
 {
 	struct exporter *exporter;
 	int error = -ENOMEM;
@@ -118,7 +118,7 @@ int exporter_open(struct exporter **result, const struct exporter_options *optio
 	exporter->snapshot = report_metrics_new(options->services_max);
 	if (!exporter->metrics || !exporter->snapshot)
 		goto out_of_memory;
-	error = http_open(&exporter->http, &options->address, answer_request, exporter);
+	error = http_open(&exporter->http, &options->address, guard, answer_request, exporter);
 	if (error)
 		goto cleanup;
 	*result = exporter;
@@ -136,6 +136,12 @@ int exporter_start(struct exporter *exporter)
 		return 0;
 	exporter->looked = clock_seconds();
 	return http_start(exporter->http);
+}
+
+void exporter_set_guard(struct exporter *exporter, struct http_guard *guard)
+{
+	if (exporter)
+		http_set_guard(exporter->http, guard);
 }
 
 void exporter_close(struct exporter *exporter)

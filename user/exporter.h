@@ -14,6 +14,7 @@
 #define EXPORTER_H
 
 #include "handshake.h"
+#include "http_guard.h"
 #include "report_metrics.h"
 
 #include <stdint.h>
@@ -27,13 +28,16 @@ struct exporter_options {
 struct exporter;
 
 /*
- * Listen. Returns 0 and an exporter, NULL where none is wanted; or -errno after a message on standard error. Before
+ * Listen, as the guard says (http). Returns 0 and an exporter, NULL where none is wanted; or -errno after a message on standard error. Before
  * privileges are given up: the port may need them.
  */
-int exporter_open(struct exporter **exporter, const struct exporter_options *options);
+int exporter_open(struct exporter **exporter, const struct exporter_options *options, struct http_guard *guard);
 
 /* The programs are attached: begin to answer. After privileges are given up: the thread must not have any. */
 int exporter_start(struct exporter *exporter);
+
+/* From now on it is as this guard says. */
+void exporter_set_guard(struct exporter *exporter, struct http_guard *guard);
 
 void exporter_close(struct exporter *exporter);
 

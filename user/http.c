@@ -3,11 +3,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +16,8 @@
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "threads.h"
 
 enum {
 	CONNECTIONS_MAX = 32,
@@ -30,15 +32,27 @@ enum {
 
 /* A connection to a client. */
 struct peer {
-	int descriptor;    /* -1: the place is free */
-	bool asked;        /* its request is complete */
-	bool ended;        /* shut down: the library will close it */
-	uint64_t since_ms; /* on CLOCK_MONOTONIC */
-	uint64_t number;   /* in the order of arrival */
+	int descriptor;           /* -1: the place is free */
+	bool asked;               /* its request is complete */
+	bool ended;               /* shut down: the library will close it */
+	uint64_t since_ms;        /* on CLOCK_MONOTONIC */
+	uint64_t number;          /* in the order of arrival */
+	struct http_guard *guard; /* that it began with; NULL: none */
+};
+
+/* A request, from its first line until it is answered. */
+struct request {
+	struct basic_auth_job job; /* is its first member: the one is found from the other */
+	struct MHD_Connection *connection;
+	struct http_guard *guard; /* held while a password is checked */
+	bool checked;
 };
 
 struct http {
 	struct MHD_Daemon *daemon;
+	struct basic_auth_checker *checker; /* NULL: nobody is asked who he is */
+	pthread_mutex_t lock;
+	struct http_guard *guard; /* under the lock: for connections to come */
 	http_handler handler;
 	void *context;
 	pthread_t thread;
@@ -55,6 +69,27 @@ static uint64_t clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return time.tv_sec * 1000ull + time.tv_nsec / 1000000;
+}
+
+static struct http_guard *current_guard(struct http *http)
+{
+	struct http_guard *guard;
+
+	pthread_mutex_lock(&http->lock);
+	guard = http_guard_hold(http->guard);
+	pthread_mutex_unlock(&http->lock);
+	return guard;
+}
+
+void http_set_guard(struct http *http, struct http_guard *guard)
+{
+	struct http_guard *before;
+
+	pthread_mutex_lock(&http->lock);
+	before = http->guard;
+	http->guard = http_guard_hold(guard);
+	pthread_mutex_unlock(&http->lock);
+	http_guard_release(before);
 }
 
 /* The library sees the end at once and closes the socket itself. */
@@ -114,6 +149,18 @@ static void end_overdue(struct http *http)
 	}
 }
 
+/* The library has made a session without a certificate: one that is not given any here fails in its handshake. */
+static void peer_protect(struct peer *peer, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+
+	if (!http_guard_has_tls(peer->guard))
+		return;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (!info || http_guard_protect(peer->guard, info->tls_session))
+		peer_end(peer);
+}
+
 static void peer_begin(struct http *http, struct MHD_Connection *connection, void **socket_context)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -124,9 +171,12 @@ static void peer_begin(struct http *http, struct MHD_Connection *connection, voi
 
 		if (peer->descriptor >= 0)
 			continue;
-		*peer = (struct peer){
-			.descriptor = info->connect_fd, .since_ms = clock_ms(), .number = http->arrivals++};
+		*peer = (struct peer){.descriptor = info->connect_fd,
+		                      .since_ms = clock_ms(),
+		                      .number = http->arrivals++,
+		                      .guard = current_guard(http)};
 		*socket_context = peer;
+		peer_protect(peer, connection);
 		make_room(http, peer);
 		return;
 	}
@@ -143,8 +193,11 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
 		return;
 	}
 	http->departures++;
-	if (peer)
-		peer->descriptor = -1;
+	if (!peer)
+		return;
+	peer->descriptor = -1;
+	http_guard_release(peer->guard);
+	peer->guard = NULL;
 }
 
 static enum MHD_Result respond(struct MHD_Connection *connection, struct http_answer *answer)
@@ -168,49 +221,144 @@ static enum MHD_Result respond(struct MHD_Connection *connection, struct http_an
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	if (answer->status == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+		                        "Basic realm=\"mtlsnoop\", charset=\"UTF-8\"");
 	result = MHD_queue_response(connection, answer->status, response);
 	MHD_destroy_response(response);
 	return result;
 }
 
-static enum MHD_Result refuse_method(struct MHD_Connection *connection)
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *text)
 {
-	static const char text[] = "Only GET and HEAD are allowed here.\n";
-	struct http_answer answer = {.status = MHD_HTTP_METHOD_NOT_ALLOWED,
+	struct http_answer answer = {.status = status,
 	                             .content_type = "text/plain; charset=utf-8",
 	                             .body = strdup(text),
-	                             .length = sizeof(text) - 1};
+	                             .length = strlen(text)};
 
 	return respond(connection, &answer);
 }
 
-/* Called with the head of a request, with each piece of its body, and behind all of it. */
+static void free_secret(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	MHD_free(text);
+}
+
+static void request_forget_password(struct request *request)
+{
+	free_secret(request->job.name);
+	free_secret(request->job.password);
+	request->job.name = NULL;
+	request->job.password = NULL;
+}
+
+/* In the checker's thread. */
+static void password_checked(struct basic_auth_job *job)
+{
+	struct request *request = (struct request *)job;
+
+	request->checked = true;
+	MHD_resume_connection(request->connection);
+}
+
+enum admission {
+	ADMITTED,
+	TURNED_AWAY,
+	TO_BE_SEEN, /* the connection is suspended until the password is checked */
+};
+
+static enum admission admit_password(struct http *http, struct request *request)
+{
+	struct basic_auth_job *job = &request->job;
+
+	job->name = MHD_basic_auth_get_username_password(request->connection, &job->password);
+	if (!job->name || !job->password || !http->checker)
+		return TURNED_AWAY;
+	job->users = http_guard_users(request->guard);
+	if (basic_auth_is_known(job->users, job->name, job->password))
+		return ADMITTED;
+	job->done = password_checked;
+	MHD_suspend_connection(request->connection);
+	basic_auth_checker_add(http->checker, job);
+	return TO_BE_SEEN;
+}
+
+static enum admission admit(struct http *http, struct request *request)
+{
+	if (request->checked)
+		return request->job.right ? ADMITTED : TURNED_AWAY;
+	request->guard = current_guard(http);
+	return http_guard_users(request->guard) ? admit_password(http, request) : ADMITTED;
+}
+
+static void request_end(void *context, struct MHD_Connection *connection, void **request_context,
+                        enum MHD_RequestTerminationCode code)
+{
+	struct request *request = *request_context;
+
+	(void)context;
+	(void)connection;
+	(void)code;
+	if (!request)
+		return;
+	request_forget_password(request);
+	http_guard_release(request->guard);
+	free(request);
+	*request_context = NULL;
+}
+
+static struct request *request_begin(struct MHD_Connection *connection)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (request)
+		request->connection = connection;
+	return request;
+}
+
+static enum MHD_Result answer_request(struct http *http, struct MHD_Connection *connection, const char *url,
+                                      const char *method)
+{
+	struct http_answer answer = {};
+
+	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
+		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
+	http->handler(url, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT), &answer,
+	              http->context);
+	return respond(connection, &answer);
+}
+
+/* Called with the head of a request, with each piece of its body, behind all of it, and once a password was checked. */
 static enum MHD_Result take_request(void *context, struct MHD_Connection *connection, const char *url,
                                     const char *method, const char *version, const char *body, size_t *body_length,
                                     void **request_context)
 {
 	const union MHD_ConnectionInfo *info;
 	struct http *http = context;
-	struct http_answer answer = {};
+	enum admission admission;
 
 	(void)version;
 	(void)body;
-	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
-		return refuse_method(connection);
 	if (!*request_context) {
-		*request_context = http;
-		return MHD_YES;
+		*request_context = request_begin(connection);
+		return *request_context ? MHD_YES : MHD_NO;
 	}
 	if (*body_length) {
 		*body_length = 0;
 		return MHD_YES;
 	}
+	admission = admit(http, *request_context);
+	if (admission == TO_BE_SEEN)
+		return MHD_YES;
+	request_forget_password(*request_context);
+	if (admission == TURNED_AWAY)
+		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "Unauthorized\n");
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	if (info && info->socket_context)
 		((struct peer *)info->socket_context)->asked = true;
-	http->handler(url, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT), &answer,
-	              http->context);
-	return respond(connection, &answer);
+	return answer_request(http, connection, url, method);
 }
 
 /* Paths are compared as they came: no escapes are needed to write those that there are. */
@@ -273,17 +421,37 @@ static int listen_on(const struct sockaddr_storage *address)
 	return -error;
 }
 
+/* Each session is given its certificate as its connection begins: the library, which wants one at the start, has none. */
+static int no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int authorities_count,
+                          const gnutls_pk_algorithm_t *algorithms, int algorithms_count, gnutls_pcert_st **certificate,
+                          unsigned *certificates, gnutls_privkey_t *key)
+{
+	(void)session;
+	(void)authorities;
+	(void)authorities_count;
+	(void)algorithms;
+	(void)algorithms_count;
+	*certificate = NULL;
+	*certificates = 0;
+	*key = NULL;
+	return -1;
+}
+
 /* Takes over the listening socket. */
 static struct MHD_Daemon *start_daemon(struct http *http, int descriptor)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, take_request, http, MHD_OPTION_LISTEN_SOCKET, descriptor,
-	                        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-	                        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_UNESCAPE_CALLBACK,
-	                        leave_escaped, NULL, MHD_OPTION_END);
+	bool has_tls = http_guard_has_tls(http->guard);
+
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (has_tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
+	                        take_request, http, MHD_OPTION_LISTEN_SOCKET, descriptor, MHD_OPTION_CONNECTION_LIMIT,
+	                        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                        (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
+	                        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+	                        request_end, NULL, MHD_OPTION_HTTPS_CERT_CALLBACK, no_certificate, MHD_OPTION_END);
 }
 
-int http_open(struct http **result, const struct sockaddr_storage *address, http_handler handler, void *context)
+int http_open(struct http **result, const struct sockaddr_storage *address, struct http_guard *guard,
+              http_handler handler, void *context)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	int descriptor = -1;
@@ -293,6 +461,8 @@ int http_open(struct http **result, const struct sockaddr_storage *address, http
 		return -ENOMEM;
 	http->handler = handler;
 	http->context = context;
+	http->guard = http_guard_hold(guard);
+	pthread_mutex_init(&http->lock, NULL);
 	for (int index = 0; index < CONNECTIONS_MAX; index++)
 		http->peer[index].descriptor = -1;
 	http->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -362,18 +532,17 @@ static void *serve(void *context)
 
 int http_start(struct http *http)
 {
-	sigset_t all, before;
 	int error;
 
-	/* signals are for the thread that looks whether they came */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&http->thread, NULL, serve, http);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		fprintf(stderr, "mtlsnoop: cannot start the thread for --metrics: %s\n", strerror(error));
+	/* whoever has a guard may have users behind a reload */
+	if (http->guard) {
+		http->checker = basic_auth_checker_start();
+		if (!http->checker)
+			return -ENOMEM;
+	}
+	error = threads_start(&http->thread, "answers for --metrics", serve, http);
 	http->running = !error;
-	return -error;
+	return error;
 }
 
 void http_close(struct http *http)
@@ -382,9 +551,13 @@ void http_close(struct http *http)
 		return;
 	if (http->running && !eventfd_write(http->stop, 1))
 		pthread_join(http->thread, NULL);
+	/* no connection may be suspended when the library ends */
+	basic_auth_checker_stop(http->checker);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
 	if (http->stop >= 0)
 		close(http->stop);
+	http_guard_release(http->guard);
+	pthread_mutex_destroy(&http->lock);
 	free(http);
 }

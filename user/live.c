@@ -9,6 +9,7 @@
 #include "losses.h"
 #include "privileges.h"
 #include "sandbox.h"
+#include "signals.h"
 #include "tracer.h"
 
 enum {
@@ -55,6 +56,17 @@ static void update_exporter(const struct trace *trace, const uint64_t statistics
 	exporter_update(live->exporter, &state);
 }
 
+/* Files that are to be read again, and those that were. */
+static void look_for_settings(const struct live *live)
+{
+	if (signals_reload())
+		settings_reload(live->settings);
+	if (settings_poll(live->settings) != SETTINGS_NEW)
+		return;
+	connection_table_set_policy(live->table, settings_policy(live->settings));
+	exporter_set_guard(live->exporter, settings_guard(live->settings));
+}
+
 /* What has to be done now and then: time-outs, the clock, losses, metrics. */
 static void look_around(struct trace *trace)
 {
@@ -68,6 +80,7 @@ static void look_around(struct trace *trace)
 	if (losses_tell(&trace->losses, statistics, connection_table_counts(table)))
 		connection_table_lost_events(table);
 	connection_table_time(table, now_ns);
+	look_for_settings(trace->live);
 	if (trace->live->exporter)
 		update_exporter(trace, statistics, realtime_offset_ns);
 }
@@ -82,7 +95,7 @@ static int read_events(struct trace *trace)
 	look_around(trace);
 	output_begin(live->output, live->options);
 	error = output_flush();
-	while (!error && !*live->stopped && !output_is_complete(live->output) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
+	while (!error && !signals_stop() && !output_is_complete(live->output) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
 		error = tracer_poll(trace->tracer, POLL_MS);
 		if (error == -EINTR)
 			error = 0;

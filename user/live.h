@@ -9,8 +9,7 @@
 #include "exporter.h"
 #include "options.h"
 #include "output.h"
-
-#include <signal.h>
+#include "settings.h"
 
 /* The parts that events go through. */
 struct live {
@@ -18,7 +17,7 @@ struct live {
 	struct connection_table *table;
 	struct output *output;
 	struct exporter *exporter; /* NULL: no metrics are wanted */
-	const volatile sig_atomic_t *stopped;
+	struct settings *settings; /* NULL: no files are named */
 };
 
 /* Returns 0, or -errno after a message on standard error. */

@@ -4,7 +4,6 @@
  * the parts: a source of events (the live host, or a capture file), the table of connections, the output, the metrics.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,32 +17,19 @@
 #include "output.h"
 #include "privileges.h"
 #include "sandbox.h"
+#include "settings.h"
+#include "signals.h"
 
 enum {
 	CAPTURE_PACKETS = 4096, /* read between looks at the clock and at signals */
 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal_number)
-{
-	(void)signal_number;
-	stopped = 1;
-}
-
-static void catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = stop};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 /* Where handshakes go. */
 struct sinks {
 	const struct options *options;
 	struct output output;
 	struct exporter *exporter;
+	struct settings *settings;
 };
 
 static void take_handshake(const struct handshake *handshake, void *context)
@@ -87,7 +73,7 @@ static int read_capture(const struct options *options, struct connection_table *
 	do {
 		more = capture_read(reading.capture, CAPTURE_PACKETS);
 		connection_table_time(table, capture_time(reading.capture));
-	} while (more > 0 && !stopped && !output_is_complete(output));
+	} while (more > 0 && !signals_stop() && !output_is_complete(output));
 	connection_table_finish(table);
 	capture_print_left_out(reading.capture, stderr);
 	losses_summarize(NULL, connection_table_counts(table));
@@ -101,7 +87,7 @@ static int trace_live(const struct options *options, struct connection_table *ta
 	                          .table = table,
 	                          .output = &sinks->output,
 	                          .exporter = sinks->exporter,
-	                          .stopped = &stopped};
+	                          .settings = sinks->settings};
 
 	return live_trace(&live);
 }
@@ -113,7 +99,9 @@ static struct connection_table *make_table(const struct options *options, struct
 	                                         .no_certificates = !output_tells_certificates(options)};
 	struct connection_table *table = connection_table_new(&limits, take_handshake, sinks);
 
-	if (!table)
+	if (table)
+		connection_table_set_policy(table, settings_policy(sinks->settings));
+	else
 		fprintf(stderr, "mtlsnoop: out of memory\n");
 	return table;
 }
@@ -126,19 +114,22 @@ int main(int argc, char **argv)
 	int error;
 
 	options_parse(argc, argv, &options);
-	catch_signals();
+	signals_catch(settings_are_named(&options));
 	sinks.options = &options;
 	sinks.output.options = &options;
+	if (settings_open(&sinks.settings, &options))
+		return EXIT_FAILURE;
 	table = make_table(&options, &sinks);
 	if (!table)
 		return EXIT_FAILURE;
-	error = exporter_open(&sinks.exporter, &options.metrics);
+	error = exporter_open(&sinks.exporter, &options.metrics, settings_guard(sinks.settings));
 	if (!error && options.read_file)
 		error = read_capture(&options, table, &sinks.output);
 	else if (!error)
 		error = trace_live(&options, table, &sinks);
 	exporter_close(sinks.exporter);
 	connection_table_free(table);
+	settings_close(sinks.settings);
 	if (output_flush())
 		error = -EIO;
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;

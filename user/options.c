@@ -29,6 +29,8 @@ enum option_key {
 	KEY_HANDSHAKE_TIMEOUT,
 	KEY_BUFFER,
 	KEY_MAX_SERVICES,
+	KEY_EXPECT,
+	KEY_WEB_CONFIG,
 	KEYS,
 };
 
@@ -73,6 +75,10 @@ static const struct argp_option option_table[] = {
 	{"json", KEY_JSON, NULL, 0, "One line of JSON per handshake (Elastic Common Schema)", 0},
 	{"metrics", KEY_METRICS, "ADDR:PORT", OPTION_ARG_OPTIONAL,
          "Serve metrics for Prometheus over HTTP (on " METRICS_DEFAULT ")", 0},
+	{"web-config", KEY_WEB_CONFIG, "FILE", 0,
+         "TLS and users of --metrics, as other Prometheus exporters have them; read again on SIGHUP", 0},
+	{"expect", KEY_EXPECT, "FILE", 0,
+         "Judge handshakes by lines of SERVICE required|optional|never; read again on SIGHUP", 0},
 	{"quiet", KEY_QUIET, NULL, 0, "Print no handshakes", 0},
 	{"redact", KEY_REDACT, NULL, 0, "Of a client's certificate only the fingerprint", 0},
 
@@ -334,6 +340,8 @@ static void check_conflicts(const struct argp_state *state, const struct command
 	for (i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++)
 		if (line->given[conflicts[i].one] && line->given[conflicts[i].other])
 			argp_error(state, "%s", conflicts[i].message);
+	if (line->given[KEY_WEB_CONFIG] && !line->given[KEY_METRICS])
+		argp_error(state, "--web-config is of --metrics: give both");
 }
 
 /* Take an option that has a value. */
@@ -366,6 +374,12 @@ static error_t take_value(int key, const char *text, const struct argp_state *st
 		break;
 	case KEY_MAX_SERVICES:
 		parse_max_services(state, text, options);
+		break;
+	case KEY_EXPECT:
+		options->expect_file = parse_path(state, "--expect", text);
+		break;
+	case KEY_WEB_CONFIG:
+		options->web_config_file = parse_path(state, "--web-config", text);
 		break;
 	case KEY_METRICS:
 		parse_metrics(state, text, options);

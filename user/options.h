@@ -26,6 +26,8 @@ struct options {
 	const char *interface[OPTIONS_INTERFACES_MAX]; /* -i */
 	uint32_t interfaces;                           /* how many; 0: sockets are traced */
 	const char *read_file;                         /* -r; NULL: the live host */
+	const char *expect_file;                       /* --expect; NULL: nothing is expected */
+	const char *web_config_file;                   /* --web-config; NULL: plain HTTP for everybody */
 	uint16_t port[OPTIONS_PORTS_MAX];              /* -P */
 	uint32_t ports;                                /* how many; 0: all */
 	bool requested_only;                           /* -R */

@@ -260,6 +260,21 @@ static void assert_metrics(const char *line, int family, const char *address, ui
 	assert_int_equal(ntohs(family == AF_INET ? ipv4->sin_port : ipv6->sin6_port), port);
 }
 
+static void files(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "-m");
+
+	(void)state;
+	assert_null(options.expect_file);
+	assert_null(options.web_config_file);
+	options = parse(&arguments, "--expect=policy -m --web-config web.yml");
+	assert_string_equal(options.expect_file, "policy");
+	assert_string_equal(options.web_config_file, "web.yml");
+	options = parse(&arguments, "-r a.pcap --expect=policy");
+	assert_string_equal(options.expect_file, "policy");
+}
+
 static void metrics(void **state)
 {
 	struct arguments arguments;
@@ -361,6 +376,8 @@ static void values_refused(void **state)
 		{"--buffer=8G", "--buffer", "'8G'"},
 		{"--buffer=-8M", "--buffer", "'-8M'"},
 		{"--metrics=", "--metrics", "''"},
+		{"--expect=", "--expect", "''"},
+		{"--web-config= -m", "--web-config", "''"},
 		{"--metrics=9813", "--metrics", "'9813'"},
 		{"--metrics=:9813", "--metrics", "':9813'"},
 		{"--metrics=127.0.0.1", "--metrics", "'127.0.0.1'"},
@@ -414,6 +431,7 @@ static void usage_refused(void **state)
 		{"-d 5 -r a.pcap", "--read", "--duration"},
 		{"-r a.pcap --buffer=1M", "--read", "--buffer"},
 		{"-r a.pcap -m", "--read", "--metrics"},
+		{"--web-config=web.yml", "--web-config", "--metrics"},
 		{"--metrics=[::1]:9813 -r a.pcap", "--read", "--metrics"},
 		{"443", "'443'", "argument"},
 		{"-t eth0", "'eth0'", "argument"},
@@ -503,19 +521,13 @@ static void help_names_every_option(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),
-		cmocka_unit_test(short_options),
-		cmocka_unit_test(long_options),
-		cmocka_unit_test(seconds),
-		cmocka_unit_test(buffer_sizes),
-		cmocka_unit_test(metrics),
-		cmocka_unit_test(wanted_ports),
-		cmocka_unit_test(largest_numbers),
-		cmocka_unit_test(values_refused),
-		cmocka_unit_test(usage_refused),
-		cmocka_unit_test(ports_are_bounded),
-		cmocka_unit_test(version_is_told),
-		cmocka_unit_test(help_names_every_option),
+		cmocka_unit_test(defaults),        cmocka_unit_test(short_options),
+		cmocka_unit_test(long_options),    cmocka_unit_test(seconds),
+		cmocka_unit_test(buffer_sizes),    cmocka_unit_test(metrics),
+		cmocka_unit_test(files),           cmocka_unit_test(wanted_ports),
+		cmocka_unit_test(largest_numbers), cmocka_unit_test(values_refused),
+		cmocka_unit_test(usage_refused),   cmocka_unit_test(ports_are_bounded),
+		cmocka_unit_test(version_is_told), cmocka_unit_test(help_names_every_option),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);

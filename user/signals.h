@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * signals - what signals ask for: SIGINT and SIGTERM to stop, SIGHUP to read the files again.
+ *
+ * SIGHUP is also what a terminal sends when it is closed: then, the terminal being gone, it asks to stop. Where there is a
+ * terminal and nothing to read again it ends the program as ever; and who is told to ignore it (nohup) does.
+ */
+#ifndef SIGNALS_H
+#define SIGNALS_H
+
+#include <stdbool.h>
+
+/* From here on signals are taken note of. reads_again: there are files to read again. */
+void signals_catch(bool reads_again);
+
+bool signals_stop(void);
+
+/* Whether files are to be read again; true once for each time that it was asked for. */
+bool signals_reload(void);
+
+#endif /* SIGNALS_H */
