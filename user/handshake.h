@@ -14,6 +14,7 @@
 enum handshake_bounds {
 	HANDSHAKE_STEPS_MAX = 64,   /* steps kept for the ladder; more are counted */
 	HANDSHAKE_RECORDS_MAX = 32, /* encrypted records of one side that are looked at */
+	LIBRARY_MESSAGES_MAX = 24,  /* messages kept of what a library saw; more are left out of the ladder */
 };
 
 enum handshake_side {
@@ -65,6 +66,35 @@ struct handshake_records {
 	uint16_t length[HANDSHAKE_RECORDS_MAX]; /* in the record header: with type byte and tag */
 };
 
+/* A message as a TLS library had it: in plaintext. */
+struct library_message {
+	uint64_t time_ns;
+	uint32_t length;
+	uint8_t type; /* HandshakeType */
+	uint8_t from; /* enum handshake_side */
+	bool prompt;  /* the last of its call: time_ns is its own, and not that of a buffer of several */
+};
+
+/* What TLS libraries saw of a handshake. Each field says what was seen; and of what was not, see transcript.h. */
+struct library_view {
+	bool seen;        /* by any library: a ClientHello at least */
+	bool damaged;     /* nothing is said of what came behind */
+	uint16_t version; /* negotiated ProtocolVersion; 0 before ServerHello */
+	bool version_1_3;
+	bool server_hello;
+	bool pre_shared_key; /* TLS 1.3: ServerHello accepted one */
+	bool certificate_request;
+	bool server_certificate;
+	bool server_hello_done;        /* up to TLS 1.2 */
+	bool client_certificate;       /* the client's Certificate, empty or not */
+	bool client_certificate_empty; /* it carries no certificate */
+	bool server_finished;
+	bool client_finished;
+	bool client_finished_taken; /* the server's library went on to it: it has not refused what came before */
+	bool renegotiation;         /* a later handshake of a connection: its ClientHello was never in cleartext */
+	bool post_handshake;        /* TLS 1.3: a request behind the handshake (RFC 8446 section 4.6.2) */
+};
+
 /* What was seen: all that the verdict goes by. */
 struct handshake_facts {
 	bool client_hello;
@@ -98,6 +128,7 @@ struct handshake_facts {
 	bool malformed;   /* it left the protocol in the middle of a handshake */
 	uint8_t end;      /* enum handshake_end */
 	uint8_t ended_by; /* enum handshake_side, for ALERT, FIN, RST, NOT_TLS */
+	struct library_view library;
 };
 
 enum client_auth {

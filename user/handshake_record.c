@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "handshake_record.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "inference.h"
+#include "read_body.h"
 
 enum {
 	EMPTY_CERTIFICATE_LIST = 3, /* RFC 5246 section 7.4.6: a list of no certificates is its length alone */
@@ -187,73 +187,10 @@ static void take_server_hello(struct handshake *handshake, const struct body *bo
 	compare_hellos(handshake);
 }
 
-/* What a body says, in memory of its own; NULL where it cannot be read. */
-typedef void *(*body_parser)(const struct body *body, uint16_t version, size_t *size);
-
-static void *parse_certificate_request(const struct body *body, uint16_t version, size_t *size)
-{
-	struct certificate_request *request = calloc(1, sizeof(*request));
-	struct certificate_request *shrunk;
-	size_t kept;
-
-	if (!request)
-		return NULL;
-	if (message_parse_certificate_request(body->data, body->have, version, request)) {
-		free(request);
-		return NULL;
-	}
-	/* most servers name few authorities: there is no room kept for those that did not come */
-	kept = request->authorities < MESSAGE_AUTHORITIES_MAX ? request->authorities : MESSAGE_AUTHORITIES_MAX;
-	*size = offsetof(struct certificate_request, authority[kept]);
-	shrunk = realloc(request, *size);
-	return shrunk ?: request;
-}
-
-static void *parse_certificate(const struct body *body, uint16_t version, size_t *size)
-{
-	struct certificate *certificate = calloc(1, sizeof(*certificate));
-
-	if (!certificate)
-		return NULL;
-	*size = sizeof(*certificate);
-	if (message_parse_certificate(body->data, body->have, version, certificate) && !certificate->sha256_known) {
-		free(certificate);
-		return NULL;
-	}
-	return certificate;
-}
-
-static void *copy_of(const void *bytes, size_t size)
-{
-	void *copy = malloc(size);
-
-	return copy ? memcpy(copy, bytes, size) : NULL;
-}
-
-static void *read_body(struct parse_cache *cache, const struct body *body, uint16_t version, body_parser parse)
-{
-	const struct parse_key key = {
-		.body = body->data,
-		.length = body->have,
-		.version = version,
-		.type = body->type,
-	};
-	size_t size = 0;
-	const void *known = parse_cache_find(cache, &key, &size);
-	void *parsed;
-
-	if (known)
-		return copy_of(known, size);
-	parsed = parse(body, version, &size);
-	if (parsed)
-		parse_cache_keep(cache, &key, parsed, size);
-	return parsed;
-}
-
 /* The verdict goes by the message's type; what it asks for is told where it can be read. */
 static void take_certificate_request(struct handshake *handshake, const struct body *body, struct parse_cache *cache)
 {
-	void *request = read_body(cache, body, handshake->version, parse_certificate_request);
+	struct certificate_request *request = read_body_request(cache, body, handshake->version);
 
 	if (!request)
 		return;
@@ -263,7 +200,7 @@ static void take_certificate_request(struct handshake *handshake, const struct b
 
 static void take_client_certificate(struct handshake *handshake, const struct body *body, struct parse_cache *cache)
 {
-	void *certificate = read_body(cache, body, handshake->version, parse_certificate);
+	struct certificate *certificate = read_body_certificate(cache, body, handshake->version);
 
 	if (!certificate)
 		return;

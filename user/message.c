@@ -29,6 +29,7 @@ enum extension_type {
 	EXTENSION_SUPPORTED_VERSIONS = 43,
 	EXTENSION_CERTIFICATE_AUTHORITIES = 47,
 	EXTENSION_POST_HANDSHAKE_AUTH = 49,
+	EXTENSION_RENEGOTIATION_INFO = 65281,
 };
 
 enum {
@@ -173,6 +174,18 @@ static bool next_extension(struct reader *extensions, uint16_t *type, struct rea
 	return extension->next != NULL;
 }
 
+/* RenegotiationInfo, RFC 5746 section 3.2: of a client its own verify_data of the handshake before */
+static void read_renegotiation_info(struct reader *extension, struct client_hello *hello)
+{
+	struct reader data = reader_opaque(extension, reader_u8(extension));
+
+	reader_end(extension);
+	if (data.left == 0 || data.left > MESSAGE_VERIFY_DATA_MAX)
+		return;
+	memcpy(hello->renegotiated, data.next, data.left);
+	hello->renegotiated_length = data.left;
+}
+
 static void read_client_extension(uint16_t type, struct reader *extension, struct client_hello *hello)
 {
 	switch (type) {
@@ -196,6 +209,9 @@ static void read_client_extension(uint16_t type, struct reader *extension, struc
 		break;
 	case EXTENSION_POST_HANDSHAKE_AUTH:
 		hello->post_handshake_auth = true;
+		break;
+	case EXTENSION_RENEGOTIATION_INFO:
+		read_renegotiation_info(extension, hello);
 		break;
 	}
 }

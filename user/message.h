@@ -28,6 +28,7 @@ enum message_bounds {
 	MESSAGE_NAME_ENCODED_MAX = 1024,
 	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
 	MESSAGE_SHA256 = 32,
+	MESSAGE_VERIFY_DATA_MAX = 64, /* Finished: 12 bytes, SSL 3.0 36, TLS 1.3 a hash (RFC 8446 section 4.4.4) */
 };
 
 /* RFC 5246 section 7.4.1.2, RFC 8446 section 4.1.2 */
@@ -44,6 +45,8 @@ struct client_hello {
 	bool pre_shared_key;                           /* RFC 8446 section 4.2.11 */
 	bool early_data;                               /* RFC 8446 section 4.2.10 */
 	bool post_handshake_auth;                      /* RFC 8446 section 4.2.6 */
+	uint8_t renegotiated_length;                   /* RFC 5746 section 3.2; 0 in a connection's first handshake */
+	uint8_t renegotiated[MESSAGE_VERIFY_DATA_MAX]; /* the Finished that the client sent in the handshake before */
 };
 
 /* RFC 5246 section 7.4.1.3, RFC 8446 section 4.1.3 */

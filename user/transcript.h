@@ -11,34 +11,35 @@
 #include <stdint.h>
 
 #include "../bpf/library_event.h"
+#include "handshake.h"
 #include "message.h"
 
-enum transcript_bounds {
-	TRANSCRIPT_RANDOM = 32, /* ClientHello.random, RFC 8446 section 4.1.2 */
-};
-
-/* One handshake as a library saw it. What a field says was seen; what was not seen is not known. */
+/*
+ * One handshake as a library saw it. What a field says was seen; what was not seen is not known, unless what must come
+ * behind it was: the order of messages is held to (RFC 8446 section 2, RFC 5246 section 7.3), and the first one that does
+ * not fit, or a byte that is missing where it matters, ends what is said (damaged).
+ */
 struct library_handshake {
-	uint8_t random[TRANSCRIPT_RANDOM]; /* of ClientHello: what joins it to the connection */
+	uint64_t id; /* never used twice */
+	/*
+	 * Of the first hellos of its connection, which were in cleartext: what joins it. Of both, since a ClientHello can be
+	 * sent again by anybody; the server's only where view.server_hello. All zero where they are not known.
+	 */
+	uint8_t random[MESSAGE_RANDOM];
+	uint8_t server_random[MESSAGE_RANDOM];
 	uint32_t process;
 	uint32_t target;
 	uint64_t cgroup;
 	uint64_t start_ns; /* of the first bytes */
+	uint64_t last_ns;  /* of the latest */
 	char name[LIBRARY_NAME_MAX];
-
-	bool version_1_3;
-	bool server_hello;
-	bool certificate_request;
-	bool server_certificate;
-	bool client_certificate; /* 11 from the client, empty or not */
-	bool client_certificate_empty;
-	bool server_finished;
-	bool client_finished;
-	bool damaged;        /* bytes are missing, or are no transcript: what was not seen is not known */
-	bool renegotiation;  /* a later handshake in the same connection: its ClientHello was never in cleartext */
-	bool post_handshake; /* TLS 1.3: the request came behind the handshake (RFC 8446 section 4.6.2) */
-	const struct certificate
-		*certificate; /* the client's, NULL where none was read; for as long as the call lasts */
+	uint8_t role; /* enum handshake_role of the process, where the probe tells; else ROLE_OBSERVER */
+	/* library_message.time_ns is that of the message itself where it was the last of its call, and not a buffer's */
+	struct library_view view;
+	struct certificate_request *request; /* NULL where none was read; all three belong to the handshake */
+	struct certificate *certificate;     /* the client's */
+	uint16_t messages;                   /* kept */
+	struct library_message message[LIBRARY_MESSAGES_MAX];
 };
 
 /* Something new is known of a handshake: called again as more becomes known. The record is read until it returns. */
@@ -46,17 +47,27 @@ typedef void (*transcript_report)(const struct library_handshake *handshake, voi
 
 struct transcript_table;
 
-struct transcript_counts {
-	uint64_t handshakes; /* of which a ClientHello was seen */
-	uint64_t strangers;  /* calls that began with no transcript: other uses of the probed function */
-	uint64_t damaged;    /* handshakes with missing bytes or of no form known */
-	uint64_t table_full; /* handshakes that made room for others before they were over */
+struct transcript_limits {
+	uint32_t handshakes;  /* followed at once; the one that was quiet for longest makes room */
+	bool no_certificates; /* leave request and certificate NULL */
 };
 
-/* NULL where there is no memory. At most `handshakes` are followed at once; the one that was quiet for longest makes room. */
-struct transcript_table *transcript_table_new(uint32_t handshakes, transcript_report report, void *context);
+struct transcript_counts {
+	uint64_t handshakes;       /* of which a ClientHello was seen */
+	uint64_t strangers;        /* calls that began with no transcript: other uses of the probed function */
+	uint64_t damaged;          /* handshakes with missing bytes or of no form known */
+	uint64_t table_full;       /* handshakes that made room for others before they were over */
+	uint64_t malformed_events; /* events whose size does not fit what they say of it */
+};
+
+/* NULL where there is no memory. */
+struct transcript_table *transcript_table_new(const struct transcript_limits *limits, transcript_report report,
+                                              void *context);
 void transcript_table_free(struct transcript_table *table);
+
+/* event->size bytes are there. */
 void transcript_table_event(struct transcript_table *table, const struct library_event *event);
+
 const struct transcript_counts *transcript_table_counts(const struct transcript_table *table);
 
 #endif /* TRANSCRIPT_H */
