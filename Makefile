@@ -13,6 +13,7 @@ CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 BUILD := build
 
@@ -107,11 +108,24 @@ vmlinux:
 	mkdir -p $(VMLINUX)
 	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $(VMLINUX)/vmlinux.h
 
-## install     program and man page under DESTDIR and PREFIX
-.PHONY: install
+## install     program, manual, service, completion under DESTDIR and PREFIX; an options file that is there stays
+## uninstall   remove them, but for the options file
+.PHONY: install uninstall
+INSTALL_PROGRAM = $(DESTDIR)$(PREFIX)/sbin/mtlsnoop
+INSTALL_MANUAL = $(DESTDIR)$(PREFIX)/share/man/man8/mtlsnoop.8
+INSTALL_UNIT = $(DESTDIR)$(PREFIX)/lib/systemd/system/mtlsnoop.service
+INSTALL_COMPLETION = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtlsnoop
+INSTALL_OPTIONS = $(DESTDIR)$(SYSCONFDIR)/default/mtlsnoop
 install: all
-	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/sbin/mtlsnoop
-	install -D -m 644 docs/mtlsnoop.8 $(DESTDIR)$(PREFIX)/share/man/man8/mtlsnoop.8
+	install -D -m 755 $(PROGRAM) $(INSTALL_PROGRAM)
+	install -D -m 644 docs/mtlsnoop.8 $(INSTALL_MANUAL)
+	install -D -m 644 docs/deploy/mtlsnoop.service $(INSTALL_UNIT)
+	sed -i 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/etc/|$(SYSCONFDIR)/|' $(INSTALL_UNIT)
+	install -D -m 644 docs/deploy/mtlsnoop.bash-completion $(INSTALL_COMPLETION)
+	[ -e $(INSTALL_OPTIONS) ] || install -D -m 644 docs/deploy/mtlsnoop.default $(INSTALL_OPTIONS)
+
+uninstall:
+	rm -f $(INSTALL_PROGRAM) $(INSTALL_MANUAL) $(INSTALL_UNIT) $(INSTALL_COMPLETION)
 
 ## clean       remove build/
 .PHONY: clean

@@ -2,6 +2,7 @@
 #include "files.h"
 
 #include "child.h"
+#include "sandbox.h"
 #include "web_config.h"
 
 #include <errno.h>
@@ -173,6 +174,7 @@ static int read_when_asked(int socket, void *context)
 	bool sent = true;
 	char byte;
 
+	sandbox_enter(SANDBOX_FILES);
 	while (sent && recv(socket, &byte, 1, 0) == 1) {
 		int error = files_read(paths, &texts);
 
@@ -285,6 +287,9 @@ int file_reader_take(struct file_reader *reader, struct file_texts *texts, int t
 		error = receive(reader, timeout_ms);
 		if (error == -EPIPE || error == -ECONNRESET)
 			fprintf(stderr, "mtlsnoop: the process that reads files is gone: they cannot be read again\n");
+		/* what did not come whole will not come any more */
+		if (error && error != -EAGAIN)
+			reader->asked = 0;
 		if (error)
 			return error;
 		*texts = reader->texts;

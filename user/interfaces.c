@@ -18,6 +18,7 @@
 
 #include "attachment.h"
 #include "netlink.h"
+#include "sandbox.h"
 
 /* include/uapi/linux/if_arp.h: what the C library does not name */
 enum {
@@ -357,6 +358,7 @@ static int work(int socket, void *context)
 	/* of a parent that was killed there are filters to remove: the end of the socket tells it in time */
 	prctl(PR_SET_PDEATHSIG, 0);
 	raise_descriptors();
+	sandbox_enter(SANDBOX_INTERFACES);
 	if (!error)
 		error = receive_programs(socket, watch.program);
 	if (!error)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "losses.h"
+#include "notify.h"
 #include "privileges.h"
 #include "sandbox.h"
 #include "signals.h"
@@ -23,6 +24,8 @@ struct trace {
 	const struct live *live;
 	struct tracer *tracer;
 	struct losses losses;
+	struct notify notify;
+	bool reloading;         /* files are being read again */
 	uint64_t last_event_ns; /* 0: none yet */
 };
 
@@ -56,15 +59,33 @@ static void update_exporter(const struct trace *trace, const uint64_t statistics
 	exporter_update(live->exporter, &state);
 }
 
-/* Files that are to be read again, and those that were. */
-static void look_for_settings(const struct live *live)
+/* The service manager waits until it is over, whatever comes of it: at once where nothing can be read again. */
+static void reload(struct trace *trace)
 {
+	notify_reloading(&trace->notify, clock_ns(CLOCK_MONOTONIC));
+	trace->reloading = !settings_reload(trace->live->settings);
+	if (!trace->reloading)
+		notify_ready(&trace->notify);
+}
+
+/* Files that are to be read again, and those that were. */
+static void look_for_settings(struct trace *trace)
+{
+	const struct live *live = trace->live;
+	enum settings_change change;
+
 	if (signals_reload())
-		settings_reload(live->settings);
-	if (settings_poll(live->settings) != SETTINGS_NEW)
+		reload(trace);
+	change = settings_poll(live->settings);
+	if (change == SETTINGS_SAME)
 		return;
-	connection_table_set_policy(live->table, settings_policy(live->settings));
-	exporter_set_guard(live->exporter, settings_guard(live->settings));
+	if (change == SETTINGS_NEW) {
+		connection_table_set_policy(live->table, settings_policy(live->settings));
+		exporter_set_guard(live->exporter, settings_guard(live->settings));
+	}
+	if (trace->reloading)
+		notify_ready(&trace->notify);
+	trace->reloading = false;
 }
 
 /* What has to be done now and then: time-outs, the clock, losses, metrics. */
@@ -80,9 +101,10 @@ static void look_around(struct trace *trace)
 	if (losses_tell(&trace->losses, statistics, connection_table_counts(table)))
 		connection_table_lost_events(table);
 	connection_table_time(table, now_ns);
-	look_for_settings(trace->live);
+	look_for_settings(trace);
 	if (trace->live->exporter)
 		update_exporter(trace, statistics, realtime_offset_ns);
+	notify_alive(&trace->notify, now_ns);
 }
 
 static int read_events(struct trace *trace)
@@ -95,6 +117,8 @@ static int read_events(struct trace *trace)
 	look_around(trace);
 	output_begin(live->output, live->options);
 	error = output_flush();
+	if (!error)
+		notify_ready(&trace->notify);
 	while (!error && !signals_stop() && !output_is_complete(live->output) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
 		error = tracer_poll(trace->tracer, POLL_MS);
 		if (error == -EINTR)
@@ -110,6 +134,8 @@ static void finish(struct trace *trace)
 {
 	uint64_t statistics[STATISTICS];
 
+	trace->live->journal->level = JOURNAL_NOTICE;
+	notify_stopping(&trace->notify);
 	tracer_detach(trace->tracer);
 	tracer_poll(trace->tracer, 0);
 	look_around(trace);
@@ -128,20 +154,24 @@ int live_trace(const struct live *live)
 	struct trace trace = {.live = live};
 	int error;
 
-	error = tracer_open(&trace.tracer, &options, take_event, &trace);
+	error = notify_open(&trace.notify);
+	if (!error)
+		error = tracer_open(&trace.tracer, &options, take_event, &trace);
 	if (error)
-		return error;
+		goto cleanup;
 	/* what comes from here on is read from strangers */
 	error = privileges_drop();
 	if (!error)
 		error = exporter_start(live->exporter);
 	if (error)
 		goto cleanup;
+	live->journal->level = JOURNAL_WARNING;
 	/* behind the last thread: none can be started any more */
 	sandbox_enter(SANDBOX_LIVE);
 	error = read_events(&trace);
 	finish(&trace);
 cleanup:
 	tracer_close(trace.tracer);
+	notify_close(&trace.notify);
 	return error;
 }

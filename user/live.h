@@ -7,6 +7,7 @@
 
 #include "connection.h"
 #include "exporter.h"
+#include "journal.h"
 #include "options.h"
 #include "output.h"
 #include "settings.h"
@@ -18,6 +19,7 @@ struct live {
 	struct output *output;
 	struct exporter *exporter; /* NULL: no metrics are wanted */
 	struct settings *settings; /* NULL: no files are named */
+	struct journal *journal;
 };
 
 /* Returns 0, or -errno after a message on standard error. */

@@ -11,6 +11,7 @@
 #include "capture.h"
 #include "connection.h"
 #include "exporter.h"
+#include "journal.h"
 #include "live.h"
 #include "losses.h"
 #include "options.h"
@@ -30,6 +31,7 @@ struct sinks {
 	struct output output;
 	struct exporter *exporter;
 	struct settings *settings;
+	struct journal journal;
 };
 
 static void take_handshake(const struct handshake *handshake, void *context)
@@ -87,6 +89,7 @@ static int trace_live(const struct options *options, struct connection_table *ta
 	                          .table = table,
 	                          .output = &sinks->output,
 	                          .exporter = sinks->exporter,
+	                          .journal = &sinks->journal,
 	                          .settings = sinks->settings};
 
 	return live_trace(&live);
@@ -113,6 +116,7 @@ int main(int argc, char **argv)
 	struct options options;
 	int error;
 
+	journal_begin(&sinks.journal);
 	options_parse(argc, argv, &options);
 	signals_catch(settings_are_named(&options));
 	sinks.options = &options;

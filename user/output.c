@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "journal.h"
 #include "report_json.h"
 #include "report_text.h"
 
@@ -26,7 +28,8 @@ void output_begin(struct output *output, const struct options *options)
 {
 	output->options = options;
 	output->printed = 0;
-	if (options->format == FORMAT_TABLE && !options->quiet)
+	/* the journal's lines are read one by one, and by many */
+	if (options->format == FORMAT_TABLE && !options->quiet && !journal_takes(STDOUT_FILENO))
 		report_text_header(stdout);
 }
 

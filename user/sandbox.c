@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,10 +96,48 @@ static const struct rule live[] = {
 	/* to the other end of a connection, to nobody else */
 	{CALL(sendto), VALUE(4, 0)},
 	{CALL(set_robust_list), {}},
+	/* the thread that checks passwords makes itself less urgent */
+	{CALL(setpriority), VALUE(0, PRIO_PROCESS)},
 	{CALL(setsockopt), {}},
 	{CALL(shutdown), {}},
 	/* for the end of a child of its own */
 	{CALL(wait4), {}},
+};
+
+static const struct rule files[] = {
+	/* for reading alone, and only what is there */
+	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+	{CALL(recvfrom), {}},
+	{CALL(sendto), VALUE(4, 0)},
+};
+
+static const struct rule interfaces[] = {
+	{CALL(bind), {}},
+	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
+	{CALL(bpf), VALUE(0, BPF_OBJ_GET_INFO_BY_FD)},
+	{CALL(getsockname), {}},
+	{CALL(ioctl), VALUE(1, SIOCGIFINDEX)},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(recvfrom), {}},
+	{CALL(recvmsg), {}},
+	{CALL(sendmsg), {}},
+	{CALL(sendto), {}},
+	{CALL(setsockopt), {}},
+	/* what the C library asks for the number of an interface; the name that a lease takes; rtnetlink */
+	{CALL(socket), VALUE(0, AF_INET)},
+	{CALL(socket), VALUE(0, AF_UNIX)},
+	{CALL(socket), VALUE(0, AF_NETLINK)},
+};
+
+/* What each work needs beside what is common to all. */
+static const struct {
+	const struct rule *rules;
+	size_t count;
+} works[SANDBOX_WORKS] = {
+	[SANDBOX_LIVE] = {live, NUMBER_OF(live)},
+	[SANDBOX_FILES] = {files, NUMBER_OF(files)},
+	[SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
 };
 
 /* What can only be an attack. */
@@ -129,8 +169,8 @@ static int fill(scmp_filter_ctx filter, enum sandbox_work work)
 
 	if (!error)
 		error = allow_abort(filter);
-	if (!error && work == SANDBOX_LIVE)
-		error = allow(filter, live, NUMBER_OF(live));
+	if (!error)
+		error = allow(filter, works[work].rules, works[work].count);
 	for (size_t i = 0; i < NUMBER_OF(attacks) && !error; i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, attacks[i], 0);
 	return error;

@@ -4,7 +4,7 @@
  *
  * Who takes the process over has no privileges; without this he would still have the whole kernel in front of him. What is
  * allowed is what reading, counting and answering need: nothing opens a file or a socket, starts a program, a process or a
- * thread, makes memory executable, or looks into another process.
+ * thread, makes memory executable, or looks into another process. Children that keep a capability have filters of their own.
  *
  * A call that is not allowed fails with ENOSYS, as on a kernel that does not have it. The C library and the libraries above
  * it have a way around each call that an older kernel lacks, and take it at ENOSYS alone, not at EPERM; so another version
@@ -15,8 +15,11 @@
 #define SANDBOX_H
 
 enum sandbox_work {
-	SANDBOX_CAPTURE, /* read a file that is open, print */
-	SANDBOX_LIVE,    /* read events, print, answer scrapes */
+	SANDBOX_CAPTURE,    /* read a file that is open, print */
+	SANDBOX_LIVE,       /* read events, print, answer scrapes */
+	SANDBOX_FILES,      /* a child: read the operator's files when asked */
+	SANDBOX_INTERFACES, /* a child: attach programs that are loaded to network devices, as they come and go */
+	SANDBOX_WORKS,
 };
 
 /*

@@ -127,10 +127,9 @@ struct http_guard *settings_guard(const struct settings *settings)
 	return settings ? settings->now.guard : NULL;
 }
 
-void settings_reload(struct settings *settings)
+int settings_reload(struct settings *settings)
 {
-	if (settings && settings->reader)
-		file_reader_ask(settings->reader);
+	return settings && settings->reader ? file_reader_ask(settings->reader) : -ENOENT;
 }
 
 static enum settings_change refuse(void)

@@ -29,8 +29,8 @@ void settings_close(struct settings *settings);
 const struct policy *settings_policy(const struct settings *settings);
 struct http_guard *settings_guard(const struct settings *settings);
 
-/* Begin to read the files again. */
-void settings_reload(struct settings *settings);
+/* Begin to read the files again. Returns 0; or -errno where there are none, or nobody is left who can read them. */
+int settings_reload(struct settings *settings);
 
 enum settings_change {
 	SETTINGS_SAME,    /* nothing has been read */

@@ -60,7 +60,8 @@ class Tracer:
         self.address, _, port = metrics.rpartition(":")
         self.port = int(port)
         self._errors = tempfile.TemporaryFile(mode="w+")
-        command = [*prefix, PROGRAM, f"--metrics={metrics}", f"--cgroup={cgroup}", *map(str, options)]
+        command = [*prefix, PROGRAM, f"--metrics={metrics}", *map(str, options)]
+        command += [f"--cgroup={cgroup}"] if cgroup else []
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=self._errors)
 
     def get(self, path="/metrics", method="GET", timeout=5, **headers):

@@ -3,8 +3,9 @@
  * What somebody who had taken mtlsnoop over would try: gives up privileges and enters the sandbox as it does, and then makes
  * one attempt.
  *
- * usage: attempts none|capture|live ATTEMPT	prints "done" or the name of the error; what kills it is a signal
- *        attempts list				the attempts that there are
+ * usage: attempts WORK ATTEMPT	WORK is none (no sandbox), capture, live, files or interfaces
+ *				prints "done" or the name of the error; what kills it is a signal
+ *        attempts list		the attempts that there are
  */
 #include "privileges.h"
 #include "sandbox.h"
@@ -316,6 +317,13 @@ enum {
 	ATTEMPTS = sizeof(attempts) / sizeof(attempts[0]),
 };
 
+static const char *const works[SANDBOX_WORKS] = {
+	[SANDBOX_CAPTURE] = "capture",
+	[SANDBOX_LIVE] = "live",
+	[SANDBOX_FILES] = "files",
+	[SANDBOX_INTERFACES] = "interfaces",
+};
+
 static int prepare(const char *work)
 {
 	int error;
@@ -323,10 +331,9 @@ static int prepare(const char *work)
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair))
 		return -errno;
 	error = privileges_drop();
-	if (!error && !strcmp(work, "capture"))
-		sandbox_enter(SANDBOX_CAPTURE);
-	else if (!error && !strcmp(work, "live"))
-		sandbox_enter(SANDBOX_LIVE);
+	for (int i = 0; i < SANDBOX_WORKS && !error; i++)
+		if (!strcmp(work, works[i]))
+			sandbox_enter(i);
 	return error;
 }
 
@@ -353,6 +360,6 @@ int main(int argc, char **argv)
 	for (int i = 0; argc == 3 && i < ATTEMPTS; i++)
 		if (!strcmp(argv[2], attempts[i].name))
 			return run(&attempts[i], argv[1]);
-	fprintf(stderr, "usage: attempts none|capture|live ATTEMPT | list\n");
+	fprintf(stderr, "usage: attempts WORK ATTEMPT | list\n");
 	return EXIT_FAILURE;
 }

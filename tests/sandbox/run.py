@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -30,47 +31,50 @@ from traffic import Server, shake_hands  # noqa: E402
 ATTEMPTS = ROOT / "build" / "tests" / "attempts"
 CAPTURE = ROOT / "tests" / "captures" / "own" / "tls-1.3-presented.pcap"
 
+CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_BPF = 2, 12, 39  # include/uapi/linux/capability.h
+
 KILLED = "SIGSYS"
 REFUSED = "ENOSYS"
 
-# what comes of each attempt: without a sandbox but without privileges, while a capture is read, live
+# what comes of each attempt, without privileges: without a sandbox, while a capture is read, live, and in the children that
+# read files and attach to interfaces
 OUTCOMES = {
-    "read-shadow": ("EACCES", REFUSED, REFUSED),
-    "read-file": ("done", REFUSED, REFUSED),
-    "write-file": ("done", REFUSED, REFUSED),
-    "remove-file": ("ENOENT", REFUSED, REFUSED),
-    "socket": ("done", REFUSED, REFUSED),
-    "send-elsewhere": ("ECONNREFUSED", REFUSED, REFUSED),
-    "send": ("done", REFUSED, "done"),
-    "execute": ("done", KILLED, KILLED),
-    "execute-descriptor": ("done", KILLED, KILLED),
-    "fork": ("done", REFUSED, REFUSED),
-    "thread": ("done", REFUSED, REFUSED),
-    "ptrace": ("done", KILLED, KILLED),
-    "read-process": ("EPERM", KILLED, KILLED),
-    "write-process": ("EPERM", KILLED, KILLED),
-    "signal-process": ("EPERM", REFUSED, REFUSED),
-    "signal-thread": ("EPERM", REFUSED, REFUSED),
-    "abort": ("SIGABRT", "SIGABRT", "SIGABRT"),
-    "bpf-load": ("EPERM", REFUSED, REFUSED),
-    "bpf-map": ("EPERM", REFUSED, REFUSED),
-    "bpf-info": ("EBADFD", REFUSED, "EBADFD"),
-    "map-code": ("done", REFUSED, REFUSED),
-    "make-code": ("done", REFUSED, REFUSED),
-    "mount": ("EPERM", REFUSED, REFUSED),
-    "namespace": (None, REFUSED, REFUSED),  # the host's own affair
-    "user": ("done", REFUSED, REFUSED),
-    "terminal": ("ENOTTY", REFUSED, REFUSED),
-    "own-descriptor": ("done", REFUSED, REFUSED),
-    "io-uring": (None, REFUSED, REFUSED),
-    "ia32": (None, KILLED, KILLED),
-    "memory": ("done", "done", "done"),
-    "time": ("done", "done", "done"),
-    "random": ("done", "done", "done"),
-    "poll": ("done", REFUSED, "done"),
+    "read-shadow": ("EACCES", REFUSED, REFUSED, "EACCES", REFUSED),
+    "read-file": ("done", REFUSED, REFUSED, "done", REFUSED),
+    "write-file": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
+    "remove-file": ("ENOENT", REFUSED, REFUSED, REFUSED, REFUSED),
+    "socket": ("done", REFUSED, REFUSED, REFUSED, "done"),
+    "send-elsewhere": ("ECONNREFUSED", REFUSED, REFUSED, REFUSED, "ECONNREFUSED"),
+    "send": ("done", REFUSED, "done", "done", "done"),
+    "execute": ("done", KILLED, KILLED, KILLED, KILLED),
+    "execute-descriptor": ("done", KILLED, KILLED, KILLED, KILLED),
+    "fork": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
+    "thread": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
+    "ptrace": ("done", KILLED, KILLED, KILLED, KILLED),
+    "read-process": ("EPERM", KILLED, KILLED, KILLED, KILLED),
+    "write-process": ("EPERM", KILLED, KILLED, KILLED, KILLED),
+    "signal-process": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
+    "signal-thread": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
+    "abort": ("SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT"),
+    "bpf-load": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
+    "bpf-map": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
+    "bpf-info": ("EBADFD", REFUSED, "EBADFD", REFUSED, "EBADFD"),
+    "map-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
+    "make-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
+    "mount": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
+    "namespace": (None, REFUSED, REFUSED, REFUSED, REFUSED),  # the host's own affair
+    "user": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
+    "terminal": ("ENOTTY", REFUSED, REFUSED, REFUSED, REFUSED),
+    "own-descriptor": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
+    "io-uring": (None, REFUSED, REFUSED, REFUSED, REFUSED),
+    "ia32": (None, KILLED, KILLED, KILLED, KILLED),
+    "memory": ("done", "done", "done", "done", "done"),
+    "time": ("done", "done", "done", "done", "done"),
+    "random": ("done", "done", "done", "done", "done"),
+    "poll": ("done", REFUSED, "done", REFUSED, "done"),
 }
 
-WORKS = ("none", "capture", "live")
+WORKS = ("none", "capture", "live", "files", "interfaces")
 
 NO_PRIVILEGES = {"Uid": {"65534"}, "Gid": {"65534"}, "Groups": set(), "NoNewPrivs": {"1"}, "Seccomp": {"2"},
                  **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), {"0" * 16})}
@@ -104,12 +108,12 @@ def check_all_attempts(suite):
             suite.run(f"attempt: {attempt} ({work})", check_attempt, attempt, work, expected)
 
 
-def tasks_of(process):
-    """Its threads, and those of every process that it has started and that runs."""
-    for task in sorted(Path(f"/proc/{process}/task").iterdir()):
-        yield task
+def processes_of(process):
+    """It, and every process that it has started and that runs."""
+    yield process
+    for task in Path(f"/proc/{process}/task").iterdir():
         for child in (task / "children").read_text().split():
-            yield from tasks_of(child)
+            yield from processes_of(int(child))
 
 
 def status_of(task):
@@ -117,19 +121,43 @@ def status_of(task):
     return {name: set(fields[name].split()) for name in NO_PRIVILEGES}
 
 
-def check_tasks(process, threads):
-    tasks = list(tasks_of(process))
+def check_process(process, threads, capabilities=0):
+    """Each of its threads has a filter, and these capabilities at most."""
+    tasks = list(Path(f"/proc/{process}/task").iterdir())
+    kept = {name: {f"{capabilities:016x}"} for name in ("CapPrm", "CapEff")}
     for task in tasks:
-        expect(status_of(task), NO_PRIVILEGES, f"status of {task}")
-    expect(len(tasks), threads, "threads and processes")
+        expect(status_of(task), {**NO_PRIVILEGES, **kept}, f"status of {task}")
+    expect(len(tasks), threads, "threads")
+
+
+def wait_for_filters(process, count):
+    """Filters come a moment behind the first answer. The process and its children, in the order of their start."""
+    def filtered():
+        found = list(processes_of(process))
+        return len(found) == count and all(status_of(Path(f"/proc/{one}"))["Seccomp"] == {"2"} for one in found) and found
+    found = wait_until(filtered)
+    if not found:
+        raise Failure(f"no {count} processes with filters, but {list(processes_of(process))}")
+    return sorted(found)
 
 
 def check_live(cgroup):
     with Tracer(cgroup, "--quiet") as tracer:
         tracer.wait_for_start()
-        # the filter comes right behind the start of the thread that has answered
-        wait_until(lambda: status_of(Path(f"/proc/{tracer.process.pid}"))["Seccomp"] == {"2"})
-        check_tasks(tracer.process.pid, 2)
+        check_process(*wait_for_filters(tracer.process.pid, 1), threads=2)
+        expect(tracer.stop(), 0, "exit status")
+
+
+def check_children(directory):
+    """Who reads files again and who attaches to interfaces keeps what that needs."""
+    policy = directory / "policy"
+    policy.write_text("127.0.0.1:443 required\n")
+    with Tracer(None, "--quiet", "--interface=lo", f"--expect={policy}") as tracer:
+        tracer.wait_for_start()
+        main, reader, attacher = wait_for_filters(tracer.process.pid, 3)
+        check_process(main, threads=2)
+        check_process(reader, threads=1, capabilities=1 << CAP_DAC_READ_SEARCH)
+        check_process(attacher, threads=1, capabilities=1 << CAP_NET_ADMIN | 1 << CAP_BPF)
         expect(tracer.stop(), 0, "exit status")
 
 
@@ -140,8 +168,7 @@ def check_capture():
         try:
             process.stdin.write(head)
             process.stdin.flush()
-            wait_until(lambda: status_of(Path(f"/proc/{process.pid}"))["Seccomp"] == {"2"})
-            check_tasks(process.pid, 1)
+            check_process(*wait_for_filters(process.pid, 1), threads=1)
             output, _ = process.communicate(rest, timeout=20)
         finally:
             process.kill()
@@ -169,25 +196,50 @@ def wait_for_log(path):
     return path.read_text(errors="replace")
 
 
-def meets_no_filter(cgroup, directory):
-    """Handshakes of both versions, scrapes in both formats, refusals, losses told, the end."""
-    certificates = Certificates(directory)
-    server = Server(certificates, "required")
-    path = directory / "live.strace"
-    with contextlib.closing(server), Tracer(cgroup, "--json", prefix=strace("-o", path)) as tracer:
-        tracer.wait_for_start()
-        for version in ("TLSv1.2", "TLSv1.3"):
-            for pair in (certificates.good["ecdsa"], None):
-                shake_hands(server, version, pair)
-        tracer.wait_for_handshakes(4)
-        tracer.get("/", "POST")
-        tracer.get("/metrics", Accept="application/openmetrics-text")
+def use_everything(tracer, certificates, server):
+    """Handshakes of both versions, answered and refused; scrapes in both formats, and what is not one."""
+    for version in ("TLSv1.2", "TLSv1.3"):
+        for pair in (certificates.good["ecdsa"], None):
+            shake_hands(server, version, pair)
+    tracer.wait_for_handshakes(4)
+    tracer.get("/", "POST")
+    tracer.get("/metrics", Accept="application/openmetrics-text")
+    with contextlib.suppress(OSError):
         tracer.get("/" + "x" * 20000)
-        with socket.create_connection((tracer.address, tracer.port)) as connection:
-            connection.send(b"\0\1\2garbage\r\n\r\n")
-            connection.recv(100)
+    with socket.create_connection((tracer.address, tracer.port)) as connection:
+        connection.send(b"\0\1\2garbage\r\n\r\n")
+        connection.recv(100)
+
+
+def meets_no_filter(cgroup, directory):
+    certificates = Certificates(directory)
+    path = directory / "live.strace"
+    with contextlib.closing(Server(certificates, "required")) as server, \
+            Tracer(cgroup, "--json", prefix=strace("-o", path)) as tracer:
+        tracer.wait_for_start()
+        use_everything(tracer, certificates, server)
         expect(tracer.stop(), 0, "exit status")
     expect(refusals(wait_for_log(path)), [], "calls that the filter refused")
+
+
+def children_meet_no_filter(directory):
+    """Files read again, good ones and bad; an interface that comes and goes."""
+    path, policy = directory / "children.strace", directory / "policy"
+    policy.write_text("127.0.0.1:443 required\n")
+    with Tracer(None, "--quiet", "--interface=any", f"--expect={policy}", prefix=strace("-o", path)) as tracer:
+        tracer.wait_for_start()
+        for text in ("127.0.0.1:443 never\n", "nonsense\n"):
+            policy.write_text(text)
+            tracer.process.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
+        policy.unlink()
+        tracer.process.send_signal(signal.SIGHUP)
+        if not wait_until(lambda: tracer.errors().count("nothing of what was read again") == 2):
+            raise Failure(f"standard error is {tracer.errors()!r}")
+        for command in ("add mtlsnoop0 type veth peer name mtlsnoop1", "set mtlsnoop0 up", "del mtlsnoop0"):
+            subprocess.run(["ip", "link", *command.split()], check=True)
+        expect(tracer.stop(), 0, "exit status")
+    expect(refusals(wait_for_log(path)), [], "calls that the filters refused")
 
 
 def capture_meets_no_filter(directory):
@@ -225,6 +277,8 @@ def main():
         cgroup = stack.enter_context(own_cgroup())
         suite.run("live: no privileges, and a filter, in every thread", check_live, cgroup)
         suite.run("live: meets no filter", meets_no_filter, cgroup, directory)
+        suite.run("children: one capability's worth, and a filter", check_children, directory)
+        suite.run("children: meet no filter", children_meet_no_filter, directory)
     return 1 if suite.failed else 0
 
 
