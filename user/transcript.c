@@ -205,21 +205,34 @@ static uint32_t claimed_length(const uint8_t *header)
 	return header[1] << 16 | header[2] << 8 | header[3];
 }
 
+/* Of a ClientHello the header alone, told apart from its content (GnuTLS). */
+static bool begins_with_header(const struct library_event *event)
+{
+	uint32_t claimed;
+
+	if (event->kind != LIBRARY_MESSAGE || event->length != TRANSCRIPT_HEADER_TLS)
+		return false;
+	claimed = claimed_length(event->data);
+	return event->data[0] == TLS_CLIENT_HELLO && claimed >= HELLO_MIN - TRANSCRIPT_HEADER_TLS &&
+	       claimed < HELLO_LENGTH_MAX && event->total == TRANSCRIPT_HEADER_TLS + claimed;
+}
+
 /*
  * Whether a call with these first bytes begins a transcript: a ClientHello, or the hash of one and what answers it (RFC 8446
  * section 4.4.1). A ClientHello that goes on in the next call is possible; one cut short to bind a pre-shared key looks the
  * same, and is begun anew by the one that is whole.
  */
-static bool begins_transcript(const uint8_t *data, uint32_t length, uint32_t total)
+static bool begins_transcript(const struct library_event *event)
 {
+	const uint8_t *data = event->data;
 	uint32_t claimed, at = TRANSCRIPT_HEADER_TLS;
 
-	if (length < HELLO_MIN)
-		return false;
+	if (event->length < HELLO_MIN)
+		return begins_with_header(event);
 	claimed = claimed_length(data);
 	if (data[0] == TLS_MESSAGE_HASH)
-		return claimed >= HASH_MIN && claimed <= HASH_MAX && total > at + claimed &&
-		       (length <= at + claimed || data[at + claimed] == TLS_SERVER_HELLO);
+		return claimed >= HASH_MIN && claimed <= HASH_MAX && event->total > at + claimed &&
+		       (event->length <= at + claimed || data[at + claimed] == TLS_SERVER_HELLO);
 	if (data[0] != TLS_CLIENT_HELLO || claimed < HELLO_MIN - at || claimed >= HELLO_LENGTH_MAX)
 		return false;
 	/* legacy_version is 3.x; in DTLS message_seq stands there, and the length again behind it */
@@ -336,7 +349,7 @@ static bool goes_on(const struct entry *entry, const struct library_event *event
 	if (handshake->stage == STAGE_CLIENT_HELLO && handshake->seen.messages &&
 	    transcript_handshake_at_boundary(handshake))
 		return true;
-	return !begins_transcript(event->data, event->length, event->total);
+	return !begins_transcript(event);
 }
 
 /* A call begins: the handshake that it is of, or NULL where it is none of any. */
@@ -355,7 +368,7 @@ static struct entry *entry_of_call(struct transcript_table *table, struct entry 
 		return entry;
 	if (entry)
 		entry_leave(table, entry);
-	if (!begins_transcript(event->data, event->length, event->total)) {
+	if (!begins_transcript(event)) {
 		table->counts.strangers++;
 		return NULL;
 	}
@@ -383,6 +396,8 @@ static void entry_take_bytes(struct entry *entry, const struct library_event *ev
 		entry_take_whole(entry, event->time_ns);
 		return;
 	}
+	if (event->kind == LIBRARY_MESSAGE)
+		entry->handshake.direction = event->from;
 	transcript_handshake_missing(&entry->handshake, event->position - entry->call_have);
 	transcript_handshake_bytes(&entry->handshake, event->data, event->length, event->time_ns);
 }

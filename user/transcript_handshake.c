@@ -280,11 +280,20 @@ static bool take_client_last(struct transcript_handshake *handshake)
 	       handshake->type == ENCRYPTED_EXTENSIONS_CHANNEL_ID;
 }
 
+/* No part of the handshake, though it may come before its end: RFC 8446 section 4.6.1. Not hashed, but sent (Go). */
+static bool is_early_ticket(const struct transcript_handshake *handshake)
+{
+	return handshake->type == TLS_NEW_SESSION_TICKET && handshake->seen.view.version_1_3 &&
+	       handshake->stage == STAGE_CLIENT;
+}
+
 /* A message begins: whether it may stand here. */
 static bool take_type(struct transcript_handshake *handshake)
 {
 	bool version_1_3 = handshake->seen.view.version_1_3;
 
+	if (is_early_ticket(handshake))
+		return true;
 	switch (handshake->stage) {
 	case STAGE_CLIENT_HELLO:
 		return handshake->type == TLS_CLIENT_HELLO ||
@@ -313,10 +322,20 @@ static enum handshake_side side_at(uint8_t stage, uint8_t type)
 	case STAGE_CLIENT_LAST:
 		return FROM_CLIENT;
 	case STAGE_CLIENT:
-		return type == TLS_CERTIFICATE_REQUEST ? FROM_SERVER : FROM_CLIENT;
+		return type == TLS_CERTIFICATE_REQUEST || type == TLS_NEW_SESSION_TICKET ? FROM_SERVER : FROM_CLIENT;
 	default:
 		return FROM_SERVER;
 	}
+}
+
+/* Whether it went the way that it must, as far as the probe knows: else it is of another handshake. */
+static bool direction_fits(const struct transcript_handshake *handshake, enum handshake_side from)
+{
+	bool by_client = from == FROM_CLIENT;
+
+	if (handshake->direction == LIBRARY_FROM_UNKNOWN || handshake->seen.role == ROLE_OBSERVER)
+		return true;
+	return (handshake->direction == LIBRARY_SENT) == (by_client == (handshake->seen.role == ROLE_CLIENT));
 }
 
 /* Messages whose content is read. */
@@ -503,7 +522,7 @@ static void take_header(struct transcript_handshake *handshake, uint64_t time_ns
 		transcript_handshake_damage(handshake);
 		return;
 	}
-	if (!take_type(handshake)) {
+	if (!direction_fits(handshake, from) || !take_type(handshake)) {
 		transcript_handshake_damage(handshake);
 		return;
 	}

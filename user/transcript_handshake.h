@@ -43,6 +43,7 @@ struct transcript_handshake {
 	uint8_t header_have;
 	uint8_t header_size; /* 0: not known yet */
 	uint8_t type;        /* of the message at hand */
+	uint8_t direction;   /* enum library_event_from of the bytes that come */
 	bool in_body;
 	uint32_t body_left;
 	uint8_t stage;          /* enum transcript_stage */

@@ -29,7 +29,8 @@ struct feed {
 	size_t calls;
 	size_t end[FEED_CALLS_MAX];
 	uint8_t kind;
-	uint8_t from;
+	uint8_t role;        /* of the process, where the direction of calls is told; else ROLE_OBSERVER */
+	const char *senders; /* then: who sent the message of each call, c or s */
 	uint32_t process;
 	uint64_t handle;
 	uint64_t time_ns;
@@ -44,6 +45,7 @@ static inline struct feed *feed_new(void)
 
 	assert_non_null(feed);
 	feed->kind = LIBRARY_TRANSCRIPT;
+	feed->role = ROLE_OBSERVER;
 	feed->process = FEED_PROCESS;
 	feed->handle = FEED_HANDLE;
 	feed->time_ns = FEED_START_NS;
@@ -87,6 +89,17 @@ static inline void feed_zeros_call(struct feed *feed, uint8_t type, size_t lengt
 	feed_call_ends(feed);
 }
 
+static inline uint8_t feed_direction(const struct feed *feed, size_t begin)
+{
+	size_t call = 0;
+
+	if (feed->role == ROLE_OBSERVER || !feed->senders)
+		return LIBRARY_FROM_UNKNOWN;
+	while (begin && feed->end[call++] != begin)
+		;
+	return (feed->senders[call] == 'c') == (feed->role == ROLE_CLIENT) ? LIBRARY_SENT : LIBRARY_RECEIVED;
+}
+
 static inline void feed_event(const struct feed *feed, struct transcript_table *table, size_t begin, size_t length,
                               size_t position, size_t total)
 {
@@ -96,7 +109,7 @@ static inline void feed_event(const struct feed *feed, struct transcript_table *
 	*event = (struct library_event){
 		.size = sizeof(*event) + length,
 		.kind = feed->kind,
-		.from = feed->from,
+		.from = feed_direction(feed, begin),
 		.length = length,
 		.time_ns = feed->time_ns,
 		.handle = feed->handle,

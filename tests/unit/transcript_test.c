@@ -756,25 +756,77 @@ static void test_whole(void **state)
 	}
 }
 
+/* Tell of messages, each by itself, with their directions as a process of this role has them. */
+static void tell_messages(struct fixture *fixture, struct feed *feed, uint8_t role, const char *senders)
+{
+	fixture_open(fixture, TABLE_HANDSHAKES);
+	feed->kind = LIBRARY_MESSAGE;
+	feed->role = role;
+	feed->senders = senders;
+	feed_tell(feed, fixture->table);
+}
+
 static void test_messages(void **state)
 {
-	static const uint8_t roles[] = {
-		[LIBRARY_FROM_UNKNOWN] = ROLE_OBSERVER, [LIBRARY_RECEIVED] = ROLE_SERVER, [LIBRARY_SENT] = ROLE_CLIENT};
+	static const uint8_t roles[] = {ROLE_OBSERVER, ROLE_SERVER, ROLE_CLIENT};
+	static const size_t chunks[] = {LIBRARY_DATA_MAX, 4};
 	struct fixture fixture;
 	struct feed *feed = feed_new();
 
 	(void)state;
-	for (uint8_t from = 0; from < sizeof(roles); from++) {
-		fixture_open(&fixture, TABLE_HANDSHAKES);
-		feed_reset(feed);
-		put_1_3_retry_in_order(feed);
-		feed->kind = LIBRARY_MESSAGE;
-		feed->from = from;
-		feed_tell(feed, fixture.table);
+	put_1_3_retry_in_order(feed);
+	for (size_t index = 0; index < 6; index++) {
+		/* the header of a message may come apart */
+		feed->chunk = chunks[index % 2];
+		tell_messages(&fixture, feed, roles[index / 2], "cscsssssc");
 		expect_summary("messages", &fixture, "1.3 full server client");
-		expect_number("messages", "role", fixture.last.role, roles[from]);
+		expect_number("messages", "role", fixture.last.role, roles[index / 2]);
 		fixture_close(&fixture);
 	}
+	free(feed);
+}
+
+/* A handshake of which each message is told by itself. */
+static void put_1_3_apart(struct feed *feed, bool asked)
+{
+	feed_reset(feed);
+	feed_hex_call(feed, TLS_CLIENT_HELLO, client_hello_tls1_3);
+	feed_hex_call(feed, TLS_SERVER_HELLO, server_hello_tls1_3);
+	put_server_flight_1_3(feed, asked);
+}
+
+/* What goes the wrong way is of another handshake. */
+static void test_messages_of_two(void **state)
+{
+	struct fixture fixture;
+	struct feed *feed = feed_new();
+
+	(void)state;
+	put_1_3_apart(feed, false);
+	tell_messages(&fixture, feed, ROLE_CLIENT, "ccssss");
+	expect_summary("server hello", &fixture, "damaged");
+	fixture_close(&fixture);
+	put_1_3_apart(feed, true);
+	feed_hex_call(feed, TLS_CERTIFICATE, certificate_tls1_3);
+	tell_messages(&fixture, feed, ROLE_SERVER, "csssssss");
+	expect_summary("certificate", &fixture, "1.3 full asked server damaged");
+	fixture_close(&fixture);
+	free(feed);
+}
+
+/* Go sends a ticket before it has the client's Finished. */
+static void test_early_ticket(void **state)
+{
+	struct fixture fixture;
+	struct feed *feed = feed_new();
+
+	(void)state;
+	put_1_3_apart(feed, false);
+	feed_zeros_call(feed, TLS_NEW_SESSION_TICKET, 200);
+	feed_zeros_call(feed, TLS_FINISHED, 48);
+	tell_messages(&fixture, feed, ROLE_SERVER, "cssssssc");
+	expect_summary("ticket", &fixture, "1.3 full server client");
+	fixture_close(&fixture);
 	free(feed);
 }
 
@@ -898,6 +950,8 @@ int main(void)
 		cmocka_unit_test(test_renegotiation_of_strangers),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_messages_of_two),
+		cmocka_unit_test(test_early_ticket),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_unproven),
 		cmocka_unit_test(test_bounds),
