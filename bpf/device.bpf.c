@@ -21,6 +21,8 @@ enum {
 	ETHERNET_HEADER = 14,
 	VLAN_HEADER = 4,
 	VLAN_TAGS_MAX = 2,
+	DEVICE_ETHERNET = 0, /* programs, as they are counted */
+	DEVICE_IP = 1,
 	ETHERTYPE_IPV4 = 0x0800,
 	ETHERTYPE_IPV6 = 0x86dd,
 	ETHERTYPE_VLAN = 0x8100,
@@ -215,6 +217,7 @@ int mtlsnoop_device(struct __sk_buff *skb)
 {
 	__u32 offset = network_offset_of(skb);
 
+	packet_count(DEVICE_ETHERNET);
 	if (offset)
 		device_packet(skb, offset);
 	return GO_ON;
@@ -224,6 +227,7 @@ int mtlsnoop_device(struct __sk_buff *skb)
 SEC("tc")
 int mtlsnoop_device_ip(struct __sk_buff *skb)
 {
+	packet_count(DEVICE_IP);
 	device_packet(skb, 0);
 	return GO_ON;
 }

@@ -153,6 +153,21 @@ enum statistic {
 	STATISTICS,
 };
 
+enum packet_counter_bounds {
+	PACKET_COUNTERS_CPUS = 512, /* a power of two; CPUs beyond it share */
+};
+
+/*
+ * Packets that the programs were shown. Each CPU counts in a cache line of its own, without an atomic operation: on the way of
+ * every packet of the host that would be the dearest thing that a program does. A program that is interrupted by another
+ * packet between reading and writing loses one of the two: the sum may be a little low.
+ */
+struct packet_counter {
+	__u64 packets[2]; /* by program: received and sent; on a device with and without a link layer */
+	__u64 reserved[6];
+};
+
+_Static_assert(sizeof(struct packet_counter) == 64, "a cache line");
 _Static_assert(sizeof(struct event) == 24, "ABI");
 _Static_assert(sizeof(struct event_open) == 72, "ABI");
 _Static_assert(sizeof(struct event_message) == 32, "ABI");

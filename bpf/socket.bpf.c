@@ -329,6 +329,7 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 SEC("cgroup_skb/ingress")
 int mtlsnoop_receive(struct __sk_buff *skb)
 {
+	packet_count(EVENT_RECEIVED);
 	socket_packet(skb, EVENT_RECEIVED);
 	return PASS;
 }
@@ -336,6 +337,7 @@ int mtlsnoop_receive(struct __sk_buff *skb)
 SEC("cgroup_skb/egress")
 int mtlsnoop_send(struct __sk_buff *skb)
 {
+	packet_count(EVENT_SENT);
 	socket_packet(skb, EVENT_SENT);
 	return PASS;
 }

@@ -4,8 +4,8 @@
 #include "http.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 
 enum {
 	STALLED_SECONDS = 5, /* the reader looks every 50 ms */
+	LOSING_SECONDS = 60, /* a loss is a matter of now for so long: a probe has to come across it */
 	REASON_MAX = 128,
 	STATUS_OK = 200,
 	STATUS_NOT_FOUND = 404,
@@ -33,8 +34,9 @@ struct exporter {
 	pthread_mutex_t lock;
 	/* under the lock: */
 	struct report_metrics *metrics;
-	time_t looked;         /* when the reader last looked, seconds of CLOCK_MONOTONIC */
-	uint64_t lost_scraped; /* as of the last scrape */
+	time_t looked;    /* when the reader last looked, seconds of CLOCK_MONOTONIC */
+	uint64_t lost;    /* as of then */
+	time_t lost_last; /* when it was last more than before; 0: never */
 };
 
 static time_t clock_seconds(void)
@@ -51,7 +53,6 @@ static void answer_metrics(struct exporter *exporter, const char *accept, struct
 
 	pthread_mutex_lock(&exporter->lock);
 	report_metrics_copy(exporter->snapshot, exporter->metrics);
-	exporter->lost_scraped = report_metrics_lost(exporter->metrics);
 	pthread_mutex_unlock(&exporter->lock);
 	answer->status = STATUS_OK;
 	answer->content_type = report_metrics_content_type(format);
@@ -69,23 +70,23 @@ static void answer_text(struct http_answer *answer, unsigned status, const char 
 static void answer_health(struct exporter *exporter, struct http_answer *answer)
 {
 	char reason[REASON_MAX];
-	uint64_t lost;
-	time_t silent;
+	time_t silent, now = clock_seconds();
+	bool loses;
 
 	pthread_mutex_lock(&exporter->lock);
-	silent = clock_seconds() - exporter->looked;
-	lost = report_metrics_lost(exporter->metrics) - exporter->lost_scraped;
+	silent = now - exporter->looked;
+	loses = exporter->lost_last && now - exporter->lost_last < LOSING_SECONDS;
 	pthread_mutex_unlock(&exporter->lock);
 	if (silent > STALLED_SECONDS)
 		snprintf(reason, sizeof(reason),
 		         "events have not been read for %lld s: does somebody read standard output?\n",
 		         (long long)silent);
-	else if (lost)
+	else if (loses)
 		snprintf(reason, sizeof(reason),
-		         "%" PRIu64 " lost since the last scrape: see mtlsnoop_lost_events_total\n", lost);
+		         "something was lost in the last %d s: see mtlsnoop_lost_events_total\n", LOSING_SECONDS);
 	else
 		strcpy(reason, "ok\n");
-	answer_text(answer, silent > STALLED_SECONDS || lost ? STATUS_UNAVAILABLE : STATUS_OK, text_type, reason);
+	answer_text(answer, silent > STALLED_SECONDS || loses ? STATUS_UNAVAILABLE : STATUS_OK, text_type, reason);
 }
 
 static void answer_request(const char *path, const char *accept, struct http_answer *answer, void *context)
@@ -166,10 +167,16 @@ void exporter_handshake(struct exporter *exporter, const struct handshake *hands
 
 void exporter_update(struct exporter *exporter, const struct report_metrics_state *state)
 {
+	uint64_t lost;
+
 	if (!exporter)
 		return;
 	pthread_mutex_lock(&exporter->lock);
 	report_metrics_update(exporter->metrics, state);
 	exporter->looked = clock_seconds();
+	lost = report_metrics_lost(exporter->metrics);
+	if (lost > exporter->lost)
+		exporter->lost_last = exporter->looked;
+	exporter->lost = lost;
 	pthread_mutex_unlock(&exporter->lock);
 }

@@ -3,7 +3,7 @@
  * exporter - metrics (report_metrics) and health over HTTP (http), for the live host.
  *
  *	/metrics	all metrics, as text or OpenMetrics
- *	/healthz	200 "ok"; or 503 and why: the reader stands still, or something was lost since the last scrape
+ *	/healthz	200 "ok"; or 503 and why: the reader stands still, or something was lost in the last minute
  *	/		a page with links to both
  *
  * The thread that reads events only counts, under a lock that is held for as long as it takes to copy the counts; the

@@ -45,7 +45,7 @@ static void take_event(const struct event *event, void *context)
 	connection_table_event(trace->live->table, event);
 }
 
-static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS],
+static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS], uint64_t now_ns,
                             int64_t realtime_offset_ns)
 {
 	const struct live *live = trace->live;
@@ -53,9 +53,12 @@ static void update_exporter(const struct trace *trace, const uint64_t statistics
 
 	memcpy(state.statistics, statistics, sizeof(state.statistics));
 	connection_table_followed(live->table, state.connections);
-	if (trace->last_event_ns)
-		state.last_event_realtime_ns = trace->last_event_ns + realtime_offset_ns;
+	state.last_event_ns = trace->last_event_ns;
 	tracer_runs(trace->tracer, state.runs);
+	tracer_look(trace->tracer, &state.sight);
+	state.settings = settings_state(live->settings);
+	state.now_ns = now_ns;
+	state.realtime_offset_ns = realtime_offset_ns;
 	exporter_update(live->exporter, &state);
 }
 
@@ -103,7 +106,7 @@ static void look_around(struct trace *trace)
 	connection_table_time(table, now_ns);
 	look_for_settings(trace);
 	if (trace->live->exporter)
-		update_exporter(trace, statistics, realtime_offset_ns);
+		update_exporter(trace, statistics, now_ns, realtime_offset_ns);
 	notify_alive(&trace->notify, now_ns);
 }
 
@@ -116,7 +119,7 @@ static int read_events(struct trace *trace)
 
 	look_around(trace);
 	output_begin(live->output, live->options);
-	error = output_flush();
+	error = output_flush(live->output);
 	if (!error)
 		notify_ready(&trace->notify);
 	while (!error && !signals_stop() && !output_is_complete(live->output) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
@@ -125,7 +128,7 @@ static int read_events(struct trace *trace)
 			error = 0;
 		look_around(trace);
 		if (!error)
-			error = output_flush();
+			error = output_flush(live->output);
 	}
 	return error;
 }

@@ -3,27 +3,38 @@
 
 #include <stdio.h>
 
-/* One kind of loss: where it is counted, what it is called, what may be done. */
+/* One kind of loss: what one of it is called, and what several are, and what may be done. */
 struct loss {
-	const char *what;
+	const char *one;
+	const char *several;
 	const char *advice; /* NULL: nothing is wrong, it is told at the end alone */
 };
 
 static const struct loss kernel_losses[STATISTICS] = {
-	[STATISTIC_MIDSTREAM] = {"connections were open before the tracer: left alone (midstream)", NULL},
-	[STATISTIC_HANDOVERS] = {"directions had gaps and were put together outside the kernel", NULL},
-	[STATISTIC_LOST_RING] = {"events found no room in the ring buffer: their connections are unknown",
+	[STATISTIC_MIDSTREAM] = {"connection was open before the tracer: left alone (midstream)",
+                                 "connections were open before the tracer: left alone (midstream)", NULL},
+	[STATISTIC_HANDOVERS] = {"direction had gaps and was put together outside the kernel",
+                                 "directions had gaps and were put together outside the kernel", NULL},
+	[STATISTIC_LOST_RING] = {"event found no room in the ring buffer: its connection is unknown",
+                                 "events found no room in the ring buffer: their connections are unknown",
                                  "a larger --buffer helps"},
-	[STATISTIC_LOST_STORAGE] = {"packets came for whose connection the kernel had no memory",
+	[STATISTIC_LOST_STORAGE] = {"packet came for whose connection the kernel had no memory",
+                                    "packets came for whose connection the kernel had no memory",
                                     "the host is short of memory"},
-	[STATISTIC_LOST_LISTENER] = {"connections were lost whose data came before their socket",
+	[STATISTIC_LOST_LISTENER] = {"connection was lost whose data came before its socket",
+                                     "connections were lost whose data came before their socket",
                                      "more such connections at once than are kept"},
-	[STATISTIC_HANDOVER_BOUND] = {"directions with gaps were longer than what is handed over", NULL},
-	[STATISTIC_BODY_BOUND] = {"messages were longer than what is read of them", NULL},
-	[STATISTIC_STEP_BOUND] = {"packets had more messages than are walked in one go", NULL},
-	[STATISTIC_CONTENDED] = {"packets came on two CPUs at once: their connections are unknown",
+	[STATISTIC_HANDOVER_BOUND] = {"direction with gaps was longer than what is handed over",
+                                      "directions with gaps were longer than what is handed over", NULL},
+	[STATISTIC_BODY_BOUND] = {"message was longer than what is read of it",
+                                  "messages were longer than what is read of them", NULL},
+	[STATISTIC_STEP_BOUND] = {"packet had more messages than are walked in one go",
+                                  "packets had more messages than are walked in one go", NULL},
+	[STATISTIC_CONTENDED] = {"packet came on two CPUs at once: its connection is unknown",
+                                 "packets came on two CPUs at once: their connections are unknown",
                                  "check that one flow stays on one CPU (RPS, RSS)"},
-	[STATISTIC_OUTSIDE] = {"segments were far outside their streams: left out", NULL},
+	[STATISTIC_OUTSIDE] = {"segment was far outside its stream: left out",
+                               "segments were far outside their streams: left out", NULL},
 };
 
 struct count_loss {
@@ -37,14 +48,26 @@ enum {
 
 static void gather_table_losses(struct count_loss losses[TABLE_LOSSES], const struct connection_counts *counts)
 {
-	losses[0] = (struct count_loss){
-		{"connections found the table full: not followed", "a larger --max-connections helps"},
-		counts->table_full};
-	losses[1] = (struct count_loss){{"handshakes are unknown for lost events", NULL}, counts->events_lost};
-	losses[2] = (struct count_loss){{"directions had gaps that never closed", NULL}, counts->gaps};
-	losses[3] = (struct count_loss){{"segments behind gaps were more than are held", NULL}, counts->bounds};
-	losses[4] = (struct count_loss){{"events had no valid form: left out", "this is a defect of mtlsnoop"},
+	losses[0] = (struct count_loss){{"connection found the table full: not followed",
+	                                 "connections found the table full: not followed",
+	                                 "a larger --max-connections helps"},
+	                                counts->table_full};
+	losses[1] = (struct count_loss){
+		{"handshake is unknown for lost events", "handshakes are unknown for lost events", NULL},
+		counts->events_lost};
+	losses[2] = (struct count_loss){
+		{"direction had gaps that never closed", "directions had gaps that never closed", NULL}, counts->gaps};
+	losses[3] = (struct count_loss){
+		{"segment behind a gap was more than is held", "segments behind gaps were more than are held", NULL},
+		counts->bounds};
+	losses[4] = (struct count_loss){{"event had no valid form: left out", "events had no valid form: left out",
+	                                 "this is a defect of mtlsnoop"},
 	                                counts->malformed_events};
+}
+
+static const char *words(const struct loss *loss, uint64_t count)
+{
+	return count == 1 ? loss->one : loss->several;
 }
 
 static void tell_first(bool *told, const struct loss *loss, uint64_t count)
@@ -52,7 +75,7 @@ static void tell_first(bool *told, const struct loss *loss, uint64_t count)
 	if (!count || *told || !loss->advice)
 		return;
 	*told = true;
-	fprintf(stderr, "mtlsnoop: %llu %s; %s\n", (unsigned long long)count, loss->what, loss->advice);
+	fprintf(stderr, "mtlsnoop: %llu %s; %s\n", (unsigned long long)count, words(loss, count), loss->advice);
 }
 
 bool losses_tell(struct losses *losses, const uint64_t *statistics, const struct connection_counts *counts)
@@ -75,8 +98,8 @@ bool losses_tell(struct losses *losses, const uint64_t *statistics, const struct
 
 static void summarize(const struct loss *loss, uint64_t count)
 {
-	if (count && loss->what)
-		fprintf(stderr, "mtlsnoop: %llu %s\n", (unsigned long long)count, loss->what);
+	if (count && loss->several)
+		fprintf(stderr, "mtlsnoop: %llu %s\n", (unsigned long long)count, words(loss, count));
 }
 
 void losses_summarize(const uint64_t *statistics, const struct connection_counts *counts)

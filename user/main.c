@@ -99,7 +99,8 @@ static struct connection_table *make_table(const struct options *options, struct
 {
 	const struct connection_limits limits = {.connections = options->max_connections,
 	                                         .handshake_timeout_ns = options->handshake_timeout_ns,
-	                                         .no_certificates = !output_tells_certificates(options)};
+	                                         .no_certificates = !output_tells_certificates(options) &&
+	                                                            options->metrics.address.ss_family == AF_UNSPEC};
 	struct connection_table *table = connection_table_new(&limits, take_handshake, sinks);
 
 	if (table)
@@ -134,7 +135,7 @@ int main(int argc, char **argv)
 	exporter_close(sinks.exporter);
 	connection_table_free(table);
 	settings_close(sinks.settings);
-	if (output_flush())
+	if (output_flush(&sinks.output))
 		error = -EIO;
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -62,7 +62,7 @@ bool output_is_complete(const struct output *output)
 	return output->options->count && output->printed >= output->options->count;
 }
 
-int output_flush(void)
+int output_flush(struct output *output)
 {
 	int error;
 
@@ -70,8 +70,8 @@ int output_flush(void)
 	/* what did not fit stdio's buffer was written, or not, before */
 	if (!error && ferror(stdout))
 		error = -EIO;
-	if (!error)
-		return 0;
-	fprintf(stderr, "mtlsnoop: cannot write to standard output: %s\n", strerror(-error));
+	if (error && !output->failed)
+		fprintf(stderr, "mtlsnoop: cannot write to standard output: %s\n", strerror(-error));
+	output->failed |= error != 0;
 	return error;
 }

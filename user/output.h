@@ -14,6 +14,7 @@
 struct output {
 	const struct options *options;
 	uint64_t printed;
+	bool failed; /* standard output could not be written, and that was said */
 };
 
 /* Whether what the options ask for says what is in certificates and in the requests for them. */
@@ -28,7 +29,10 @@ void output_handshake(const struct handshake *handshake, void *context);
 /* Whether as many handshakes were printed as were asked for (--count). */
 bool output_is_complete(const struct output *output);
 
-/* Hand what was printed to the system. Returns 0, or -errno after a message: standard output cannot be written. */
-int output_flush(void);
+/*
+ * Hand what was printed to the system. Returns 0, or -errno: standard output cannot be written, which is said on standard error
+ * the first time.
+ */
+int output_flush(struct output *output);
 
 #endif /* OUTPUT_H */

@@ -3,6 +3,7 @@
 
 #include "accept.h"
 #include "names.h"
+#include "policy.h"
 #include "report.h"
 #include "verdict.h"
 
@@ -17,6 +18,7 @@ enum {
 	OCTET_OTHER = 255, /* for private use in the registries of HandshakeType and Alert: has no name there */
 	NANOSECONDS_PER_MILLISECOND = 1000000,
 	NANOSECONDS_PER_SECOND = 1000000000,
+	SECONDS_PER_HOUR = 3600,
 	SERVICE_NAME_MAX = REPORT_ADDRESS_MAX + sizeof("[]:65535"),
 };
 
@@ -47,11 +49,22 @@ struct histogram {
 	uint64_t sum_ns;
 };
 
+/*
+ * The earliest end of a certificate that clients presented in each of the last hours, an hour of CLOCK_MONOTONIC a place. A
+ * certificate that was replaced is forgotten when its last hour falls out, however many there are.
+ */
+struct expiry {
+	uint64_t hour[REPORT_METRICS_EXPIRY_HOURS]; /* that the place is of, counted from 1; 0: none */
+	int64_t earliest[REPORT_METRICS_EXPIRY_HOURS];
+};
+
 /* What is counted of one service. */
 struct service_counts {
 	uint64_t handshakes[VERSIONS][CLIENT_AUTHS][EVIDENCES];
+	uint64_t policy[POLICY_EXPECTATIONS][POLICY_RESULTS];
 	struct histogram duration;
 	struct histogram answer;
+	struct expiry expiry;
 };
 
 struct service {
@@ -155,6 +168,26 @@ static void observe(struct histogram *histogram, uint64_t value_ns)
 	histogram->sum_ns += value_ns;
 }
 
+static uint64_t hour_of(uint64_t time_ns)
+{
+	return 1 + time_ns / ((uint64_t)SECONDS_PER_HOUR * NANOSECONDS_PER_SECOND);
+}
+
+/* Of certificates that were taken alone: what a client makes up that is turned away says nothing of the others. */
+static void note_expiry(struct expiry *expiry, const struct handshake *handshake)
+{
+	const struct certificate *certificate = handshake->certificate;
+	const uint64_t hour = hour_of(handshake->end_ns);
+	const uint32_t place = hour % REPORT_METRICS_EXPIRY_HOURS;
+
+	if (handshake->verdict.client_auth != CLIENT_AUTH_PRESENTED || !certificate || !certificate->leaf_parsed)
+		return;
+	if (expiry->hour[place] == hour && expiry->earliest[place] <= certificate->not_after)
+		return;
+	expiry->hour[place] = hour;
+	expiry->earliest[place] = certificate->not_after;
+}
+
 static void count_steps(struct report_metrics *metrics, const struct handshake *handshake)
 {
 	for (uint32_t index = 0; index < handshake->steps && index < HANDSHAKE_STEPS_MAX; index++) {
@@ -192,6 +225,9 @@ void report_metrics_handshake(struct report_metrics *metrics, const struct hands
 		observe(&counts->duration, handshake->end_ns - handshake->start_ns);
 	if (handshake->request_ns && handshake->answer_ns >= handshake->request_ns)
 		observe(&counts->answer, handshake->answer_ns - handshake->request_ns);
+	if (policy_expectation_name(handshake->policy.expectation) && handshake->policy.result < POLICY_RESULTS)
+		counts->policy[handshake->policy.expectation][handshake->policy.result]++;
+	note_expiry(&counts->expiry, handshake);
 	count_steps(metrics, handshake);
 }
 
@@ -278,9 +314,11 @@ struct family {
 /* What is being written. */
 struct page {
 	FILE *out;
+	uint64_t now_ns; /* of the state */
 	enum report_metrics_format format;
 	const struct family *family;
-	bool labelled; /* the sample has a label already */
+	bool labelled;         /* the sample has a label already */
+	uint8_t policy_result; /* enum policy_result: what the family counts */
 };
 
 static const char *family_suffix(const struct family *family)
@@ -420,7 +458,7 @@ static void write_service_handshakes(struct page *page, const char *role, const 
 			}
 }
 
-static void begin_histogram_sample(struct page *page, const char *suffix, const char *role, const char *service)
+static void begin_service_sample(struct page *page, const char *suffix, const char *role, const char *service)
 {
 	begin_sample(page, suffix);
 	add_label(page, "role", role);
@@ -438,13 +476,13 @@ static void write_histogram(struct page *page, const char *role, const char *ser
 	count = 0;
 	for (uint32_t index = 0; index <= BUCKETS; index++) {
 		count += histogram->count[index];
-		begin_histogram_sample(page, "_bucket", role, service);
+		begin_service_sample(page, "_bucket", role, service);
 		add_label(page, "le", index < BUCKETS ? buckets[index].name : "+Inf");
 		end_sample(page, count);
 	}
-	begin_histogram_sample(page, "_sum", role, service);
+	begin_service_sample(page, "_sum", role, service);
 	end_sample_seconds(page, histogram->sum_ns);
-	begin_histogram_sample(page, "_count", role, service);
+	begin_service_sample(page, "_count", role, service);
 	end_sample(page, count);
 }
 
@@ -460,6 +498,74 @@ static void write_service_answer(struct page *page, const char *role, const char
 	write_histogram(page, role, service, &counts->answer);
 }
 
+/* The earliest end among the hours that count; false where there is none. */
+static bool earliest_expiry(const struct expiry *expiry, uint64_t now_ns, int64_t *earliest)
+{
+	const uint64_t now = hour_of(now_ns);
+	bool found = false;
+
+	for (int place = 0; place < REPORT_METRICS_EXPIRY_HOURS; place++) {
+		if (!expiry->hour[place] || expiry->hour[place] + REPORT_METRICS_EXPIRY_HOURS <= now)
+			continue;
+		if (!found || expiry->earliest[place] < *earliest)
+			*earliest = expiry->earliest[place];
+		found = true;
+	}
+	return found;
+}
+
+static void write_service_expiry(struct page *page, const char *role, const char *service,
+                                 const struct service_counts *counts)
+{
+	int64_t earliest = 0;
+
+	if (!earliest_expiry(&counts->expiry, page->now_ns, &earliest))
+		return;
+	begin_service_sample(page, "", role, service);
+	/* a certificate may say that it ended before 1970 */
+	end_sample(page, earliest > 0 ? earliest : 0);
+}
+
+static void write_service_policy(struct page *page, const char *role, const char *service,
+                                 const struct service_counts *counts)
+{
+	for (uint8_t expectation = POLICY_NOTHING + 1; expectation < POLICY_EXPECTATIONS; expectation++) {
+		const uint64_t *results = counts->policy[expectation];
+
+		/* what has one of the three has all: 0 is not the same as nothing */
+		if (!(results[POLICY_KEPT] | results[POLICY_BROKEN] | results[POLICY_UNJUDGED]))
+			continue;
+		begin_service_sample(page, "_total", role, service);
+		add_label(page, "rule", policy_expectation_name(expectation));
+		end_sample(page, results[page->policy_result]);
+	}
+}
+
+static void write_policy(struct page *page, const struct report_metrics *metrics)
+{
+	static const struct family families[POLICY_RESULTS] = {
+		[POLICY_BROKEN] = {"mtlsnoop_policy_violations", COUNTER, NULL,
+	                           "Handshakes that broke what is expected of their service (--expect)."},
+		[POLICY_KEPT] = {"mtlsnoop_policy_kept", COUNTER, NULL,
+	                         "Handshakes that kept to what is expected of their service."},
+		[POLICY_UNJUDGED] = {"mtlsnoop_policy_unjudged", COUNTER, NULL,
+	                             "Handshakes of services of which something is expected that could not be judged."},
+	};
+	static const struct family lines = {"mtlsnoop_policy_lines", GAUGE, NULL,
+	                                    "Lines of the policy, by what they expect."};
+
+	if (!metrics->state.settings.has_policy)
+		return;
+	for (page->policy_result = 0; page->policy_result < POLICY_RESULTS; page->policy_result++) {
+		begin_family(page, &families[page->policy_result]);
+		each_service(page, metrics, write_service_policy);
+	}
+	begin_family(page, &lines);
+	for (uint8_t expectation = POLICY_NOTHING + 1; expectation < POLICY_EXPECTATIONS; expectation++)
+		write_sample(page, "rule", policy_expectation_name(expectation),
+		             metrics->state.settings.lines[expectation]);
+}
+
 static void write_services(struct page *page, const struct report_metrics *metrics)
 {
 	static const struct family handshakes = {"mtlsnoop_handshakes", COUNTER, NULL,
@@ -471,12 +577,18 @@ static void write_services(struct page *page, const struct report_metrics *metri
 	                                     "From CertificateRequest to the client's Certificate, where both are in "
 	                                     "cleartext."};
 
+	static const struct family expiry = {
+		"mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds", GAUGE, "seconds",
+		"When the first of the client certificates ends that were presented in the last 24 hours."};
+
 	begin_family(page, &handshakes);
 	each_service(page, metrics, write_service_handshakes);
 	begin_family(page, &duration);
 	each_service(page, metrics, write_service_duration);
 	begin_family(page, &answer);
 	each_service(page, metrics, write_service_answer);
+	begin_family(page, &expiry);
+	each_service(page, metrics, write_service_expiry);
 }
 
 /* Counts by a number of a registry, and by the side that it came from. */
@@ -555,18 +667,71 @@ static void write_connections(struct page *page, const struct report_metrics_sta
 	              state->statistics[STATISTIC_MIDSTREAM]);
 }
 
-/* To the millisecond: the clocks that it is made of are read one after the other. */
-static void write_last_event(struct page *page, const struct report_metrics_state *state)
+/* A time of CLOCK_MONOTONIC, told as one since the epoch, to the millisecond: the two clocks are read one after the other. */
+static void write_time(struct page *page, const struct report_metrics_state *state, uint64_t time_ns)
 {
-	static const struct family family = {"mtlsnoop_last_event_timestamp_seconds", GAUGE, "seconds",
-	                                     "When the kernel last told of anything, in seconds since the epoch."};
-	uint64_t milliseconds = state->last_event_realtime_ns / NANOSECONDS_PER_MILLISECOND;
+	uint64_t milliseconds = (time_ns + state->realtime_offset_ns) / NANOSECONDS_PER_MILLISECOND;
 
-	begin_family(page, &family);
-	if (!milliseconds)
+	if (!time_ns)
 		return;
 	begin_sample(page, "");
 	fprintf(page->out, " %" PRIu64 ".%03" PRIu64 "\n", milliseconds / 1000, milliseconds % 1000);
+}
+
+static void write_times(struct page *page, const struct report_metrics_state *state)
+{
+	static const struct family event = {"mtlsnoop_last_event_timestamp_seconds", GAUGE, "seconds",
+	                                    "When the kernel last told of anything, in seconds since the epoch."};
+	static const struct family read = {"mtlsnoop_last_read_timestamp_seconds", GAUGE, "seconds",
+	                                   "When events were last looked for, in seconds since the epoch."};
+
+	begin_family(page, &event);
+	write_time(page, state, state->last_event_ns);
+	begin_family(page, &read);
+	write_time(page, state, state->now_ns);
+}
+
+/* A gauge without labels. */
+static void write_gauge(struct page *page, const char *name, const char *unit, const char *help, uint64_t value)
+{
+	const struct family family = {name, GAUGE, unit, help};
+
+	begin_family(page, &family);
+	write_sample(page, NULL, NULL, value);
+}
+
+/* What there is to see, and how full the way to here is. */
+static void write_sight(struct page *page, const struct report_metrics_state *state)
+{
+	static const struct family hooks = {"mtlsnoop_hooks", GAUGE, NULL, "BPF programs in place, by hook."};
+	static const struct family packets = {"mtlsnoop_packets", COUNTER, NULL,
+	                                      "Packets that the BPF programs were shown, TLS or not."};
+	const struct tracer_sight *sight = &state->sight;
+
+	begin_family(page, &hooks);
+	if (sight->hook)
+		write_sample(page, "hook", sight->hook, sight->programs);
+	begin_family(page, &packets);
+	for (int index = 0; index < TRACER_PROGRAMS; index++)
+		if (state->runs[index].program)
+			write_sample(page, "program", state->runs[index].program, sight->packets[index]);
+	write_gauge(page, "mtlsnoop_ring_buffer_size_bytes", "bytes", "Size of the ring buffer for events.",
+	            sight->buffer_bytes);
+	write_gauge(page, "mtlsnoop_ring_buffer_waiting_bytes", "bytes",
+	            "Bytes that waited in the ring buffer when it was last read.", sight->buffer_waiting);
+	write_gauge(page, "mtlsnoop_ring_buffer_peak_bytes", "bytes",
+	            "The most bytes that ever waited in the ring buffer when it was read.", sight->buffer_peak);
+}
+
+static void write_settings(struct page *page, const struct report_metrics_state *state)
+{
+	if (!state->settings.named)
+		return;
+	write_gauge(page, "mtlsnoop_config_last_reload_successful", NULL,
+	            "Whether the files of the command line were taken over when they were last read.",
+	            !state->settings.refused);
+	write_gauge(page, "mtlsnoop_config_last_reload_success_timestamp_seconds", "seconds",
+	            "When files were last taken over, in seconds since the epoch.", state->settings.since);
 }
 
 /* Where the kernel does not count there is nothing: 0 would say that the programs do not run. */
@@ -601,7 +766,7 @@ static void write_build(struct page *page)
 
 char *report_metrics_text(const struct report_metrics *metrics, enum report_metrics_format format, size_t *length)
 {
-	struct page page = {.format = format};
+	struct page page = {.format = format, .now_ns = metrics->state.now_ns};
 	char *text = NULL;
 	bool failed;
 
@@ -609,12 +774,15 @@ char *report_metrics_text(const struct report_metrics *metrics, enum report_metr
 	if (!page.out)
 		return NULL;
 	write_services(&page, metrics);
+	write_policy(&page, metrics);
 	write_messages(&page, metrics);
 	write_unknown(&page, metrics);
 	write_losses(&page, &metrics->state);
 	write_connections(&page, &metrics->state);
-	write_last_event(&page, &metrics->state);
+	write_times(&page, &metrics->state);
+	write_sight(&page, &metrics->state);
 	write_runs(&page, &metrics->state);
+	write_settings(&page, &metrics->state);
 	write_build(&page);
 	if (format == REPORT_METRICS_OPENMETRICS)
 		fputs("# EOF\n", page.out);

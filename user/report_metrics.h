@@ -3,8 +3,8 @@
  * report_metrics - handshakes and counters summed up, and written for Prometheus: the text format 0.0.4 or OpenMetrics 1.0.
  *
  * Pure: no clock, no sockets, no lock. Memory is taken when it is made and never again, so its size is bounded by
- * services_max, whatever comes from the network. Counters only grow, and a series that was written once is written from
- * then on. No label says anything about a client but which side sent a message.
+ * services_max, whatever comes from the network. Counters only grow, and a series of them that was written once is written
+ * from then on. No label says anything about a client but which side sent a message.
  */
 #ifndef REPORT_METRICS_H
 #define REPORT_METRICS_H
@@ -17,7 +17,12 @@
 #include "../bpf/event.h"
 #include "connection.h"
 #include "handshake.h"
+#include "settings.h"
 #include "tracer.h"
+
+enum report_metrics_bounds {
+	REPORT_METRICS_EXPIRY_HOURS = 24, /* certificates that were presented so lately count */
+};
 
 enum report_metrics_format {
 	REPORT_METRICS_TEXT,        /* Prometheus text format 0.0.4 */
@@ -29,7 +34,11 @@ struct report_metrics_state {
 	struct connection_counts counts;
 	uint64_t statistics[STATISTICS];
 	uint32_t connections[CONNECTION_STATES];
-	uint64_t last_event_realtime_ns;          /* since the epoch; 0: none yet */
+	uint64_t now_ns;            /* CLOCK_MONOTONIC: events were last looked for */
+	uint64_t last_event_ns;     /* 0: none yet */
+	int64_t realtime_offset_ns; /* to be added for the time since the epoch */
+	struct tracer_sight sight;
+	struct settings_state settings;
 	struct tracer_runs runs[TRACER_PROGRAMS]; /* a program without any is not written */
 };
 

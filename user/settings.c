@@ -2,10 +2,12 @@
 #include "settings.h"
 
 #include "files.h"
+#include "options.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
 	WITHOUT_END = -1,
@@ -21,6 +23,8 @@ struct settings {
 	struct file_reader *reader; /* NULL: they are read once */
 	struct values now;
 	struct values before; /* somebody may still use them */
+	bool refused;
+	time_t since;
 };
 
 static void release(struct values *values)
@@ -100,6 +104,7 @@ int settings_open(struct settings **result, const struct options *options)
 	files_release(&texts);
 	if (error)
 		goto cleanup;
+	settings->since = time(NULL);
 	*result = settings;
 	return 0;
 cleanup:
@@ -132,9 +137,24 @@ int settings_reload(struct settings *settings)
 	return settings && settings->reader ? file_reader_ask(settings->reader) : -ENOENT;
 }
 
-static enum settings_change refuse(void)
+struct settings_state settings_state(const struct settings *settings)
+{
+	struct settings_state state = {.named = settings != NULL};
+
+	if (!settings)
+		return state;
+	state.refused = settings->refused;
+	state.since = settings->since;
+	state.has_policy = settings->now.policy != NULL;
+	for (int expectation = 0; expectation < POLICY_EXPECTATIONS; expectation++)
+		state.lines[expectation] = policy_lines(settings->now.policy, expectation);
+	return state;
+}
+
+static enum settings_change refuse(struct settings *settings)
 {
 	fprintf(stderr, "mtlsnoop: nothing of what was read again is taken over\n");
+	settings->refused = true;
 	return SETTINGS_REFUSED;
 }
 
@@ -150,19 +170,21 @@ enum settings_change settings_poll(struct settings *settings)
 	if (error == -EAGAIN)
 		return SETTINGS_SAME;
 	if (error)
-		return refuse();
+		return refuse(settings);
 	error = make_values(settings, &texts, &values);
 	files_release(&texts);
 	if (error)
-		return refuse();
+		return refuse(settings);
 	if (http_guard_has_tls(values.guard) != http_guard_has_tls(settings->now.guard)) {
 		fprintf(stderr, "mtlsnoop: %s: TLS cannot be turned on or off while mtlsnoop runs: start it anew\n",
 		        settings->paths.web_config);
 		release(&values);
-		return refuse();
+		return refuse(settings);
 	}
 	release(&settings->before);
 	settings->before = settings->now;
 	settings->now = values;
+	settings->refused = false;
+	settings->since = time(NULL);
 	return SETTINGS_NEW;
 }

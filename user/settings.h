@@ -7,12 +7,12 @@
 #define SETTINGS_H
 
 #include "http_guard.h"
-#include "options.h"
 #include "policy.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct options;
 struct settings;
 
 /* Whether the options name a file. */
@@ -28,6 +28,17 @@ void settings_close(struct settings *settings);
 /* As they are now; NULL where there is none. The policy lives until settings_poll() returns SETTINGS_NEW. */
 const struct policy *settings_policy(const struct settings *settings);
 struct http_guard *settings_guard(const struct settings *settings);
+
+/* How the last reading went. */
+struct settings_state {
+	bool named;     /* there are files to read; else the rest says nothing */
+	bool refused;   /* the last time they were read again */
+	uint64_t since; /* seconds of CLOCK_REALTIME: when what counts now was taken over */
+	bool has_policy;
+	uint32_t lines[POLICY_EXPECTATIONS]; /* of the policy, by what they expect */
+};
+
+struct settings_state settings_state(const struct settings *settings);
 
 /* Begin to read the files again. Returns 0; or -errno where there are none, or nobody is left who can read them. */
 int settings_reload(struct settings *settings);

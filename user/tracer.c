@@ -8,7 +8,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -31,6 +34,13 @@ struct tracer {
 	struct bpf_link *send;
 	struct interfaces interfaces;
 	struct ring_buffer *events;
+	uint64_t buffer_bytes;
+	uint64_t buffer_waiting;
+	uint64_t buffer_peak;
+	const void *consumer; /* a page each, of which the first 8 bytes count the bytes that were read, and written */
+	const void *producer;
+	const struct packet_counter *packets;
+	int cgroup_file; /* a file in the cgroup, which can be read for as long as the cgroup is there */
 	tracer_sink sink;
 	void *context;
 };
@@ -166,6 +176,8 @@ static int load_socket_programs(struct tracer *tracer, const struct tracer_optio
 		error = socket__load(tracer->socket);
 	if (!error)
 		tracer->statistics = (const uint64_t *)tracer->socket->bss->statistics;
+	if (!error)
+		tracer->packets = (const void *)tracer->socket->bss->packet_counters;
 	return error;
 }
 
@@ -184,6 +196,8 @@ static int load_device_programs(struct tracer *tracer, const struct tracer_optio
 		error = device__load(tracer->device);
 	if (!error)
 		tracer->statistics = (const uint64_t *)tracer->device->bss->statistics;
+	if (!error)
+		tracer->packets = (const void *)tracer->device->bss->packet_counters;
 	return error;
 }
 
@@ -197,15 +211,35 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	return error;
 }
 
+/* A page of the ring buffer, to look at. libbpf has its own, and in this version does not show them. */
+static const void *map_page(const struct bpf_map *events, int number)
+{
+	const long size = sysconf(_SC_PAGESIZE);
+	const void *page = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(events), number * size);
+
+	return page == MAP_FAILED ? NULL : page;
+}
+
 static int map_events(struct tracer *tracer)
 {
 	const struct bpf_map *events = tracer->device ? tracer->device->maps.events : tracer->socket->maps.events;
+	int error;
 
 	tracer->events = ring_buffer__new(bpf_map__fd(events), handle_event, tracer, NULL);
-	if (tracer->events)
+	tracer->consumer = map_page(events, 0);
+	tracer->producer = map_page(events, 1);
+	tracer->buffer_bytes = bpf_map__max_entries(events);
+	if (tracer->events && tracer->consumer && tracer->producer)
 		return 0;
-	fprintf(stderr, "mtlsnoop: cannot map the ring buffer: %s\n", strerror(errno));
-	return -errno;
+	error = -errno;
+	fprintf(stderr, "mtlsnoop: cannot map the ring buffer: %s\n", strerror(-error));
+	return error;
+}
+
+static void unmap_page(const void *page)
+{
+	if (page)
+		munmap((void *)page, sysconf(_SC_PAGESIZE));
 }
 
 static struct bpf_link *attach_program(struct bpf_program *program, int cgroup)
@@ -250,6 +284,7 @@ static int attach_to_cgroup(struct tracer *tracer, const struct tracer_options *
 		tracer->send = attach_program(tracer->socket->progs.mtlsnoop_send, cgroup);
 	if (!tracer->receive || !tracer->send)
 		error = -errno;
+	tracer->cgroup_file = openat(cgroup, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
 	close(cgroup);
 	return error;
 }
@@ -261,6 +296,7 @@ int tracer_open(struct tracer **result, const struct tracer_options *options, tr
 
 	if (!tracer)
 		return -ENOMEM;
+	tracer->cgroup_file = -1;
 	tracer->sink = sink;
 	tracer->context = context;
 	libbpf_set_print(kernel_log_add);
@@ -296,22 +332,54 @@ void tracer_close(struct tracer *tracer)
 		return;
 	tracer_detach(tracer);
 	ring_buffer__free(tracer->events);
+	unmap_page(tracer->consumer);
+	unmap_page(tracer->producer);
+	if (tracer->cgroup_file >= 0)
+		close(tracer->cgroup_file);
 	socket__destroy(tracer->socket);
 	device__destroy(tracer->device);
 	free(tracer);
 }
 
+/* Bytes that wait to be read, as the kernel counts them. */
+static uint64_t waiting(const struct tracer *tracer)
+{
+	unsigned long read = __atomic_load_n((const unsigned long *)tracer->consumer, __ATOMIC_RELAXED);
+	unsigned long written = __atomic_load_n((const unsigned long *)tracer->producer, __ATOMIC_RELAXED);
+
+	return written - read;
+}
+
+/* Programs on a cgroup that is removed are detached with it; one of the same name that comes later is another. */
+static int check_cgroup(struct tracer *tracer)
+{
+	char byte;
+
+	if (tracer->cgroup_file < 0 || pread(tracer->cgroup_file, &byte, 1, 0) >= 0 || errno != ENODEV)
+		return 0;
+	fprintf(stderr, "mtlsnoop: the cgroup was removed: nothing is seen any more\n");
+	close(tracer->cgroup_file);
+	tracer->cgroup_file = -1;
+	return -ENODEV;
+}
+
 int tracer_poll(struct tracer *tracer, int timeout_ms)
 {
-	int error = ring_buffer__poll(tracer->events, timeout_ms);
+	struct epoll_event event;
+	int error = epoll_wait(ring_buffer__epoll_fd(tracer->events), &event, 1, timeout_ms) < 0 ? -errno : 0;
 
+	tracer->buffer_waiting = waiting(tracer);
+	if (tracer->buffer_waiting > tracer->buffer_peak)
+		tracer->buffer_peak = tracer->buffer_waiting;
 	/* most events come without a wake-up: look for them whether or not there was one */
-	if (error >= 0 || error == -EINTR) {
+	if (!error || error == -EINTR) {
 		int consumed = ring_buffer__consume(tracer->events);
 
 		if (consumed < 0)
 			error = consumed;
 	}
+	if (check_cgroup(tracer))
+		return -ENODEV;
 	if (tracer->interfaces.child.process && !interfaces_alive(&tracer->interfaces)) {
 		fprintf(stderr,
 		        "mtlsnoop: the process that attaches to interfaces is gone: nothing is seen any more\n");
@@ -324,6 +392,21 @@ void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTI
 {
 	for (int index = 0; index < STATISTICS; index++)
 		statistics[index] = __atomic_load_n(&tracer->statistics[index], __ATOMIC_RELAXED);
+}
+
+void tracer_look(const struct tracer *tracer, struct tracer_sight *sight)
+{
+	*sight = (struct tracer_sight){
+		.hook = tracer->device ? "device" : "socket",
+		.programs = tracer->device ? TRACER_PROGRAMS : !!tracer->receive + !!tracer->send,
+		.buffer_bytes = tracer->buffer_bytes,
+		.buffer_waiting = tracer->buffer_waiting,
+		.buffer_peak = tracer->buffer_peak,
+	};
+	for (int cpu = 0; cpu < PACKET_COUNTERS_CPUS; cpu++)
+		for (int program = 0; program < TRACER_PROGRAMS; program++)
+			sight->packets[program] +=
+				__atomic_load_n(&tracer->packets[cpu].packets[program], __ATOMIC_RELAXED);
 }
 
 static void read_runs(struct tracer_runs *runs, const char *name, const struct bpf_program *program)

@@ -30,6 +30,16 @@ struct tracer_runs {
 	uint64_t run_ns;
 };
 
+/* Whether it sees anything, and how full the way to here is. */
+struct tracer_sight {
+	const char *hook;                  /* a static string: "socket", "device" */
+	uint32_t programs;                 /* attached, or ready to be attached to devices as they come */
+	uint64_t packets[TRACER_PROGRAMS]; /* that the programs were shown; may be a little low (packet_counter) */
+	uint64_t buffer_bytes;             /* of the ring buffer */
+	uint64_t buffer_waiting;           /* when it was last read */
+	uint64_t buffer_peak;              /* the most there ever was then */
+};
+
 typedef void (*tracer_sink)(const struct event *event, void *context);
 
 struct tracer;
@@ -46,11 +56,16 @@ void tracer_close(struct tracer *tracer);
 /* Detach, so that no more events come; those that wait can still be read. */
 void tracer_detach(struct tracer *tracer);
 
-/* Wait for events for at most timeout_ms, and pass on all there are. Returns 0, or -errno (-EINTR on a signal). */
+/*
+ * Wait for events for at most timeout_ms, and pass on all there are. Returns 0, or -errno (-EINTR on a signal; another after a
+ * message on standard error: nothing can be seen any more).
+ */
 int tracer_poll(struct tracer *tracer, int timeout_ms);
 
 /* The kernel's counters (enum statistic) as they are now. */
 void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);
+
+void tracer_look(const struct tracer *tracer, struct tracer_sight *sight);
 
 /* The runs of each program as of now. Needs no privileges, unless the kernel keeps bpf(2) to those who have some. */
 void tracer_runs(const struct tracer *tracer, struct tracer_runs runs[TRACER_PROGRAMS]);

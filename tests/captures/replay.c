@@ -397,7 +397,7 @@ int main(int argc, char **argv)
 	for (index = 1; index < argc; index++) {
 		status |= replay_file(programs, argv[index], &output);
 		/* what was read is not lost where the next file ends this */
-		status |= output_flush() != 0;
+		status |= output_flush(&output) != 0;
 	}
 	device__destroy(programs);
 	return status;

@@ -128,19 +128,50 @@ def check_state(metrics, before):
     if not before < last < time.time():
         raise Failure(f"last event at {last}, expected between {before} and {time.time()}")
     expect(metrics.value("mtlsnoop_evidence_conflicts_total"), 0, "conflicts")
+    check_sight(metrics)
+    check_expiry(metrics, before)
+
+
+def check_sight(metrics):
+    expect(metrics.series("mtlsnoop_hooks"), {(("hook", "socket"),): 2}, "hooks")
+    packets = 2 * 6 * sum(times for *_, times in PLAN)  # a handshake has more than six each way
+    for program in ("receive", "send"):
+        if metrics.value("mtlsnoop_packets_total", program=program) < packets:
+            raise Failure(f"{program}: {metrics.value('mtlsnoop_packets_total', program=program)} packets")
+    read = metrics.value("mtlsnoop_last_read_timestamp_seconds")
+    if not metrics.value("mtlsnoop_last_event_timestamp_seconds") <= read + 0.1 or not -1 < time.time() - read < 5:
+        raise Failure(f"last read at {read}, now {time.time()}")
+    size = metrics.value("mtlsnoop_ring_buffer_size_bytes")
+    expect(size, 8 << 20, "size of the ring buffer")
+    peak = metrics.value("mtlsnoop_ring_buffer_peak_bytes")
+    if not 0 < peak < size or metrics.value("mtlsnoop_ring_buffer_waiting_bytes") > peak:
+        raise Failure(f"ring buffer: peak {peak}")
+
+
+def check_expiry(metrics, before):
+    """Of the certificate that was presented in TLS 1.2: it ends in two days."""
+    found = metrics.series("mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds")
+    expect({dict(pairs)["role"] for pairs in found}, {"server", "client"}, "roles with certificates")
+    for pairs, value in found.items():
+        if not before + 1.9 * 86400 < value < before + 2.1 * 86400:
+            raise Failure(f"{dict(pairs)}: ends at {value}, two days from {before} expected")
 
 
 def check_same(tracer):
     """OpenMetrics has the same series as the text, and the same values where nothing moves."""
     text, openmetrics = tracer.metrics(), tracer.metrics(Accept=PROMETHEUS)
     expect(openmetrics.samples.keys() ^ text.samples.keys(), set(), "series in one format alone")
-    moving = ("mtlsnoop_tcp_connections_total", "mtlsnoop_last_event_timestamp_seconds", "mtlsnoop_bpf_")
+    moving = ("mtlsnoop_tcp_connections_total", "mtlsnoop_last_", "mtlsnoop_bpf_", "mtlsnoop_packets_total",
+              "mtlsnoop_ring_buffer_")
     moved = {key for key in text.samples if text.samples[key] != openmetrics.samples[key]
              and not key[0].startswith(moving)}
     expect(moved, set(), "series that differ")
     units = {family.name for family in openmetrics.families.values() if family.unit}
     expect(units, {"mtlsnoop_handshake_duration_seconds", "mtlsnoop_certificate_answer_seconds",
-                   "mtlsnoop_last_event_timestamp_seconds", "mtlsnoop_bpf_run_seconds"}, "families with a unit")
+                   "mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds",
+                   "mtlsnoop_last_event_timestamp_seconds", "mtlsnoop_last_read_timestamp_seconds",
+                   "mtlsnoop_ring_buffer_size_bytes", "mtlsnoop_ring_buffer_waiting_bytes",
+                   "mtlsnoop_ring_buffer_peak_bytes", "mtlsnoop_bpf_run_seconds"}, "families with a unit")
 
 
 def check_promtool(tracer):
@@ -353,16 +384,28 @@ def reader_stands_still(bench):
             bench.shake_hands()
         drain = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(read_end, 65536), b"")], daemon=True)
         drain.start()
-        lost = wait_until(lambda: "lost since the last scrape" in tracer.get("/healthz")[2], 10)
+        lost = wait_until(lambda: "lost in the last" in tracer.get("/healthz")[2], 10)
         expect(lost, True, f"/healthz tells of the loss ({tracer.get('/healthz')[2].strip()})")
-        expect(tracer.get("/healthz")[0], 503, "/healthz until it is scraped")
         metrics = tracer.metrics()
         if not metrics.value("mtlsnoop_lost_events_total", where="ring_buffer"):
             raise Failure("no loss in the metrics")
-        expect(tracer.get("/healthz")[:3:2], (200, "ok\n"), "/healthz behind the scrape")
+        if metrics.value("mtlsnoop_ring_buffer_peak_bytes") < 32 << 10:
+            raise Failure(f"the ring buffer was full: {metrics.value('mtlsnoop_ring_buffer_peak_bytes')} bytes")
+        expect(tracer.get("/healthz")[0], 503, "/healthz behind a scrape: a minute is not over")
         expect(tracer.stop(), 0, "exit status")
         drain.join(5)
     os.close(read_end)
+
+
+def cgroup_removed(bench):
+    """The programs are detached with their cgroup: what sees nothing any more does not say that there is nothing."""
+    path = bench.cgroup / "short-lived"
+    path.mkdir()
+    with Tracer(path, "--quiet") as tracer:
+        tracer.wait_for_start()
+        path.rmdir()
+        expect(tracer.process.wait(10), 1, "exit status")
+        expect(tracer.errors(), "mtlsnoop: the cgroup was removed: nothing is seen any more\n", "standard error")
 
 
 def run_times(bench):
@@ -429,6 +472,7 @@ def run_all(suite):
         suite.run("metrics: -P filters, -R does not", filters, bench)
         suite.run("metrics: --max-services", services, bench)
         suite.run("metrics: run times of the BPF programs", run_times, bench)
+        suite.run("health: the cgroup is removed", cgroup_removed, bench)
         suite.run("http: addresses", addresses, bench)
         suite.run("http: stopped and started again", again, bench)
         suite.run("http: no request lasts", no_request_lasts, bench)

@@ -98,6 +98,11 @@ static void every_statistic_has_words(void **state)
 		if (*text)
 			assert_int_equal(strncmp(text, "mtlsnoop: 17 ", 13), 0);
 		assert_null(strstr(text, "(null)"));
+		statistics[i] = 1;
+		text = summarize(&captured, statistics, &nothing);
+		if (is_no_loss(i) != !*text || strstr(text, "(null)") || strstr(text, " were ") ||
+		    strstr(text, " their "))
+			fail_msg("one of statistic %d at the end: \"%s\"", i, text);
 	}
 }
 
@@ -110,8 +115,8 @@ static void every_count_has_words(void **state)
 		const char *sum;
 	} cases[] = {
 		{{.table_full = 1},
-	         "mtlsnoop: 1 connections found the table full: not followed; a larger --max-connections helps\n",
-	         "mtlsnoop: 1 connections found the table full: not followed\n"},
+	         "mtlsnoop: 1 connection found the table full: not followed; a larger --max-connections helps\n",
+	         "mtlsnoop: 1 connection found the table full: not followed\n"},
 		{{.events_lost = 2}, "", "mtlsnoop: 2 handshakes are unknown for lost events\n"},
 		{{.gaps = 3}, "", "mtlsnoop: 3 directions had gaps that never closed\n"},
 		{{.bounds = 4}, "", "mtlsnoop: 4 segments behind gaps were more than are held\n"},
@@ -147,7 +152,7 @@ static void losses_do_not_hide_each_other(void **state)
 	(void)state;
 	text = tell(&captured, &losses, statistics, &counts, &grown);
 	assert_non_null(strstr(text, "mtlsnoop: 2 packets came for whose connection the kernel had no memory"));
-	assert_non_null(strstr(text, "mtlsnoop: 1 connections found the table full"));
+	assert_non_null(strstr(text, "mtlsnoop: 1 connection found the table full"));
 	statistics[STATISTIC_CONTENDED] = 9;
 	text = tell(&captured, &losses, statistics, &counts, &grown);
 	assert_true(grown);

@@ -213,13 +213,14 @@ static void certificates_told(void **state)
 static void flush_reaches_the_system(void **state)
 {
 	struct captured_output captured;
+	struct output output = {};
 	char text[8] = "";
 	int error;
 
 	(void)state;
 	captured_begin(&captured, stdout);
 	printf("line\n");
-	error = output_flush();
+	error = output_flush(&output);
 	/* it is there although the stream is open */
 	if (pread(captured.file, text, sizeof(text) - 1, 0) < 0)
 		error = -errno;
@@ -232,10 +233,12 @@ static void flush_reaches_the_system(void **state)
 static void flush_tells_of_a_full_disk(void **state)
 {
 	struct captured_output out, messages;
-	int full, unbuffered, errors[2];
+	int full, unbuffered, errors[2], again;
 
 	(void)state;
 	for (unbuffered = 0; unbuffered < 2; unbuffered++) {
+		struct output output = {};
+
 		full = open("/dev/full", O_WRONLY);
 		assert_true(full >= 0);
 		captured_begin(&messages, stderr);
@@ -243,7 +246,8 @@ static void flush_tells_of_a_full_disk(void **state)
 		dup2(full, STDOUT_FILENO);
 		setvbuf(stdout, NULL, unbuffered ? _IONBF : _IOFBF, unbuffered ? 0 : BUFSIZ);
 		printf("line\n");
-		errors[unbuffered] = output_flush();
+		errors[unbuffered] = output_flush(&output);
+		again = output_flush(&output);
 		dup2(out.saved, STDOUT_FILENO);
 		setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 		clearerr(stdout);
@@ -251,6 +255,9 @@ static void flush_tells_of_a_full_disk(void **state)
 		captured_end(&messages);
 		close(full);
 		assert_non_null(strstr(messages.text, "mtlsnoop: cannot write to standard output: "));
+		/* once, however often it is tried */
+		assert_true(again < 0);
+		assert_ptr_equal(strchr(messages.text, '\n'), strrchr(messages.text, '\n'));
 	}
 	assert_int_equal(errors[0], -ENOSPC);
 	assert_int_equal(errors[1], -EIO);

@@ -71,6 +71,7 @@ static size_t count_of(const struct report_metrics *metrics, const char *wanted)
 static struct report_metrics *sample_metrics(void)
 {
 	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct certificate certificate = sample_certificate();
 	struct handshake handshake = sample_handshake();
 	struct report_metrics_state state = {
 		.counts = {.handshakes = 1,
@@ -92,11 +93,20 @@ static struct report_metrics *sample_metrics(void)
 	                       [STATISTIC_CONTENDED] = 104,
 	                       [STATISTIC_OUTSIDE] = 110},
 		.connections = {[CONNECTION_HANDSHAKE] = 501, [CONNECTION_LAST_WORD] = 502},
-		.last_event_realtime_ns = SAMPLE_REALTIME_NS,
+		.now_ns = SAMPLE_START_NS + 1000000000,
+		.last_event_ns = SAMPLE_START_NS,
+		.realtime_offset_ns = SAMPLE_REALTIME_NS - SAMPLE_START_NS,
+		.sight = {"socket", 2, {701, 702}, .buffer_bytes = 801, .buffer_waiting = 802, .buffer_peak = 803},
+		.settings = {.named = true,
+	                     .since = 901,
+	                     .has_policy = true,
+	                     .lines = {[POLICY_REQUIRED] = 911, [POLICY_OPTIONAL] = 912, [POLICY_NEVER] = 913}},
 		.runs = {{"receive", 601, 1000000602}, {"send", 0, 0}},
 	};
 
 	assert_non_null(metrics);
+	handshake.certificate = &certificate;
+	handshake.policy = (struct policy_judgement){POLICY_REQUIRED, POLICY_KEPT, 3};
 	report_metrics_handshake(metrics, &handshake);
 	report_metrics_update(metrics, &state);
 	return metrics;
@@ -111,6 +121,10 @@ static struct report_metrics *sample_metrics(void)
 #define MESSAGE(type, from) "mtlsnoop_handshake_messages_total{type=\"" type "\",from=\"" from "\"} 1"
 #define UNKNOWN(reason)     "mtlsnoop_unknown_total{reason=\"" reason "\"} 0"
 #define LOST(where, count)  "mtlsnoop_lost_events_total{where=\"" where "\"} " count
+
+#define EXPIRY              "mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds"
+#define POLICY(what, count) "mtlsnoop_policy_" what "_total{" SERVICE ",rule=\"required\"} " count
+#define LINES(rule, count)  "mtlsnoop_policy_lines{rule=\"" rule "\"} " count
 
 /* The duration is 1.834 ms, the answer took 412 us. */
 static const char *const text_golden[] = {
@@ -165,6 +179,25 @@ static const char *const text_golden[] = {
 	ANSWER("+Inf", "1"),
 	"mtlsnoop_certificate_answer_seconds_sum{" SERVICE "} 0.000412000",
 	"mtlsnoop_certificate_answer_seconds_count{" SERVICE "} 1",
+	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first of the client "
+	"certificates ends that were presented in the last 24 hours.",
+	"# TYPE mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds gauge",
+	EXPIRY "{" SERVICE "} 1826967599",
+	"# HELP mtlsnoop_policy_unjudged_total Handshakes of services of which something is expected that could not be "
+	"judged.",
+	"# TYPE mtlsnoop_policy_unjudged_total counter",
+	POLICY("unjudged", "0"),
+	"# HELP mtlsnoop_policy_kept_total Handshakes that kept to what is expected of their service.",
+	"# TYPE mtlsnoop_policy_kept_total counter",
+	POLICY("kept", "1"),
+	"# HELP mtlsnoop_policy_violations_total Handshakes that broke what is expected of their service (--expect).",
+	"# TYPE mtlsnoop_policy_violations_total counter",
+	POLICY("violations", "0"),
+	"# HELP mtlsnoop_policy_lines Lines of the policy, by what they expect.",
+	"# TYPE mtlsnoop_policy_lines gauge",
+	LINES("required", "911"),
+	LINES("optional", "912"),
+	LINES("never", "913"),
 	"# HELP mtlsnoop_handshake_messages_total Handshake messages in cleartext.",
 	"# TYPE mtlsnoop_handshake_messages_total counter",
 	MESSAGE("client_hello", "client"),
@@ -224,12 +257,39 @@ static const char *const text_golden[] = {
 	"epoch.",
 	"# TYPE mtlsnoop_last_event_timestamp_seconds gauge",
 	"mtlsnoop_last_event_timestamp_seconds 1795431600.123",
+	"# HELP mtlsnoop_last_read_timestamp_seconds When events were last looked for, in seconds since the epoch.",
+	"# TYPE mtlsnoop_last_read_timestamp_seconds gauge",
+	"mtlsnoop_last_read_timestamp_seconds 1795431601.123",
+	"# HELP mtlsnoop_hooks BPF programs in place, by hook.",
+	"# TYPE mtlsnoop_hooks gauge",
+	"mtlsnoop_hooks{hook=\"socket\"} 2",
+	"# HELP mtlsnoop_packets_total Packets that the BPF programs were shown, TLS or not.",
+	"# TYPE mtlsnoop_packets_total counter",
+	"mtlsnoop_packets_total{program=\"receive\"} 701",
+	"mtlsnoop_packets_total{program=\"send\"} 702",
+	"# HELP mtlsnoop_ring_buffer_size_bytes Size of the ring buffer for events.",
+	"# TYPE mtlsnoop_ring_buffer_size_bytes gauge",
+	"mtlsnoop_ring_buffer_size_bytes 801",
+	"# HELP mtlsnoop_ring_buffer_waiting_bytes Bytes that waited in the ring buffer when it was last read.",
+	"# TYPE mtlsnoop_ring_buffer_waiting_bytes gauge",
+	"mtlsnoop_ring_buffer_waiting_bytes 802",
+	"# HELP mtlsnoop_ring_buffer_peak_bytes The most bytes that ever waited in the ring buffer when it was read.",
+	"# TYPE mtlsnoop_ring_buffer_peak_bytes gauge",
+	"mtlsnoop_ring_buffer_peak_bytes 803",
 	"# HELP mtlsnoop_bpf_run_seconds_total Time that the BPF programs took.",
 	"# TYPE mtlsnoop_bpf_run_seconds_total counter",
 	"mtlsnoop_bpf_run_seconds_total{program=\"receive\"} 1.000000602",
 	"# HELP mtlsnoop_bpf_runs_total Runs of the BPF programs.",
 	"# TYPE mtlsnoop_bpf_runs_total counter",
 	"mtlsnoop_bpf_runs_total{program=\"receive\"} 601",
+	"# HELP mtlsnoop_config_last_reload_successful Whether the files of the command line were taken over when they "
+	"were last read.",
+	"# TYPE mtlsnoop_config_last_reload_successful gauge",
+	"mtlsnoop_config_last_reload_successful 1",
+	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When files were last taken over, in seconds "
+	"since the epoch.",
+	"# TYPE mtlsnoop_config_last_reload_success_timestamp_seconds gauge",
+	"mtlsnoop_config_last_reload_success_timestamp_seconds 901",
 	"# HELP mtlsnoop_build_info The version of mtlsnoop.",
 	"# TYPE mtlsnoop_build_info gauge",
 	"mtlsnoop_build_info{version=\"" MTLSNOOP_VERSION "\"} 1",
@@ -291,6 +351,26 @@ static const char *const openmetrics_golden[] = {
 	ANSWER("+Inf", "1"),
 	"mtlsnoop_certificate_answer_seconds_sum{" SERVICE "} 0.000412000",
 	"mtlsnoop_certificate_answer_seconds_count{" SERVICE "} 1",
+	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first of the client "
+	"certificates ends that were presented in the last 24 hours.",
+	"# TYPE mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds gauge",
+	"# UNIT mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds seconds",
+	EXPIRY "{" SERVICE "} 1826967599",
+	"# HELP mtlsnoop_policy_unjudged Handshakes of services of which something is expected that could not be "
+	"judged.",
+	"# TYPE mtlsnoop_policy_unjudged counter",
+	POLICY("unjudged", "0"),
+	"# HELP mtlsnoop_policy_kept Handshakes that kept to what is expected of their service.",
+	"# TYPE mtlsnoop_policy_kept counter",
+	POLICY("kept", "1"),
+	"# HELP mtlsnoop_policy_violations Handshakes that broke what is expected of their service (--expect).",
+	"# TYPE mtlsnoop_policy_violations counter",
+	POLICY("violations", "0"),
+	"# HELP mtlsnoop_policy_lines Lines of the policy, by what they expect.",
+	"# TYPE mtlsnoop_policy_lines gauge",
+	LINES("required", "911"),
+	LINES("optional", "912"),
+	LINES("never", "913"),
 	"# HELP mtlsnoop_handshake_messages Handshake messages in cleartext.",
 	"# TYPE mtlsnoop_handshake_messages counter",
 	MESSAGE("client_hello", "client"),
@@ -350,6 +430,29 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_last_event_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_last_event_timestamp_seconds seconds",
 	"mtlsnoop_last_event_timestamp_seconds 1795431600.123",
+	"# HELP mtlsnoop_last_read_timestamp_seconds When events were last looked for, in seconds since the epoch.",
+	"# TYPE mtlsnoop_last_read_timestamp_seconds gauge",
+	"# UNIT mtlsnoop_last_read_timestamp_seconds seconds",
+	"mtlsnoop_last_read_timestamp_seconds 1795431601.123",
+	"# HELP mtlsnoop_hooks BPF programs in place, by hook.",
+	"# TYPE mtlsnoop_hooks gauge",
+	"mtlsnoop_hooks{hook=\"socket\"} 2",
+	"# HELP mtlsnoop_packets Packets that the BPF programs were shown, TLS or not.",
+	"# TYPE mtlsnoop_packets counter",
+	"mtlsnoop_packets_total{program=\"receive\"} 701",
+	"mtlsnoop_packets_total{program=\"send\"} 702",
+	"# HELP mtlsnoop_ring_buffer_size_bytes Size of the ring buffer for events.",
+	"# TYPE mtlsnoop_ring_buffer_size_bytes gauge",
+	"# UNIT mtlsnoop_ring_buffer_size_bytes bytes",
+	"mtlsnoop_ring_buffer_size_bytes 801",
+	"# HELP mtlsnoop_ring_buffer_waiting_bytes Bytes that waited in the ring buffer when it was last read.",
+	"# TYPE mtlsnoop_ring_buffer_waiting_bytes gauge",
+	"# UNIT mtlsnoop_ring_buffer_waiting_bytes bytes",
+	"mtlsnoop_ring_buffer_waiting_bytes 802",
+	"# HELP mtlsnoop_ring_buffer_peak_bytes The most bytes that ever waited in the ring buffer when it was read.",
+	"# TYPE mtlsnoop_ring_buffer_peak_bytes gauge",
+	"# UNIT mtlsnoop_ring_buffer_peak_bytes bytes",
+	"mtlsnoop_ring_buffer_peak_bytes 803",
 	"# HELP mtlsnoop_bpf_run_seconds Time that the BPF programs took.",
 	"# TYPE mtlsnoop_bpf_run_seconds counter",
 	"# UNIT mtlsnoop_bpf_run_seconds seconds",
@@ -357,6 +460,15 @@ static const char *const openmetrics_golden[] = {
 	"# HELP mtlsnoop_bpf_runs Runs of the BPF programs.",
 	"# TYPE mtlsnoop_bpf_runs counter",
 	"mtlsnoop_bpf_runs_total{program=\"receive\"} 601",
+	"# HELP mtlsnoop_config_last_reload_successful Whether the files of the command line were taken over when they "
+	"were last read.",
+	"# TYPE mtlsnoop_config_last_reload_successful gauge",
+	"mtlsnoop_config_last_reload_successful 1",
+	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When files were last taken over, in seconds "
+	"since the epoch.",
+	"# TYPE mtlsnoop_config_last_reload_success_timestamp_seconds gauge",
+	"# UNIT mtlsnoop_config_last_reload_success_timestamp_seconds seconds",
+	"mtlsnoop_config_last_reload_success_timestamp_seconds 901",
 	"# HELP mtlsnoop_build The version of mtlsnoop.",
 	"# TYPE mtlsnoop_build info",
 	"mtlsnoop_build_info{version=\"" MTLSNOOP_VERSION "\"} 1",
@@ -784,9 +896,124 @@ static void formats_are_chosen(void **state)
 	                    "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }
 
+#define HOUR_NS 3600000000000ull
+
+static void present_at(struct report_metrics *metrics, uint64_t end_ns, int64_t not_after)
+{
+	struct certificate certificate = sample_certificate();
+	struct handshake handshake = sample_handshake();
+
+	certificate.not_after = not_after;
+	handshake.certificate = &certificate;
+	handshake.end_ns = end_ns;
+	report_metrics_handshake(metrics, &handshake);
+}
+
+static void assert_expiry(struct report_metrics *metrics, uint64_t now_ns, const char *expected)
+{
+	struct report_metrics_state state = {.now_ns = now_ns};
+	char line[NAME_MAX_LENGTH];
+
+	report_metrics_update(metrics, &state);
+	if (!expected) {
+		assert_no(metrics, EXPIRY "{");
+		return;
+	}
+	snprintf(line, sizeof(line), EXPIRY "{" SERVICE "} %s", expected);
+	assert_lines(metrics, (const char *const[]){line, NULL});
+}
+
+/* The earliest of the last 24 hours, the current one and 23 before it: what was replaced is forgotten. */
+static void expiry_of_a_day(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+
+	(void)state;
+	assert_expiry(metrics, 1, NULL);
+	present_at(metrics, 0, 5000);
+	assert_expiry(metrics, 1, "5000");
+	present_at(metrics, HOUR_NS - 1, 4000);
+	present_at(metrics, HOUR_NS - 1, 6000);
+	assert_expiry(metrics, HOUR_NS, "4000");
+	present_at(metrics, 5 * HOUR_NS, 7000);
+	assert_expiry(metrics, 24 * HOUR_NS - 1, "4000");
+	assert_expiry(metrics, 24 * HOUR_NS, "7000");
+	assert_expiry(metrics, 29 * HOUR_NS - 1, "7000");
+	assert_expiry(metrics, 29 * HOUR_NS, NULL);
+	/* the place of an hour that is long over is used again */
+	present_at(metrics, 29 * HOUR_NS, 9000);
+	assert_expiry(metrics, 29 * HOUR_NS, "9000");
+	report_metrics_free(metrics);
+}
+
+/* Certificates that were turned away, or could not be read, do not count; what is before 1970 is told as 1970. */
+static void expiry_of_what_was_taken(void **state)
+{
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct certificate certificate = sample_certificate();
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	report_metrics_handshake(metrics, &handshake);
+	assert_expiry(metrics, SAMPLE_START_NS, NULL);
+	handshake.certificate = &certificate;
+	handshake.verdict.client_auth = CLIENT_AUTH_REJECTED_CERTIFICATE;
+	report_metrics_handshake(metrics, &handshake);
+	handshake.verdict.client_auth = CLIENT_AUTH_UNKNOWN;
+	report_metrics_handshake(metrics, &handshake);
+	assert_expiry(metrics, SAMPLE_START_NS, NULL);
+	handshake.verdict.client_auth = CLIENT_AUTH_PRESENTED;
+	certificate.leaf_parsed = false;
+	report_metrics_handshake(metrics, &handshake);
+	assert_expiry(metrics, SAMPLE_START_NS, NULL);
+	present_at(metrics, SAMPLE_START_NS, -600000000);
+	assert_expiry(metrics, SAMPLE_START_NS, "0");
+	report_metrics_free(metrics);
+}
+
+static void count_policy(struct report_metrics *metrics, uint8_t expectation, uint8_t result, int times)
+{
+	struct handshake handshake = sample_handshake();
+
+	handshake.policy = (struct policy_judgement){expectation, result, 1};
+	while (times--)
+		report_metrics_handshake(metrics, &handshake);
+}
+
+static void policy_counts(void **state)
+{
+	const char *const lines[] = {"mtlsnoop_policy_violations_total{" SERVICE ",rule=\"required\"} 2",
+	                             "mtlsnoop_policy_kept_total{" SERVICE ",rule=\"required\"} 0",
+	                             "mtlsnoop_policy_unjudged_total{" SERVICE ",rule=\"required\"} 0",
+	                             "mtlsnoop_policy_violations_total{" SERVICE ",rule=\"never\"} 0",
+	                             "mtlsnoop_policy_kept_total{" SERVICE ",rule=\"never\"} 3",
+	                             "mtlsnoop_policy_unjudged_total{" SERVICE ",rule=\"never\"} 4",
+	                             NULL};
+	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct report_metrics_state named = {.settings = {.named = true, .has_policy = true, .refused = true}};
+
+	(void)state;
+	count_policy(metrics, POLICY_REQUIRED, POLICY_BROKEN, 2);
+	count_policy(metrics, POLICY_NEVER, POLICY_KEPT, 3);
+	count_policy(metrics, POLICY_NEVER, POLICY_UNJUDGED, 4);
+	count_policy(metrics, POLICY_NOTHING, POLICY_BROKEN, 5);
+	count_policy(metrics, 0xff, 0xff, 6);
+	assert_no(metrics, "mtlsnoop_policy_");
+	assert_no(metrics, "mtlsnoop_config_");
+	report_metrics_update(metrics, &named);
+	assert_lines(metrics, lines);
+	assert_no(metrics, "rule=\"optional\"} 1");
+	assert_int_equal(count_of(metrics, "rule=\"optional\""), 1);
+	assert_lines(metrics, (const char *const[]){"mtlsnoop_config_last_reload_successful 0", NULL});
+	report_metrics_free(metrics);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(expiry_of_a_day),
+		cmocka_unit_test(expiry_of_what_was_taken),
+		cmocka_unit_test(policy_counts),
 		cmocka_unit_test(whole_text),
 		cmocka_unit_test(whole_openmetrics),
 		cmocka_unit_test(snapshot),
