@@ -210,10 +210,21 @@ void file_reader_stop(struct file_reader *reader)
 	free(reader);
 }
 
+/* There is no answer, and there will be none. */
+static int give_up(struct file_reader *reader, int error)
+{
+	fprintf(stderr, "mtlsnoop: the process that reads files is gone: they cannot be read again\n");
+	shutdown(reader->child.socket, SHUT_RDWR);
+	files_release(&reader->texts);
+	reader->asked = 0;
+	reader->received = 0;
+	return error;
+}
+
 int file_reader_ask(struct file_reader *reader)
 {
 	if (send(reader->child.socket, "?", 1, MSG_NOSIGNAL) != 1)
-		return -errno;
+		return give_up(reader, -errno);
 	reader->asked++;
 	return 0;
 }
@@ -285,13 +296,8 @@ int file_reader_take(struct file_reader *reader, struct file_texts *texts, int t
 
 	while (reader->asked) {
 		error = receive(reader, timeout_ms);
-		if (error == -EPIPE || error == -ECONNRESET)
-			fprintf(stderr, "mtlsnoop: the process that reads files is gone: they cannot be read again\n");
-		/* what did not come whole will not come any more */
-		if (error && error != -EAGAIN)
-			reader->asked = 0;
 		if (error)
-			return error;
+			return error == -EAGAIN ? error : give_up(reader, error);
 		*texts = reader->texts;
 		error = reader->answer.error;
 		reader->texts = (struct file_texts){};

@@ -50,7 +50,7 @@ struct file_reader;
 int file_reader_start(struct file_reader **reader, const struct files_paths *paths);
 void file_reader_stop(struct file_reader *reader);
 
-/* Ask it to read all files now. What it was asked before, and has not answered, counts no more. */
+/* Ask it to read all files now. What it was asked before, and has not answered, counts no more. -errno after a message. */
 int file_reader_ask(struct file_reader *reader);
 
 /*

@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum {
-	WITHOUT_END = -1,
-};
-
 struct values {
 	struct policy *policy;
 	struct http_guard *guard;
@@ -65,23 +61,6 @@ static int make_values(const struct settings *settings, const struct file_texts 
 	return error;
 }
 
-/* The first time, and with patience. */
-static int read_first(struct settings *settings, struct file_texts *texts)
-{
-	int error;
-
-	if (!settings->reader)
-		return files_read(&settings->paths, texts);
-	error = file_reader_ask(settings->reader);
-	while (!error) {
-		error = file_reader_take(settings->reader, texts, WITHOUT_END);
-		if (error != -EAGAIN)
-			return error;
-		error = 0;
-	}
-	return error;
-}
-
 int settings_open(struct settings **result, const struct options *options)
 {
 	struct settings *settings;
@@ -96,8 +75,9 @@ int settings_open(struct settings **result, const struct options *options)
 		return -ENOMEM;
 	settings->paths = (struct files_paths){.policy = options->expect_file, .web_config = options->web_config_file};
 	error = options->read_file ? 0 : file_reader_start(&settings->reader, &settings->paths);
+	/* here, and not in the child: this process may still be allowed what the child is not */
 	if (!error)
-		error = read_first(settings, &texts);
+		error = files_read(&settings->paths, &texts);
 	if (error)
 		goto cleanup;
 	error = make_values(settings, &texts, &settings->now);

@@ -40,7 +40,8 @@ struct settings_state {
 
 struct settings_state settings_state(const struct settings *settings);
 
-/* Begin to read the files again. Returns 0; or -errno where there are none, or nobody is left who can read them. */
+/* Begin to read the files again. Returns 0; or -errno where there are none or, after a
+ * message, nobody is left who can read them. */
 int settings_reload(struct settings *settings);
 
 enum settings_change {

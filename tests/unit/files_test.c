@@ -4,6 +4,7 @@
 #include "captured_output.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,6 +76,17 @@ static void assert_text(const struct file_texts *texts, int kind, const char *ex
 	assert_non_null(texts->text[kind].bytes);
 	assert_int_equal(texts->text[kind].length, strlen(expected));
 	assert_string_equal(texts->text[kind].bytes, expected);
+}
+
+static void kill_children(const char *list)
+{
+	FILE *file = fopen(list, "re");
+	int process;
+
+	assert_non_null(file);
+	while (fscanf(file, "%d", &process) == 1)
+		kill(process, SIGKILL);
+	fclose(file);
 }
 
 static void write_all(const struct directory *directory)
@@ -183,12 +195,45 @@ static void read_again(void **state)
 	file_reader_stop(reader);
 }
 
+/* A child that is gone is told of once for each time that it is asked. */
+static void reader_is_gone(void **state)
+{
+	char policy[2 * PATH_MAX_LENGTH];
+	const struct files_paths paths = {.policy = path_in(policy, *state, "policy")};
+	struct captured_output captured;
+	struct file_reader *reader;
+	struct file_texts texts;
+	int errors[2];
+	const char *told;
+	char path[PATH_MAX_LENGTH];
+
+	write_all(*state);
+	assert_int_equal(file_reader_start(&reader, &paths), 0);
+	assert_int_equal(file_reader_ask(reader), 0);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	kill_children(path);
+	captured_begin(&captured, stderr);
+	errors[0] = file_reader_take(reader, &texts, WITHOUT_END);
+	errors[1] = file_reader_take(reader, &texts, 0);
+	told = captured_end(&captured);
+	/* it may have answered before it was killed */
+	if (!errors[0]) {
+		files_release(&texts);
+	} else {
+		assert_string_equal(told,
+		                    "mtlsnoop: the process that reads files is gone: they cannot be read again\n");
+	}
+	assert_int_equal(errors[1], -EAGAIN);
+	file_reader_stop(reader);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(all_files, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(refused, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(read_again, make_directory, remove_directory),
+		cmocka_unit_test_setup_teardown(reader_is_gone, make_directory, remove_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
