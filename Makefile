@@ -31,6 +31,8 @@ VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
 CPPFLAGS += -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+# nothing that is looked up later can be written over
+LDFLAGS ?= -Wl,-z,relro,-z,now
 LIBRARIES := -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
@@ -58,6 +60,8 @@ all: $(PROGRAM)
 # What Debian calls the things that building, running and testing need.
 DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
 DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace
+# What testing the package takes in addition: in CI, and with check-deb.
+DEPS_PACKAGE := dpkg-dev lintian mmdebstrap
 
 ## deps        install what building needs (Debian packages)
 .PHONY: deps deps-check
@@ -65,7 +69,7 @@ deps:
 	@tests/install-packages $(DEPS_BUILD)
 
 deps-check:
-	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK)
+	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK) $(if $(CI),$(DEPS_PACKAGE))
 	@tests/unpack-packages $(BUILD)/stacks nginx nginx-common
 
 ## run         install, build, trace live: ARGS="-t -P 443" passes options
@@ -79,6 +83,12 @@ run: deps
 check: deps-check
 	@$(MAKE) --no-print-directory -j2 all tests
 	@tests/run
+
+## check-deb   install the Debian package in a system made for it: check does, too, where that has been made, or in CI
+.PHONY: check-deb
+check-deb:
+	@tests/install-packages $(DEPS_BUILD) $(DEPS_PACKAGE)
+	@CI=true tests/run package
 
 .PHONY: tests
 tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop
@@ -126,6 +136,11 @@ install: all
 
 uninstall:
 	rm -f $(INSTALL_PROGRAM) $(INSTALL_MANUAL) $(INSTALL_UNIT) $(INSTALL_COMPLETION)
+
+## deb         a Debian package under build/: program, service, manual, completion
+.PHONY: deb
+deb: all
+	@docs/deploy/debian/build $(VERSION) $(BUILD)
 
 ## clean       remove build/
 .PHONY: clean
