@@ -17,6 +17,7 @@
 enum {
 	BUCKETS_MAX = 1 << 16,
 	ASSOCIATIONS_OVER = 1024, /* remembered, each as long as no other falls on its place */
+	SIGHTINGS_MAX = 8192, /* handshakes of libraries that wait for their connection's, and connections remembered */
 	OPENS_MAX =
 		256, /* as many CPUs may have told of a datagram's addresses before one of them tells of its bytes */
 };
@@ -26,6 +27,12 @@ enum {
  * behind the client's flight.
  */
 static const uint64_t LAST_WORD_NS = 2ull * 1000 * 1000 * 1000;
+
+/*
+ * So long a TLS 1.3 handshake that is over on the wire waits for the last word of a library that has spoken of it: what the
+ * server's library does not hash, because it refuses, never comes.
+ */
+static const uint64_t LIBRARY_LAST_WORD_NS = 200ull * 1000 * 1000;
 
 /* So long flights of a DTLS handshake that is over may come again (RFC 6347 section 4.2.4.1: timers of up to 60 s). */
 static const uint64_t ASSOCIATION_OVER_NS = 60ull * 1000 * 1000 * 1000;
@@ -46,6 +53,7 @@ struct side {
 enum queue {
 	QUEUE_ACTIVE = CONNECTION_HANDSHAKE,
 	QUEUE_LAST_WORD = CONNECTION_LAST_WORD,
+	QUEUE_LIBRARY = CONNECTION_LIBRARY,
 	QUEUES = CONNECTION_STATES,
 };
 
@@ -83,6 +91,9 @@ struct connection_table {
 	connection_report report;
 	void *context;
 	int64_t realtime_offset_ns;
+	struct library_join *join; /* NULL: libraries are not listened to */
+	void (*told)(void *context);
+	void *told_context;
 	struct parse_cache *cache; /* NULL: what certificates say is not read */
 	struct connection_counts counts;
 	uint32_t connections;
@@ -364,27 +375,45 @@ static void tell_rest_of_body(struct connection *connection, uint8_t direction)
 	body_release(&side->body);
 }
 
-/* Judge and report what was seen, and forget the connection. */
-static void connection_end(struct connection *connection)
+static void report(struct connection_table *table, struct handshake *handshake)
+{
+	handshake->policy = policy_judge(table->policy, handshake);
+	table->counts.handshakes++;
+	table->counts.conflicts += handshake->verdict.conflict;
+	table->report(handshake, table->context);
+}
+
+static void gather_facts(struct connection *connection)
 {
 	struct connection_table *table = connection->table;
+	struct handshake *handshake = connection->handshake;
 	/* events that say that others of theirs were lost carry EVENT_LOST, but those of datagrams: what one ended lost none */
 	bool ended_by_event = connection->over && connection->open.transport != IPPROTO_UDP;
+
+	gather_gaps(connection);
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++)
+		tell_rest_of_body(connection, direction);
+	handshake->facts.lost_events = connection->lost || (connection->lost_nearby && !ended_by_event);
+	table->counts.events_lost += handshake->facts.lost_events;
+	handshake->end_ns = connection->last_ns;
+}
+
+/* Judge and report what was seen, and forget the connection. */
+static void connection_conclude(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
 	struct handshake *handshake;
 
 	tell_what_is_held(connection);
 	handshake = connection->handshake;
 	if (handshake) {
-		gather_gaps(connection);
-		for (int direction = 0; direction < EVENT_DIRECTIONS; direction++)
-			tell_rest_of_body(connection, direction);
-		handshake->facts.lost_events = connection->lost || (connection->lost_nearby && !ended_by_event);
-		table->counts.events_lost += handshake->facts.lost_events;
-		handshake->end_ns = connection->last_ns;
+		gather_facts(connection);
+		if (table->join)
+			library_join_fill(table->join, handshake);
 		handshake->verdict = verdict_of(&handshake->facts);
-		handshake->policy = policy_judge(table->policy, handshake);
-		table->counts.handshakes++;
-		table->report(handshake, table->context);
+		report(table, handshake);
+		if (table->join)
+			library_join_remember(table->join, handshake);
 	}
 	if (connection->open.transport == IPPROTO_UDP)
 		*association_over_of(table, connection->open.event.connection) = (struct association_over){
@@ -393,6 +422,24 @@ static void connection_end(struct connection *connection)
 			.end_ns = connection->last_ns,
 		};
 	connection_free(connection);
+}
+
+/* Nothing more is to be seen of it on the wire. */
+static void connection_end(struct connection *connection)
+{
+	struct connection_table *table = connection->table;
+
+	if (!table->join || connection->queue == QUEUE_LIBRARY) {
+		connection_conclude(connection);
+		return;
+	}
+	tell_what_is_held(connection);
+	if (connection->handshake)
+		table->told(table->told_context);
+	if (connection->handshake && library_join_waits(table->join, connection->handshake))
+		connection_queue(connection, QUEUE_LIBRARY);
+	else
+		connection_conclude(connection);
 }
 
 /* The other direction had a hello: this one is the rest of the client's, or answers it. */
@@ -724,7 +771,7 @@ bool connection_table_event(struct connection_table *table, const struct event *
 		connection = association_of(table, (const struct event_bytes *)event);
 	else
 		connection = connection_find(table, event->connection);
-	if (!connection)
+	if (!connection || connection->queue == QUEUE_LIBRARY)
 		return false;
 	connection_take(connection, event);
 	if (connection->over) {
@@ -738,6 +785,10 @@ static void connection_time_out(struct connection *connection)
 {
 	struct handshake *handshake;
 
+	if (connection->queue == QUEUE_LIBRARY) {
+		connection_conclude(connection);
+		return;
+	}
 	/* it may show that it had ended before */
 	tell_what_is_held(connection);
 	handshake = connection->handshake;
@@ -749,11 +800,18 @@ static void connection_time_out(struct connection *connection)
 	connection_end(connection);
 }
 
+/* A handshake of which no packet tells: only a library does. */
+static void report_later(struct handshake *handshake, void *context)
+{
+	report(context, handshake);
+}
+
 void connection_table_time(struct connection_table *table, uint64_t now_ns)
 {
 	const uint64_t time_to_live[QUEUES] = {
 		[QUEUE_ACTIVE] = table->limits.handshake_timeout_ns,
 		[QUEUE_LAST_WORD] = LAST_WORD_NS,
+		[QUEUE_LIBRARY] = LIBRARY_LAST_WORD_NS,
 	};
 	struct connection *connection;
 
@@ -764,6 +822,50 @@ void connection_table_time(struct connection_table *table, uint64_t now_ns)
 			connection_time_out(connection);
 		}
 	}
+	if (table->join)
+		library_join_time(table->join, now_ns, report_later, table);
+}
+
+int connection_table_listen(struct connection_table *table, void (*told)(void *context), void *context)
+{
+	const struct library_join_limits limits = {
+		.handshakes = table->limits.connections < SIGHTINGS_MAX ? table->limits.connections : SIGHTINGS_MAX,
+		.timeout_ns = table->limits.handshake_timeout_ns,
+	};
+
+	table->join = library_join_new(&limits);
+	if (!table->join)
+		return -ENOMEM;
+	table->told = told;
+	table->told_context = context;
+	return 0;
+}
+
+/* Conclude what has waited for nothing but this. */
+static void conclude_those_who_wait(struct connection_table *table, const struct library_handshake *seen)
+{
+	struct connection *connection = TAILQ_FIRST(&table->queue[QUEUE_LIBRARY]), *next;
+
+	for (; connection; connection = next) {
+		next = TAILQ_NEXT(connection, queued);
+		if (!memcmp(connection->handshake->client_hello.random, seen->random, sizeof(seen->random)) &&
+		    !library_join_waits(table->join, connection->handshake))
+			connection_conclude(connection);
+	}
+}
+
+void connection_table_library(struct connection_table *table, const struct library_handshake *seen, const char *library)
+{
+	if (!table->join)
+		return;
+	library_join_take(table->join, seen, library);
+	if (seen->view.client_finished || seen->view.damaged)
+		conclude_those_who_wait(table, seen);
+}
+
+const struct library_join_counts *connection_table_library_counts(const struct connection_table *table)
+{
+	return table->join ? library_join_counts(table->join) : NULL;
 }
 
 void connection_table_lost_events(struct connection_table *table)
@@ -786,7 +888,9 @@ void connection_table_finish(struct connection_table *table)
 
 	for (int queue = 0; queue < QUEUES; queue++)
 		while ((connection = TAILQ_FIRST(&table->queue[queue])))
-			connection_end(connection);
+			connection_conclude(connection);
+	if (table->join)
+		library_join_time(table->join, UINT64_MAX, report_later, table);
 }
 
 void connection_table_free(struct connection_table *table)
@@ -799,6 +903,7 @@ void connection_table_free(struct connection_table *table)
 		while ((connection = TAILQ_FIRST(&table->queue[queue])))
 			connection_free(connection);
 	parse_cache_free(table->cache);
+	library_join_free(table->join);
 	free(table->bucket);
 	free(table);
 }

@@ -12,6 +12,7 @@
 
 #include "../bpf/event.h"
 #include "handshake.h"
+#include "library_join.h"
 #include "policy.h"
 
 enum connection_bounds {
@@ -29,6 +30,7 @@ struct connection_limits {
 enum connection_state {
 	CONNECTION_HANDSHAKE, /* for the handshake to begin, or go on */
 	CONNECTION_LAST_WORD, /* one side has had its say, and the other may still have something to say */
+	CONNECTION_LIBRARY,   /* over, but the TLS library that makes it may have seen more than it has told */
 	CONNECTION_STATES,
 };
 
@@ -40,6 +42,7 @@ struct connection_counts {
 	uint64_t gaps;        /* directions with bytes that never came */
 	uint64_t bounds; /* directions of which more had to be held than the bound, or connections beyond that of all */
 	uint64_t malformed_events; /* events whose size does not fit their kind */
+	uint64_t conflicts;        /* handshakes of which two kinds of evidence disagree */
 };
 
 /* A handshake has ended and is judged. The record is the callee's to read until it returns. */
@@ -69,6 +72,19 @@ void connection_table_time(struct connection_table *table, uint64_t now_ns);
  * them.
  */
 void connection_table_lost_events(struct connection_table *table);
+
+/*
+ * Libraries are listened to: what they tell goes to connection_table_library(). Before a handshake is judged, told() is called,
+ * which passes on all that they have told until then. Returns 0, or -ENOMEM.
+ */
+int connection_table_listen(struct connection_table *table, void (*told)(void *context), void *context);
+
+/* More is known of a handshake (transcript_report). library is the name of the library, NULL where not known. */
+void connection_table_library(struct connection_table *table, const struct library_handshake *seen,
+                              const char *library);
+
+/* NULL where libraries are not listened to. */
+const struct library_join_counts *connection_table_library_counts(const struct connection_table *table);
 
 /* What has to be added to an event's time_ns to get nanoseconds since the epoch. */
 void connection_table_set_realtime_offset(struct connection_table *table, int64_t offset_ns);

@@ -34,6 +34,7 @@ enum handshake_step_kind {
 	STEP_MESSAGE, /* a handshake message in cleartext: type is a HandshakeType */
 	STEP_RECORD,  /* ChangeCipherSpec or an encrypted record: type is a ContentType */
 	STEP_ALERT,   /* an alert in cleartext: level and description */
+	STEP_LIBRARY, /* a message that is encrypted on the wire, as a TLS library had it */
 };
 
 /* One line of the ladder. */
@@ -189,6 +190,19 @@ struct verdict {
 	uint8_t answer;      /* enum answer */
 	uint8_t established; /* enum known */
 	uint8_t resumed;     /* enum known */
+	uint8_t conflict;    /* not 0: two kinds of evidence say what cannot both be */
+};
+
+enum process_bounds {
+	PROCESS_NAME_MAX = 16, /* the kernel's TASK_COMM_LEN */
+	CONTAINER_ID_MAX = 65, /* 64 hexadecimal digits, or a name */
+	LIBRARY_NAME_TEXT_MAX = 64,
+};
+
+/* A process of this host. The name is whatever it gives itself. */
+struct process {
+	uint32_t id; /* tgid in the initial pid namespace; 0: not known */
+	char name[PROCESS_NAME_MAX];
 };
 
 /* What was expected of the service (policy). */
@@ -226,6 +240,11 @@ struct handshake {
 	uint8_t transport; /* IPPROTO_TCP or IPPROTO_UDP */
 	uint8_t role;      /* enum handshake_role */
 	uint64_t cgroup;   /* of the local socket, 0 where unknown */
+
+	struct process process; /* that makes the handshake: its TLS library tells */
+	struct process owner;   /* that opened the local socket, or the one that listens */
+	char container[CONTAINER_ID_MAX];
+	char library[LIBRARY_NAME_TEXT_MAX]; /* of process: "OpenSSL 3.0.19" */
 
 	uint64_t start_ns;          /* first message, CLOCK_MONOTONIC or a capture's clock */
 	uint64_t end_ns;            /* what ended it */

@@ -159,6 +159,22 @@ static void add_network(struct line *line, struct json_object *root)
 		add_string(line, network, "direction", handshake->role == ROLE_SERVER ? "ingress" : "egress");
 }
 
+/* Who makes the handshake, or else who opened the socket. The name is the process's own to choose. */
+static void add_process(struct line *line, struct json_object *root)
+{
+	const struct handshake *handshake = line->handshake;
+	const struct process *process = handshake->process.id ? &handshake->process : &handshake->owner;
+	struct json_object *object;
+
+	if (process->id) {
+		object = add_object(line, root, "process");
+		add_number(line, object, "pid", process->id);
+		add_string(line, object, "name", process->name);
+	}
+	if (*handshake->container)
+		add_string(line, add_object(line, root, "container"), "id", handshake->container);
+}
+
 static void add_certificate_names(struct line *line, struct json_object *client, const struct certificate *certificate)
 {
 	char time[REPORT_TIME_MAX], not_after[REPORT_TIME_MAX + 1];
@@ -246,10 +262,23 @@ static void add_verdict(struct line *line, struct json_object *mtls)
 	add_known(line, mtls, "requested", verdict->requested);
 	add_answer(line, mtls);
 	add_string(line, mtls, "evidence", evidence_name(verdict->evidence));
+	if (verdict->conflict)
+		add(line, mtls, "conflict", json_object_new_boolean(true));
 	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN)
 		add_string(line, mtls, "reason", unknown_reason_name(verdict->reason));
 	else
 		add_null(line, mtls, "reason");
+}
+
+/* A handshake that is not its connection's first, as a library saw it. */
+static void add_later(struct line *line, struct json_object *mtls)
+{
+	const struct library_view *view = &line->handshake->facts.library;
+
+	if (view->renegotiation)
+		add(line, mtls, "renegotiation", json_object_new_boolean(true));
+	if (view->post_handshake)
+		add(line, mtls, "post_handshake", json_object_new_boolean(true));
 }
 
 static void add_alert(struct line *line, struct json_object *mtls)
@@ -293,7 +322,7 @@ static void add_request_to_answer(struct line *line, struct json_object *mtls)
 static void append_step(struct line *line, struct json_object *array, const struct handshake_step *step)
 {
 	const int64_t since_start = step->time_ns - line->handshake->start_ns;
-	const bool is_message = step->kind == STEP_MESSAGE;
+	const bool is_message = step->kind != STEP_RECORD;
 	struct json_object *object = json_object_new_object();
 
 	if (!append(line, array, object))
@@ -303,6 +332,14 @@ static void append_step(struct line *line, struct json_object *array, const stru
 	add_number(line, object, is_message ? "type" : "content_type", step->type);
 	add_string(line, object, "name", is_message ? handshake_type_name(step->type) : content_type_name(step->type));
 	add_number(line, object, "length", step->length);
+	/* of what the wire encrypts; time is when the library had it */
+	if (step->kind == STEP_LIBRARY)
+		add_string(line, object, "evidence", evidence_name(EVIDENCE_LIBRARY));
+}
+
+static bool is_of_kind(const struct handshake_step *step, enum handshake_step_kind kind)
+{
+	return step->kind == kind || (kind == STEP_MESSAGE && step->kind == STEP_LIBRARY);
 }
 
 static void add_steps(struct line *line, struct json_object *mtls, const char *key, enum handshake_step_kind kind)
@@ -312,7 +349,7 @@ static void add_steps(struct line *line, struct json_object *mtls, const char *k
 	size_t i;
 
 	for (i = 0; i < handshake->steps && i < HANDSHAKE_STEPS_MAX; i++)
-		if (handshake->step[i].kind == kind)
+		if (is_of_kind(&handshake->step[i], kind))
 			append_step(line, array, &handshake->step[i]);
 }
 
@@ -370,11 +407,14 @@ static void add_mtls(struct line *line, struct json_object *root)
 
 	add_string(line, mtls, "role", report_role_name(handshake->role));
 	add_verdict(line, mtls);
+	add_string(line, mtls, "library", handshake->library);
+	add_later(line, mtls);
 	add_policy(line, mtls);
 	add_alert(line, mtls);
 	add_end(line, mtls);
 	add_request_to_answer(line, mtls);
-	if (handshake->facts.client_hello)
+	if (handshake->facts.client_hello && !handshake->facts.library.renegotiation &&
+	    !handshake->facts.library.post_handshake)
 		add(line, mtls, "post_handshake_auth",
 		    json_object_new_boolean(handshake->client_hello.post_handshake_auth));
 	add_certificate_request(line, mtls);
@@ -395,6 +435,7 @@ int report_json_line(FILE *out, const struct handshake *handshake, const struct 
 	add_endpoint(&line, root, "source", &handshake->client);
 	add_endpoint(&line, root, "destination", &handshake->server);
 	add_network(&line, root);
+	add_process(&line, root);
 	add_tls(&line, root);
 	add_mtls(&line, root);
 	if (!line.failed)

@@ -194,7 +194,7 @@ static void count_steps(struct report_metrics *metrics, const struct handshake *
 		const struct handshake_step *step = &handshake->step[index];
 		uint8_t from = step->from == FROM_CLIENT ? FROM_CLIENT : FROM_SERVER;
 
-		if (step->kind == STEP_MESSAGE)
+		if (step->kind == STEP_MESSAGE || step->kind == STEP_LIBRARY)
 			metrics->messages[handshake_type_name(step->type) ? step->type : OCTET_OTHER][from]++;
 		else if (step->kind == STEP_ALERT)
 			metrics->alerts[alert_description_name(step->description) ? step->description : OCTET_OTHER]
@@ -644,16 +644,17 @@ static void write_losses(struct page *page, const struct report_metrics_state *s
 	write_counter(page, "mtlsnoop_reassembled_directions",
 	              "Directions of connections that were put together outside the kernel.",
 	              state->statistics[STATISTIC_HANDOVERS]);
-	/* there is one source of evidence for each handshake so far, so that nothing can disagree */
-	write_counter(page, "mtlsnoop_evidence_conflicts", "Handshakes of which two kinds of evidence disagree.", 0);
+	write_counter(page, "mtlsnoop_evidence_conflicts", "Handshakes of which two kinds of evidence disagree.",
+	              state->counts.conflicts);
 }
 
 static void write_connections(struct page *page, const struct report_metrics_state *state)
 {
 	static const struct family connections = {"mtlsnoop_connections", GAUGE, NULL,
 	                                          "Connections that are followed now."};
-	static const char *const names[CONNECTION_STATES] = {
-		[CONNECTION_HANDSHAKE] = "handshake", [CONNECTION_LAST_WORD] = "last_word"};
+	static const char *const names[CONNECTION_STATES] = {[CONNECTION_HANDSHAKE] = "handshake",
+	                                                     [CONNECTION_LAST_WORD] = "last_word",
+	                                                     [CONNECTION_LIBRARY] = "library"};
 
 	begin_family(page, &connections);
 	for (int index = 0; index < CONNECTION_STATES; index++)

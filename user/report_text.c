@@ -200,23 +200,39 @@ static void describe_breach(char text[BREACH_TEXT_MAX], const struct policy_judg
 		snprintf(text, BREACH_TEXT_MAX, ", breaks %s", expectation);
 }
 
+/* What was read, on the wire or at the library, needs no word; what follows from lengths does. */
+static const char *describe_evidence(const struct verdict *verdict)
+{
+	if (verdict->evidence == EVIDENCE_INFERRED)
+		return verdict->conflict ? ", inferred, conflict" : ", inferred";
+	return verdict->conflict ? ", conflict" : "";
+}
+
+/* A handshake that is not its connection's first. */
+static const char *describe_later(const struct handshake *handshake)
+{
+	if (handshake->facts.library.post_handshake)
+		return ", post-handshake";
+	return handshake->facts.library.renegotiation ? ", renegotiation" : "";
+}
+
 /* "presented, inferred", "unknown (encrypted)", "rejected_certificate (unknown_ca from server)" */
 static void describe_result(char text[RESULT_TEXT_MAX], const struct handshake *handshake)
 {
 	const struct verdict *verdict = &handshake->verdict;
 	const char *word = client_auth_name(verdict->client_auth);
 	const char *reason = unknown_reason_name(verdict->reason);
-	const char *evidence = verdict->evidence == EVIDENCE_INFERRED ? ", inferred" : "";
+	const char *evidence = describe_evidence(verdict), *later = describe_later(handshake);
 	char end[END_TEXT_MAX], breach[BREACH_TEXT_MAX];
 
 	describe_breach(breach, &handshake->policy);
 	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN) {
-		snprintf(text, RESULT_TEXT_MAX, "%s (%s)%s", word, reason ? reason : "?", breach);
+		snprintf(text, RESULT_TEXT_MAX, "%s%s (%s)%s", word, later, reason ? reason : "?", breach);
 	} else if (end_matters(handshake)) {
 		describe_end(end, handshake);
-		snprintf(text, RESULT_TEXT_MAX, "%s%s (%s)%s", word, evidence, end, breach);
+		snprintf(text, RESULT_TEXT_MAX, "%s%s%s (%s)%s", word, evidence, later, end, breach);
 	} else {
-		snprintf(text, RESULT_TEXT_MAX, "%s%s%s", word, evidence, breach);
+		snprintf(text, RESULT_TEXT_MAX, "%s%s%s%s", word, evidence, later, breach);
 	}
 }
 
@@ -306,14 +322,36 @@ static const char *plural(uint32_t count)
 	return count == 1 ? "" : "s";
 }
 
+/* "* Process: nginx (1234), OpenSSL 3.0.19": who makes the handshake, or else who opened the socket */
+static void print_process(FILE *out, const struct handshake *handshake)
+{
+	bool by_library = handshake->process.id;
+	const struct process *process = by_library ? &handshake->process : &handshake->owner;
+
+	if (!process->id)
+		return;
+	fprintf(out, "* %s: ", by_library ? "Process" : "Socket of");
+	escape_text(out, process->name);
+	fprintf(out, " (%u)", process->id);
+	if (*handshake->library) {
+		fprintf(out, ", ");
+		escape_text(out, handshake->library);
+	}
+	if (*handshake->container) {
+		fprintf(out, ", container ");
+		escape_text(out, handshake->container);
+	}
+	fputc('\n', out);
+}
+
 static void print_message(FILE *out, const struct handshake_step *step)
 {
 	const char *name = handshake_type_curl_name(step->type);
 
 	if (!name)
 		name = handshake_type_name(step->type);
-	fprintf(out, "TLS handshake, %s (%u), %u byte%s\n", name ? name : "Unknown", step->type, step->length,
-	        plural(step->length));
+	fprintf(out, "TLS handshake, %s (%u), %u byte%s%s\n", name ? name : "Unknown", step->type, step->length,
+	        plural(step->length), step->kind == STEP_LIBRARY ? ", in the library" : "");
 }
 
 static void print_record(FILE *out, const struct handshake_step *step)
@@ -357,6 +395,7 @@ static void print_step(FILE *out, const struct handshake *handshake, const struc
 	        describe_direction(handshake->role, step->from));
 	switch (step->kind) {
 	case STEP_MESSAGE:
+	case STEP_LIBRARY:
 		print_message(out, step);
 		break;
 	case STEP_RECORD:
@@ -483,7 +522,8 @@ static void print_verdict(FILE *out, const struct handshake *handshake)
 	fprintf(out, "* %s", client_auth_name(verdict->client_auth));
 	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN)
 		fprintf(out, " (%s)", reason ? reason : "?");
-	fprintf(out, "; evidence: %s; asked: %s; answer: %s; %s after %s ms\n", evidence_name(verdict->evidence),
+	fprintf(out, "%s; evidence: %s%s; asked: %s; answer: %s; %s after %s ms\n", describe_later(handshake),
+	        evidence_name(verdict->evidence), verdict->conflict ? " (conflict)" : "",
 	        describe_known(verdict->requested), describe_answer(verdict->answer), end, milliseconds);
 }
 
@@ -501,6 +541,7 @@ static void print_policy(FILE *out, const struct policy_judgement *judgement)
 void report_text_ladder(FILE *out, const struct handshake *handshake, bool redact)
 {
 	print_heading(out, handshake);
+	print_process(out, handshake);
 	print_steps(out, handshake);
 	print_request(out, handshake);
 	print_certificate(out, handshake, redact);

@@ -192,7 +192,8 @@ static struct entry *entry_add(struct transcript_table *table, const struct libr
 	};
 	memcpy(entry->handshake.seen.name, event->name, sizeof(event->name));
 	entry->handshake.seen.name[sizeof(event->name) - 1] = '\0';
-	if (event->kind == LIBRARY_MESSAGE && event->from != LIBRARY_FROM_UNKNOWN)
+	/* the first message is the client's */
+	if (event->from == LIBRARY_SENT || event->from == LIBRARY_RECEIVED)
 		entry->handshake.seen.role = event->from == LIBRARY_SENT ? ROLE_CLIENT : ROLE_SERVER;
 	LIST_INSERT_HEAD(&table->by_handle[bucket_index(event->handle, event->process)], entry, by_handle);
 	TAILQ_INSERT_TAIL(&table->used, entry, used);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "inference.h"
+#include "verdict_library.h"
 
 /* The client's answer to a request, as its messages have it. */
 static enum answer answer_of(const struct handshake_facts *facts)
@@ -238,7 +239,8 @@ static struct verdict judge_cleartext(const struct handshake_facts *facts, struc
 	return judge_not_requested(facts, verdict);
 }
 
-struct verdict verdict_of(const struct handshake_facts *facts)
+/* What the wire shows alone. */
+static struct verdict verdict_of_wire(const struct handshake_facts *facts)
 {
 	struct verdict verdict = {
 		.client_auth = CLIENT_AUTH_UNKNOWN,
@@ -271,6 +273,16 @@ struct verdict verdict_of(const struct handshake_facts *facts)
 	if (facts->version_1_3)
 		return judge_encrypted(facts, verdict);
 	return judge_cleartext(facts, verdict);
+}
+
+struct verdict verdict_of(const struct handshake_facts *facts)
+{
+	struct verdict wire;
+
+	if (facts->library.renegotiation || facts->library.post_handshake)
+		return verdict_of_later(facts);
+	wire = verdict_of_wire(facts);
+	return facts->library.seen ? verdict_with_library(facts, wire) : wire;
 }
 
 static const char *const client_auth_names[CLIENT_AUTHS] = {

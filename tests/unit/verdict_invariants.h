@@ -174,6 +174,9 @@ static inline const char *verdict_broken(const struct handshake_facts *facts, co
 {
 	const char *broken = broken_form(verdict);
 
+	/* what follows is of the wire alone; a library's view has invariants of its own (library_join_test.c) */
+	if (verdict->evidence == EVIDENCE_LIBRARY)
+		return broken;
 	if (!broken)
 		broken = broken_certainty(facts, verdict);
 	if (!broken)

@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What TLS libraries saw, joined to the connections of the wire (user/library_join.c, user/verdict_library.c). */
+#include "handshake_feed.h"
+
+#include "../../bpf/tls_walk.h"
+#include "../../user/verdict.h"
+
+enum {
+	SERVER_PROCESS = 100,
+	CLIENT_PROCESS = 200,
+	OTHER_PROCESS = 300,
+	FEED_CGROUP = 77, /* of feed_open() */
+};
+
+static const uint64_t MILLISECOND_NS = 1000 * 1000;
+
+/* The wire of TLS 1.3 with SHA-256; each word takes 1 ms: ServerHello is shown at 2 ms. */
+#define HELLOS        "> client_hello < server_hello:1.3 ccs "
+#define SERVER_FLIGHT "data:27 data:62 data:811 data:281 data:53 "
+#define NOT_ASKED     HELLOS "data:27 data:811 data:281 data:53 > ccs data:53 "
+#define CERTIFICATE   HELLOS SERVER_FLIGHT "> ccs data:811 data:281 data:53 "
+#define EMPTY         HELLOS SERVER_FLIGHT "> ccs data:25 data:53 "
+#define PADDED        HELLOS "data:27 data:811 data:281 data:53 > ccs data:528 "
+#define WENT_ON       "< data:250 data:250"
+#define REFUSED       "< data:19 fin > fin"
+
+struct fixture {
+	struct connection_table *table;
+	struct feed_reports reports;
+	struct feed feed;
+	struct library_handshake seen;
+	uint64_t start_ns;
+	unsigned int asked; /* how often libraries were asked what they have told */
+};
+
+static void count_told(void *context)
+{
+	struct fixture *fixture = context;
+
+	fixture->asked++;
+}
+
+static void put_be64(uint8_t *bytes, uint64_t number)
+{
+	for (int i = 0; i < 8; i++)
+		bytes[i] = number >> (56 - 8 * i);
+	memset(bytes + 8, 0x77, 24);
+}
+
+static void fixture_open(struct fixture *fixture, uint8_t client_direction)
+{
+	const struct connection_limits limits = {
+		.connections = 100,
+		.handshake_timeout_ns = 60ull * 1000 * 1000 * 1000,
+	};
+
+	*fixture = (struct fixture){};
+	fixture->table = connection_table_new(&limits, feed_report, &fixture->reports);
+	assert_non_null(fixture->table);
+	assert_int_equal(connection_table_listen(fixture->table, count_told, fixture), 0);
+	feed_init(&fixture->feed, fixture->table, FEED_EVENTS, 1);
+	fixture->feed.client_direction = client_direction;
+	fixture->start_ns = fixture->feed.time_ns;
+	fixture->seen = (struct library_handshake){
+		.id = 1,
+		.process = SERVER_PROCESS,
+		.name = "nginx",
+		.start_ns = fixture->start_ns,
+		.role = ROLE_OBSERVER,
+		.view = {.seen = true, .version = 0x0304, .version_1_3 = true, .server_hello = true},
+	};
+	put_be64(fixture->seen.random, fixture->feed.random);
+	put_be64(fixture->seen.server_random, ~fixture->feed.random);
+}
+
+static void fixture_close(struct fixture *fixture)
+{
+	feed_release(&fixture->feed);
+	connection_table_free(fixture->table);
+}
+
+static void add_message(struct library_handshake *seen, uint8_t type, uint8_t from, uint64_t time_ns)
+{
+	seen->message[seen->messages++] =
+		(struct library_message){.time_ns = time_ns, .length = 10, .type = type, .from = from, .prompt = true};
+	seen->last_ns = time_ns;
+}
+
+/* The hellos, as hashed so long behind the beginning. */
+static void see_hellos(struct fixture *fixture, uint64_t milliseconds)
+{
+	uint64_t time_ns = fixture->start_ns + milliseconds * MILLISECOND_NS + 500000;
+
+	add_message(&fixture->seen, TLS_CLIENT_HELLO, FROM_CLIENT, time_ns);
+	fixture->seen.message[0].prompt = false;
+	add_message(&fixture->seen, TLS_SERVER_HELLO, FROM_SERVER, time_ns);
+}
+
+static void see_server_flight(struct fixture *fixture, bool asked)
+{
+	fixture->seen.view.server_certificate = true;
+	fixture->seen.view.certificate_request = asked;
+	fixture->seen.view.server_finished = true;
+	if (asked)
+		add_message(&fixture->seen, TLS_CERTIFICATE_REQUEST, FROM_SERVER, fixture->seen.last_ns + 1000);
+}
+
+static void see_client_flight(struct fixture *fixture, bool certificate)
+{
+	fixture->seen.view.client_certificate = fixture->seen.view.certificate_request;
+	fixture->seen.view.client_certificate_empty = !certificate && fixture->seen.view.certificate_request;
+	fixture->seen.view.client_finished = true;
+	if (fixture->seen.view.certificate_request)
+		add_message(&fixture->seen, TLS_CERTIFICATE, FROM_CLIENT, fixture->start_ns + 15 * MILLISECOND_NS);
+	add_message(&fixture->seen, TLS_FINISHED, FROM_CLIENT, fixture->start_ns + 16 * MILLISECOND_NS);
+}
+
+static void tell(struct fixture *fixture)
+{
+	connection_table_library(fixture->table, &fixture->seen, "OpenSSL 3.0.19");
+}
+
+static void expect_report(const char *about, const struct fixture *fixture, const char *text, uint8_t evidence,
+                          uint32_t process)
+{
+	expect_text(about, "report", fixture->reports.text, text);
+	expect_number(about, "evidence", fixture->reports.last.verdict.evidence, evidence);
+	expect_number(about, "process", fixture->reports.last.process.id, process);
+}
+
+/* ServerHello hashed before the wire shows it: the server's; after: the client's. Each record takes its own alone. */
+static void test_roles(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t client_direction;
+		uint64_t milliseconds; /* of the hash of ServerHello; the wire shows it at 2 */
+		uint32_t process;
+	} cases[] = {
+		{"server, hashed before", EVENT_RECEIVED, 1, SERVER_PROCESS},
+		{"server, hashed behind", EVENT_RECEIVED, 3, 0},
+		{"client, hashed before", EVENT_SENT, 1, 0},
+		{"client, hashed behind", EVENT_SENT, 3, SERVER_PROCESS},
+	};
+	struct fixture fixture;
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		fixture_open(&fixture, cases[index].client_direction);
+		see_hellos(&fixture, cases[index].milliseconds);
+		see_server_flight(&fixture, true);
+		see_client_flight(&fixture, true);
+		tell(&fixture);
+		feed_play(&fixture.feed, CERTIFICATE WENT_ON);
+		expect_report(cases[index].name, &fixture,
+		              "presented asked:yes answer:certificate established:yes resumed:no end:completed",
+		              cases[index].process ? EVIDENCE_LIBRARY : EVIDENCE_INFERRED, cases[index].process);
+		expect_number(cases[index].name, "conflict", fixture.reports.last.verdict.conflict, false);
+		expect_number(cases[index].name, "asked", fixture.asked > 0, true);
+		fixture_close(&fixture);
+	}
+}
+
+/* Both ends on one host: two records, two processes with the same randoms. */
+static void test_both_ends(void **state)
+{
+	struct fixture fixture;
+	struct feed client;
+
+	(void)state;
+	fixture_open(&fixture, EVENT_RECEIVED);
+	feed_init(&client, fixture.table, FEED_EVENTS, 2);
+	client.client_direction = EVENT_SENT;
+	client.random = fixture.feed.random;
+	client.time_ns = fixture.feed.time_ns;
+	feed_play(&fixture.feed, CERTIFICATE);
+	feed_play(&client, CERTIFICATE);
+	see_hellos(&fixture, 1);
+	see_server_flight(&fixture, true);
+	see_client_flight(&fixture, true);
+	tell(&fixture);
+	fixture.seen.id = 2;
+	fixture.seen.process = CLIENT_PROCESS;
+	fixture.seen.message[1].time_ns += 2 * MILLISECOND_NS;
+	tell(&fixture);
+	feed_play(&fixture.feed, WENT_ON);
+	expect_number("server", "process", fixture.reports.last.process.id, SERVER_PROCESS);
+	expect_number("server", "role", fixture.reports.last.role, ROLE_SERVER);
+	feed_play(&client, WENT_ON);
+	expect_number("client", "reports", fixture.reports.count, 2);
+	expect_number("client", "process", fixture.reports.last.process.id, CLIENT_PROCESS);
+	expect_number("client", "role", fixture.reports.last.role, ROLE_CLIENT);
+	expect_text("client", "library", fixture.reports.last.library, "OpenSSL 3.0.19");
+	expect_number("both", "joined", connection_table_library_counts(fixture.table)->joined, 2);
+	feed_release(&client);
+	fixture_close(&fixture);
+}
+
+/* The library may have its say before the wire, or behind it within its time. */
+static void test_order(void **state)
+{
+	static const char expected[] = "declined asked:yes answer:empty established:yes resumed:no end:completed";
+	struct fixture fixture;
+
+	(void)state;
+	for (int last_word = 0; last_word < 2; last_word++) {
+		fixture_open(&fixture, EVENT_RECEIVED);
+		see_hellos(&fixture, 1);
+		see_server_flight(&fixture, true);
+		tell(&fixture);
+		feed_play(&fixture.feed, EMPTY WENT_ON);
+		expect_number("held", "reports", fixture.reports.count, 0);
+		if (last_word) {
+			see_client_flight(&fixture, false);
+			tell(&fixture);
+			expect_report("the last word", &fixture, expected, EVIDENCE_LIBRARY, SERVER_PROCESS);
+		} else {
+			connection_table_time(fixture.table, fixture.feed.time_ns + 198 * MILLISECOND_NS);
+			expect_number("held", "reports", fixture.reports.count, 0);
+			connection_table_time(fixture.table, fixture.feed.time_ns + 200 * MILLISECOND_NS);
+			/* of the answer the wire alone has spoken */
+			expect_report("no last word", &fixture, expected, EVIDENCE_INFERRED, SERVER_PROCESS);
+		}
+		fixture_close(&fixture);
+	}
+}
+
+/* Where no library has spoken, nothing waits. */
+static void test_nobody_spoke(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture, EVENT_RECEIVED);
+	fixture.seen.random[0]++;
+	see_hellos(&fixture, 1);
+	tell(&fixture);
+	feed_play(&fixture.feed, EMPTY WENT_ON);
+	expect_report("nobody", &fixture, "declined asked:yes answer:empty established:yes resumed:no end:completed",
+	              EVIDENCE_INFERRED, 0);
+	connection_table_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
+	expect_number("nobody", "unjoined", connection_table_library_counts(fixture.table)->unjoined, 1);
+	fixture_close(&fixture);
+}
+
+/* The same ClientHello, sent again to another server: its ServerHello tells. */
+static void test_hello_sent_again(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture, EVENT_RECEIVED);
+	fixture.seen.server_random[0]++;
+	see_hellos(&fixture, 1);
+	see_server_flight(&fixture, false);
+	see_client_flight(&fixture, false);
+	tell(&fixture);
+	feed_play(&fixture.feed, EMPTY WENT_ON);
+	expect_report("again", &fixture, "declined asked:yes answer:empty established:yes resumed:no end:completed",
+	              EVIDENCE_INFERRED, 0);
+	fixture_close(&fixture);
+}
+
+/* What the wire leaves open, or has wrong. */
+static void test_verdicts(void **state)
+{
+	enum saw {
+		SAW_NOT_ASKED,
+		SAW_CERTIFICATE,
+		SAW_EMPTY,
+		SAW_REQUEST,
+		SAW_NO_REQUEST,
+		SAW_HELLOS
+	};
+	static const struct {
+		const char *name;
+		const char *words;
+		uint8_t saw;
+		const char *expected;
+		uint8_t evidence;
+		bool conflict;
+	} cases[] = {
+		{"padded, certificate", PADDED WENT_ON, SAW_CERTIFICATE,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed", EVIDENCE_LIBRARY,
+	         false},
+		{"padded, empty", PADDED WENT_ON, SAW_EMPTY,
+	         "declined asked:yes answer:empty established:yes resumed:no end:completed", EVIDENCE_LIBRARY, false},
+		{"padded, not asked", PADDED WENT_ON, SAW_NOT_ASKED,
+	         "not_requested asked:no answer:none established:yes resumed:no end:completed", EVIDENCE_LIBRARY,
+	         false},
+		{"padded, and the library was not asked further", PADDED WENT_ON, SAW_REQUEST,
+	         "unknown:padding asked:yes answer:? established:? resumed:no end:completed", EVIDENCE_LIBRARY, false},
+		{"early data refused",
+	         "> client_hello:early ccs data:100 < server_hello:1.3 ccs " SERVER_FLIGHT "> data:25 data:53 " WENT_ON,
+	         SAW_EMPTY, "declined asked:yes answer:empty established:yes resumed:no end:completed",
+	         EVIDENCE_LIBRARY, false},
+		{"refused", CERTIFICATE REFUSED, SAW_REQUEST,
+	         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin",
+	         EVIDENCE_INFERRED, false},
+		{"the server says good-bye behind the handshake", CERTIFICATE REFUSED, SAW_CERTIFICATE,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:<fin", EVIDENCE_LIBRARY, true},
+		{"the client leaves", CERTIFICATE "> data:19 fin < fin", SAW_CERTIFICATE,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:>fin", EVIDENCE_LIBRARY, false},
+		{"the client refuses the server", HELLOS SERVER_FLIGHT "> ccs data:19 fin < fin", SAW_REQUEST,
+	         "unanswered asked:yes answer:none established:no resumed:no end:>fin", EVIDENCE_LIBRARY, false},
+		{"the client refuses a server that does not ask", HELLOS SERVER_FLIGHT "> ccs data:19 fin < fin",
+	         SAW_NO_REQUEST, "not_requested asked:no answer:none established:no resumed:no end:>fin",
+	         EVIDENCE_LIBRARY, false},
+		{"the lengths of Finished alone", NOT_ASKED WENT_ON, SAW_EMPTY,
+	         "declined asked:yes answer:empty established:yes resumed:no end:completed", EVIDENCE_LIBRARY, true},
+		{"the lengths of an answer", EMPTY WENT_ON, SAW_NOT_ASKED,
+	         "not_requested asked:no answer:none established:yes resumed:no end:completed", EVIDENCE_LIBRARY, true},
+		{"an event was lost", CERTIFICATE "lost " WENT_ON, SAW_CERTIFICATE,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed", EVIDENCE_LIBRARY,
+	         false},
+		{"no more than hellos", CERTIFICATE WENT_ON, SAW_HELLOS,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed", EVIDENCE_INFERRED,
+	         false},
+		{"the tracer stops", HELLOS SERVER_FLIGHT "stop", SAW_NO_REQUEST,
+	         "not_requested asked:no answer:none established:? resumed:no end:none", EVIDENCE_LIBRARY, false},
+	};
+	struct fixture fixture;
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		uint8_t saw = cases[index].saw;
+
+		fixture_open(&fixture, EVENT_RECEIVED);
+		/* where early data comes first, ServerHello is on the wire at 4 ms */
+		see_hellos(&fixture, 1);
+		if (saw != SAW_HELLOS)
+			see_server_flight(&fixture, saw != SAW_NOT_ASKED && saw != SAW_NO_REQUEST);
+		if (saw < SAW_REQUEST)
+			see_client_flight(&fixture, saw == SAW_CERTIFICATE);
+		tell(&fixture);
+		feed_play(&fixture.feed, cases[index].words);
+		connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+		expect_report(cases[index].name, &fixture, cases[index].expected, cases[index].evidence,
+		              SERVER_PROCESS);
+		expect_number(cases[index].name, "conflict", fixture.reports.last.verdict.conflict,
+		              cases[index].conflict);
+		expect_number(cases[index].name, "conflicts", connection_table_counts(fixture.table)->conflicts,
+		              cases[index].conflict);
+		fixture_close(&fixture);
+	}
+}
+
+/* Whose end it is nobody knows: it counts in its own cgroup, and the process is the one of the socket or none. */
+static void test_role_not_known(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	for (uint64_t cgroup = FEED_CGROUP - 1; cgroup <= FEED_CGROUP; cgroup++) {
+		fixture_open(&fixture, EVENT_RECEIVED);
+		see_hellos(&fixture, 1);
+		see_server_flight(&fixture, true);
+		see_client_flight(&fixture, true);
+		for (size_t message = 0; message < fixture.seen.messages; message++)
+			fixture.seen.message[message].prompt = false;
+		fixture.seen.cgroup = cgroup;
+		tell(&fixture);
+		feed_play(&fixture.feed, PADDED WENT_ON);
+		connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+		if (cgroup == FEED_CGROUP)
+			/* that the answer was taken says the wire alone: it has the flight wrong */
+			expect_report("its cgroup", &fixture,
+			              "unknown:padding asked:yes answer:certificate established:? resumed:no "
+			              "end:completed",
+			              EVIDENCE_LIBRARY, 0);
+		else
+			expect_report("another cgroup", &fixture,
+			              "unknown:padding asked:? answer:? established:yes resumed:no end:completed",
+			              EVIDENCE_INFERRED, 0);
+		fixture_close(&fixture);
+	}
+}
+
+/* TLS 1.2: the client hashes its key exchange before the wire shows it, the server behind it. */
+static void test_roles_1_2(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	for (int behind = 0; behind < 2; behind++) {
+		fixture_open(&fixture, behind ? EVENT_RECEIVED : EVENT_SENT);
+		fixture.seen.view.version = 0x0303;
+		fixture.seen.view.version_1_3 = false;
+		fixture.seen.view.server_hello_done = true;
+		see_server_flight(&fixture, true);
+		/* the wire shows ClientKeyExchange at 8 ms */
+		add_message(&fixture.seen, TLS_CLIENT_KEY_EXCHANGE, FROM_CLIENT,
+		            fixture.start_ns + (behind ? 9 : 7) * MILLISECOND_NS);
+		see_client_flight(&fixture, true);
+		tell(&fixture);
+		feed_play(&fixture.feed,
+		          "> client_hello < server_hello certificate server_key_exchange certificate_request "
+		          "server_hello_done > certificate client_key_exchange certificate_verify ccs finished "
+		          "< ccs finished");
+		expect_report("TLS 1.2", &fixture,
+		              "presented asked:yes answer:certificate established:yes resumed:no end:completed",
+		              EVIDENCE_CLEARTEXT, SERVER_PROCESS);
+		fixture_close(&fixture);
+	}
+}
+
+/* The messages that the wire encrypts stand between its own, by their time. */
+static void test_steps(void **state)
+{
+	struct fixture fixture;
+	uint32_t library = 0;
+
+	(void)state;
+	fixture_open(&fixture, EVENT_RECEIVED);
+	see_hellos(&fixture, 1);
+	see_server_flight(&fixture, true);
+	see_client_flight(&fixture, true);
+	tell(&fixture);
+	feed_play(&fixture.feed, CERTIFICATE WENT_ON);
+	for (size_t index = 0; index < fixture.reports.last.steps; index++) {
+		const struct handshake_step *step = &fixture.reports.last.step[index];
+
+		library += step->kind == STEP_LIBRARY;
+		if (index)
+			assert_true(step->time_ns >= fixture.reports.last.step[index - 1].time_ns);
+		if (step->kind == STEP_LIBRARY)
+			assert_true(step->type != TLS_CLIENT_HELLO && step->type != TLS_SERVER_HELLO);
+	}
+	expect_number("steps", "of the library", library, 3);
+	assert_true(fixture.reports.last.answer_ns > fixture.reports.last.request_ns);
+	fixture_close(&fixture);
+}
+
+/* A request behind the handshake: a record of its own, with the connection's addresses. */
+static void test_later(void **state)
+{
+	enum later {
+		LATER_PRESENTED,
+		LATER_DECLINED,
+		LATER_UNANSWERED,
+		LATER_NOT_TAKEN,
+		LATER_RENEGOTIATED,
+		LATERS
+	};
+	static const char *const expected[LATERS] = {
+		[LATER_PRESENTED] = "presented asked:yes answer:certificate established:yes resumed:no end:completed",
+		[LATER_DECLINED] = "declined asked:yes answer:empty established:yes resumed:no end:completed",
+		[LATER_UNANSWERED] = "unanswered asked:yes answer:none established:? resumed:no end:timeout",
+		[LATER_NOT_TAKEN] =
+			"unknown:abandoned asked:yes answer:certificate established:? resumed:no end:timeout",
+		[LATER_RENEGOTIATED] = "not_requested asked:no answer:none established:yes resumed:no end:completed",
+	};
+	struct fixture fixture;
+
+	(void)state;
+	for (int later = 0; later < LATERS; later++) {
+		fixture_open(&fixture, EVENT_RECEIVED);
+		see_hellos(&fixture, 1);
+		see_server_flight(&fixture, false);
+		see_client_flight(&fixture, false);
+		tell(&fixture);
+		feed_play(&fixture.feed, NOT_ASKED WENT_ON);
+		expect_number("first", "reports", fixture.reports.count, 1);
+		fixture.reports = (struct feed_reports){};
+		fixture.seen.id = 2;
+		fixture.seen.messages = 0;
+		fixture.seen.view.post_handshake = later != LATER_RENEGOTIATED;
+		fixture.seen.view.renegotiation = later == LATER_RENEGOTIATED;
+		fixture.seen.view.version_1_3 = later != LATER_RENEGOTIATED;
+		fixture.seen.view.server_hello_done = later == LATER_RENEGOTIATED;
+		fixture.seen.view.client_finished = false;
+		if (later != LATER_RENEGOTIATED)
+			see_server_flight(&fixture, true);
+		if (later != LATER_UNANSWERED)
+			see_client_flight(&fixture, later != LATER_DECLINED);
+		if (later == LATER_NOT_TAKEN)
+			fixture.seen.view.client_finished = false;
+		tell(&fixture);
+		connection_table_time(fixture.table, fixture.feed.time_ns + 1 * FEED_SECOND_NS);
+		if (later == LATER_UNANSWERED || later == LATER_NOT_TAKEN)
+			expect_number("later", "reports", fixture.reports.count, 0);
+		connection_table_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
+		expect_report("later", &fixture, expected[later], EVIDENCE_LIBRARY, SERVER_PROCESS);
+		expect_number("later", "port", fixture.reports.last.server.port, 443);
+		fixture_close(&fixture);
+	}
+}
+
+/* Of a connection that nobody knows, or another process's: counted, not told. */
+static void test_later_of_nobody(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture, EVENT_RECEIVED);
+	see_hellos(&fixture, 1);
+	see_server_flight(&fixture, false);
+	see_client_flight(&fixture, false);
+	tell(&fixture);
+	feed_play(&fixture.feed, NOT_ASKED WENT_ON);
+	fixture.seen.id = 2;
+	fixture.seen.process = OTHER_PROCESS;
+	fixture.seen.view.post_handshake = true;
+	see_server_flight(&fixture, true);
+	see_client_flight(&fixture, true);
+	tell(&fixture);
+	connection_table_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
+	expect_number("nobody", "reports", fixture.reports.count, 1);
+	expect_number("nobody", "unjoined", connection_table_library_counts(fixture.table)->unjoined, 1);
+	fixture_close(&fixture);
+}
+
+/* Every view, also those that no library can have, beside wires of every kind. */
+
+static struct library_view view_of(uint32_t number)
+{
+	return (struct library_view){
+		.seen = true,
+		.version_1_3 = number & 1 << 0,
+		.server_hello = number & 1 << 1,
+		.pre_shared_key = number & 1 << 2,
+		.certificate_request = number & 1 << 3,
+		.server_certificate = number & 1 << 4,
+		.server_hello_done = number & 1 << 5,
+		.client_certificate = number & 1 << 6,
+		.client_certificate_empty = number & 1 << 7,
+		.server_finished = number & 1 << 8,
+		.client_finished = number & 1 << 9,
+		.client_finished_taken = number & 1 << 10,
+		.damaged = number & 1 << 11,
+	};
+}
+
+enum {
+	VIEWS = 1 << 12,
+};
+
+static const struct handshake_records flights[] = {
+	{.count = 0},
+	{.count = 1, .length = {53}},
+	{.count = 2, .length = {25, 53}},
+	{.count = 3, .length = {811, 281, 53}},
+	{.count = 1, .length = {19}},
+	{.count = 3, .length = {1041, 529, 1041}},
+};
+
+enum spoiler {
+	SPOILER_NONE,
+	SPOILER_LOST,
+	SPOILER_GAP,
+	SPOILER_MALFORMED,
+	SPOILER_EARLY,
+	SPOILER_SUITE,
+	SPOILERS
+};
+
+static struct handshake_facts wire_of(size_t flight, uint8_t end, uint8_t by, bool replied, enum spoiler spoiler)
+{
+	struct handshake_facts facts = {
+		.client_hello = true,
+		.server_hello = true,
+		.version_1_3 = true,
+		.cipher_suite = spoiler == SPOILER_SUITE ? 0x9999 : 0x1301,
+		.client_records = flights[flight],
+		.end = end,
+		.ended_by = by,
+		.lost_events = spoiler == SPOILER_LOST,
+		.gap = spoiler == SPOILER_GAP,
+		.malformed = spoiler == SPOILER_MALFORMED,
+		.early_data = spoiler == SPOILER_EARLY,
+	};
+
+	facts.server_records.count = replied;
+	facts.server_records.length[0] = 250;
+	return facts;
+}
+
+static const char *broken_view(const struct library_view *view, const struct verdict *wire, const struct verdict *both)
+{
+	bool whole = view->server_hello && (view->server_finished || (!view->version_1_3 && view->server_hello_done));
+
+	if (broken_form(both))
+		return broken_form(both);
+	if (both->evidence != EVIDENCE_LIBRARY)
+		return memcmp(both, wire, offsetof(struct verdict, conflict)) ? "the wire's verdict is altered" : NULL;
+	if (both->requested == KNOWN_NO && (view->certificate_request || !whole))
+		return "no, without the whole of the server's flight or in spite of a request";
+	if (view->certificate_request && both->requested != KNOWN_YES)
+		return "a request was seen, and is not told";
+	if (verdict_completed(both) && !(view->client_certificate && view->certificate_request))
+		return "completed with an answer that was not seen";
+	if (verdict_completed(both) && both->established != KNOWN_YES && both->client_auth != wire->client_auth)
+		return "completed, and nobody says so";
+	if (verdict_rejected(both) && (both->client_auth != wire->client_auth || both->answer != wire->answer))
+		return "rejected, and the wire does not say so";
+	if (both->client_auth == CLIENT_AUTH_UNANSWERED &&
+	    (view->client_certificate || wire->client_auth != CLIENT_AUTH_FAILED_BEFORE_REQUEST))
+		return "unanswered in spite of an answer";
+	if (both->answer == ANSWER_CERTIFICATE && view->client_certificate && view->client_certificate_empty)
+		return "an empty answer is told as a certificate";
+	if (both->answer == ANSWER_EMPTY && view->client_certificate && !view->client_certificate_empty)
+		return "a certificate is told as an empty answer";
+	if (wire->reason == REASON_MALFORMED)
+		return "the wire left the protocol, and the library is believed";
+	return NULL;
+}
+
+static void check_views(struct handshake_facts *facts)
+{
+	struct verdict wire, both;
+	const char *broken;
+
+	facts->library = (struct library_view){};
+	wire = verdict_of(facts);
+	for (uint32_t number = 0; number < VIEWS; number++) {
+		facts->library = view_of(number);
+		both = verdict_of(facts);
+		broken = broken_view(&facts->library, &wire, &both);
+		if (broken)
+			fail_msg("view %#x beside %s (%s): %s: %s (%s)", number, client_auth_name(wire.client_auth),
+			         unknown_reason_name(wire.reason) ?: "-", broken, client_auth_name(both.client_auth),
+			         unknown_reason_name(both.reason) ?: "-");
+	}
+}
+
+static void test_every_view(void **state)
+{
+	(void)state;
+	for (size_t flight = 0; flight < sizeof(flights) / sizeof(*flights); flight++)
+		for (uint8_t end = END_NONE; end <= END_NOT_TLS; end++)
+			for (int variant = 0; variant < 4 * SPOILERS; variant++) {
+				struct handshake_facts facts =
+					wire_of(flight, end, variant & 1, variant & 2, variant / 4);
+
+				check_views(&facts);
+			}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_both_ends),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_nobody_spoke),
+		cmocka_unit_test(test_hello_sent_again),
+		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_role_not_known),
+		cmocka_unit_test(test_roles_1_2),
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_later),
+		cmocka_unit_test(test_later_of_nobody),
+		cmocka_unit_test(test_every_view),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "verdict_library.h"
+
+/*
+ * Whether the server's flight was seen to its end: only then the request that is not in it was not sent. The order of messages
+ * has been held to (transcript.h), and what is behind Finished or ServerHelloDone is behind the place of the request.
+ */
+static bool server_flight_is_whole(const struct library_view *view)
+{
+	if (!view->server_hello)
+		return false;
+	return view->server_finished || (!view->version_1_3 && view->server_hello_done);
+}
+
+static bool is_resumed(const struct library_view *view)
+{
+	if (view->version_1_3)
+		return view->pre_shared_key;
+	return view->server_finished && !view->server_hello_done;
+}
+
+static uint8_t requested_by(const struct library_view *view)
+{
+	if (view->certificate_request)
+		return KNOWN_YES;
+	/* post-handshake authentication is a request: one without it is none */
+	return server_flight_is_whole(view) && !view->post_handshake ? KNOWN_NO : NOT_KNOWN;
+}
+
+static uint8_t answer_of(const struct library_view *view)
+{
+	if (view->client_certificate)
+		return view->client_certificate_empty ? ANSWER_EMPTY : ANSWER_CERTIFICATE;
+	return requested_by(view) == KNOWN_NO ? ANSWER_NONE : ANSWER_NOT_KNOWN;
+}
+
+/*
+ * That a server's library went on to the client's Finished, or in a full handshake up to TLS 1.2 finished itself, says that it
+ * took the answer. That it did not is not known: it may not have been seen.
+ */
+static uint8_t established_by(const struct library_view *view)
+{
+	if (view->client_finished_taken && (view->version_1_3 || view->server_finished))
+		return KNOWN_YES;
+	if (!view->version_1_3 && view->server_hello_done && view->client_finished && view->server_finished)
+		return KNOWN_YES;
+	return NOT_KNOWN;
+}
+
+static bool both_known(uint8_t one, uint8_t other)
+{
+	return one != NOT_KNOWN && other != NOT_KNOWN;
+}
+
+/* Whether both cannot be true. */
+static bool contradict(const struct verdict *one, const struct verdict *other)
+{
+	if (both_known(one->requested, other->requested) && one->requested != other->requested)
+		return true;
+	if (both_known(one->resumed, other->resumed) && one->resumed != other->resumed)
+		return true;
+	if (both_known(one->established, other->established) && one->established != other->established)
+		return true;
+	return one->answer != ANSWER_NOT_KNOWN && other->answer != ANSWER_NOT_KNOWN && one->answer != other->answer;
+}
+
+static struct verdict known(struct verdict verdict, enum client_auth client_auth)
+{
+	verdict.client_auth = client_auth;
+	verdict.reason = REASON_NONE;
+	return verdict;
+}
+
+static struct verdict unknown(struct verdict verdict, enum unknown_reason reason)
+{
+	verdict.client_auth = CLIENT_AUTH_UNKNOWN;
+	verdict.reason = reason;
+	return verdict;
+}
+
+static enum client_auth completed_with(uint8_t answer)
+{
+	return answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED;
+}
+
+/* The library saw request and answer; whether the answer was taken the wire may have to say. */
+static struct verdict judge_answer(struct verdict verdict, const struct verdict *wire)
+{
+	if (verdict.established == KNOWN_YES)
+		return known(verdict, completed_with(verdict.answer));
+	/* a wire that misread the flight has misread what came behind it */
+	if (wire->client_auth != CLIENT_AUTH_UNKNOWN && wire->answer == verdict.answer) {
+		verdict.established = wire->established;
+		return known(verdict, wire->client_auth);
+	}
+	if (wire->client_auth != CLIENT_AUTH_UNKNOWN)
+		return unknown(verdict, REASON_PADDING);
+	return unknown(verdict, wire->reason);
+}
+
+/* The library saw the request, and no answer. */
+static struct verdict judge_no_answer(struct verdict verdict, const struct verdict *wire)
+{
+	/* the client's flight, as the wire has it, is an answer or none: the request stands behind both */
+	if (wire->requested == KNOWN_YES && wire->client_auth != CLIENT_AUTH_UNKNOWN)
+		return *wire;
+	if (wire->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST) {
+		verdict.established = wire->established;
+		verdict.answer = ANSWER_NONE;
+		return known(verdict, CLIENT_AUTH_UNANSWERED);
+	}
+	verdict.answer =
+		wire->answer == ANSWER_CERTIFICATE || wire->answer == ANSWER_EMPTY ? wire->answer : ANSWER_NOT_KNOWN;
+	if (wire->client_auth == CLIENT_AUTH_UNKNOWN)
+		return unknown(verdict, wire->reason);
+	return unknown(verdict, REASON_PADDING);
+}
+
+static struct verdict judge(const struct library_view *view, const struct verdict *wire)
+{
+	struct verdict verdict = {
+		.evidence = EVIDENCE_LIBRARY,
+		.requested = requested_by(view),
+		.answer = answer_of(view),
+		.established = established_by(view),
+		.resumed = server_flight_is_whole(view) ? (is_resumed(view) ? KNOWN_YES : KNOWN_NO) : NOT_KNOWN,
+	};
+
+	if (verdict.requested == KNOWN_NO) {
+		if (verdict.established == NOT_KNOWN &&
+		    (wire->requested == KNOWN_NO || wire->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST))
+			verdict.established = wire->established;
+		return known(verdict, verdict.resumed == KNOWN_YES ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED);
+	}
+	if (verdict.answer == ANSWER_NOT_KNOWN)
+		return judge_no_answer(verdict, wire);
+	return judge_answer(verdict, wire);
+}
+
+/*
+ * What leaves the wire's verdict open that a library's may close: it hangs on nothing that was missed on the wire. What left
+ * the protocol, or was not seen from its beginning, is none that both saw.
+ */
+static bool may_overrule(uint8_t reason)
+{
+	switch (reason) {
+	case REASON_ENCRYPTED:
+	case REASON_PADDING:
+	case REASON_EARLY_DATA:
+	case REASON_GAP:
+	case REASON_LOST_EVENTS:
+	case REASON_UNFINISHED:
+	case REASON_ABANDONED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+struct verdict verdict_with_library(const struct handshake_facts *facts, struct verdict wire)
+{
+	const struct library_view *view = &facts->library;
+	struct verdict library;
+
+	/* of what it does not say nothing follows */
+	if (requested_by(view) == NOT_KNOWN)
+		return wire;
+	if (wire.client_auth == CLIENT_AUTH_UNKNOWN && !may_overrule(wire.reason))
+		return wire;
+	library = judge(view, &wire);
+	library.conflict = contradict(&library, &wire);
+	/* what was read on the wire is as strong, and nobody's account of himself */
+	if (wire.evidence == EVIDENCE_CLEARTEXT && wire.client_auth != CLIENT_AUTH_UNKNOWN) {
+		wire.conflict = library.conflict;
+		return wire;
+	}
+	return library;
+}
+
+struct verdict verdict_of_later(const struct handshake_facts *facts)
+{
+	const struct verdict nothing = {
+		.client_auth = CLIENT_AUTH_UNKNOWN,
+		.evidence = EVIDENCE_LIBRARY,
+		.reason = facts->library.damaged ? REASON_LOST_EVENTS : REASON_ABANDONED,
+		.requested = NOT_KNOWN,
+		.answer = ANSWER_NOT_KNOWN,
+		.established = NOT_KNOWN,
+		.resumed = NOT_KNOWN,
+	};
+	struct verdict verdict = judge(&facts->library, &nothing);
+
+	if (requested_by(&facts->library) == NOT_KNOWN)
+		return nothing;
+	/* nobody answered for as long as is waited */
+	if (verdict.client_auth == CLIENT_AUTH_UNKNOWN && verdict.answer == ANSWER_NOT_KNOWN &&
+	    !facts->library.damaged) {
+		verdict.answer = ANSWER_NONE;
+		return known(verdict, CLIENT_AUTH_UNANSWERED);
+	}
+	return verdict;
+}
