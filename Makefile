@@ -33,7 +33,7 @@ CPPFLAGS += -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
-LIBRARIES := -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
+LIBRARIES := -lelf -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
@@ -43,7 +43,7 @@ BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
 # these need a kernel; the rest links and is tested without
-KERNEL_SOURCES := user/main.c user/live.c user/tracer.c user/interfaces.c user/attachment.c user/netlink.c
+KERNEL_SOURCES := user/main.c user/live.c user/tracer.c user/interfaces.c user/attachment.c user/netlink.c user/probes.c user/library.c user/library_process.c user/library_targets.c
 PURE_SOURCES := $(filter-out $(KERNEL_SOURCES),$(wildcard user/*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(PURE_SOURCES))
 SANITIZED := $(PURE_SOURCES:%.c=$(BUILD)/sanitized/%.o)
@@ -91,7 +91,7 @@ check-deb:
 	@CI=true tests/run package
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop
+tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
@@ -161,14 +161,14 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call quiet,SKELETON)$(BPFTOOL) gen skeleton $< name $* > $@
 
-$(BUILD)/user/tracer.o: $(BPF_SKELETONS)
+$(BUILD)/user/tracer.o $(BUILD)/user/probes.o: $(BPF_SKELETONS)
 
 $(BUILD)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -I$(BUILD)/bpf -MMD -MP -c $< -o $@
 
 $(PROGRAM): $(OBJECTS)
-	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz -lmnl $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lz -lmnl $(LIBRARIES)
 
 $(BUILD)/sanitized/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -185,12 +185,17 @@ $(WITHOUT_TCX)/attachment.o: user/attachment.c Makefile
 	$(call quiet,CC)$(CC) $(CPPFLAGS) -DATTACHMENT_TCX_INGRESS=1000 -DATTACHMENT_TCX_EGRESS=1001 $(CFLAGS) $(WARNINGS) -MMD -MP -c $< -o $@
 
 $(WITHOUT_TCX)/mtlsnoop: $(WITHOUT_TCX)/attachment.o $(filter-out $(BUILD)/user/attachment.o,$(OBJECTS))
-	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz -lmnl $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lz -lmnl $(LIBRARIES)
 
 # What drives the kernel's walk with a capture.
 $(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(filter-out $(KERNEL_SOURCES:%.c=$(BUILD)/%.o),$(OBJECTS))
 	@mkdir -p $(@D)
-	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -I$(BUILD)/bpf -o $@ $< $(filter %.o,$^) -lbpf -lelf -lz $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -I$(BUILD)/bpf -o $@ $< $(filter %.o,$^) -lbpf -lz $(LIBRARIES)
+
+# What prints the events of TLS libraries.
+$(BUILD)/tests/observe: tests/library/observe.c $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -MMD -MP -MF $@.d -MT $@ -o $@ $< $(filter %.o,$^) -lbpf -lz -lmnl $(LIBRARIES)
 
 # What tries to get out of the sandbox.
 $(BUILD)/tests/attempts: tests/sandbox/attempts.c $(BUILD)/user/privileges.o $(BUILD)/user/sandbox.o

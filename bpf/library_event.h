@@ -28,6 +28,25 @@ enum library_event_bounds {
 	LIBRARY_NAME_MAX = 16,    /* the kernel's TASK_COMM_LEN */
 };
 
+/* Sizes of data: the smallest that holds the bytes is taken. */
+enum library_event_capacity {
+	LIBRARY_DATA_SMALL = 128,
+	LIBRARY_DATA_MEDIUM = 1024,
+	LIBRARY_DATA_LARGE = LIBRARY_DATA_MAX,
+};
+
+/* Counters of the probes. */
+enum library_statistic {
+	LIBRARY_STATISTIC_CALLS,      /* that may belong to a handshake: told */
+	LIBRARY_STATISTIC_STRANGERS,  /* calls that belong to none: left alone in the kernel */
+	LIBRARY_STATISTIC_LOST_RING,  /* events that found no room in the ring buffer */
+	LIBRARY_STATISTIC_LOST_READ,  /* calls whose bytes could not be read */
+	LIBRARY_STATISTIC_LOST_STATE, /* handshakes for which there was no state to be had */
+	LIBRARY_STATISTIC_LOST_EXEC,  /* new programs of which there was no room to tell */
+	LIBRARY_STATISTIC_CALL_BOUND, /* calls with more than LIBRARY_CALL_MAX bytes */
+	LIBRARY_STATISTICS,
+};
+
 struct library_event {
 	__u32 size;     /* bytes, this header included */
 	__u8 kind;      /* enum library_event_kind */
@@ -42,6 +61,12 @@ struct library_event {
 	__u32 total;    /* bytes of this call; those that no event brings are missing */
 	char name[LIBRARY_NAME_MAX]; /* of the process's thread, NUL-terminated */
 	__u8 data[];
+};
+
+/* A process has begun to run a program. */
+struct library_exec {
+	__u32 process;
+	__u32 reserved;
 };
 
 _Static_assert(sizeof(struct library_event) == 64, "ABI");

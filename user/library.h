@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tracer.h"
+#include "probes.h"
 
 enum library_bounds {
 	LIBRARY_TARGETS_MAX = 256, /* probed files at once; more are counted and left alone */
@@ -48,10 +48,11 @@ struct library_counts {
 struct library;
 
 /*
- * Start the process that finds and attaches. It ends with this one, however that ends. Returns 0 also where probes can't be
- * had: then that was said once on standard error, and *library is NULL. -errno where the path given is no target.
+ * Start the process that finds and attaches, and wait until what there is now is probed. It ends with this one, however that
+ * ends. mode is not LIBRARY_OFF. Returns 0 also where probes can't be had: then that was said once on standard error, and
+ * *library is NULL. -errno where the path given is no target.
  */
-int library_open(struct library **library, enum library_mode mode, const char *path, struct tracer *tracer);
+int library_open(struct library **library, enum library_mode mode, const char *path, struct probes *probes);
 void library_close(struct library *library);
 
 /* Take what the process has told since. Never waits. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "library.h"
 #include "losses.h"
 #include "notify.h"
 #include "privileges.h"
@@ -23,6 +24,8 @@ static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
 struct trace {
 	const struct live *live;
 	struct tracer *tracer;
+	struct probes *probes;
+	struct library *library;
 	struct losses losses;
 	struct notify notify;
 	bool reloading;         /* files are being read again */
@@ -43,6 +46,12 @@ static void take_event(const struct event *event, void *context)
 
 	trace->last_event_ns = event->time_ns;
 	connection_table_event(trace->live->table, event);
+}
+
+static void take_library_event(const struct library_event *event, void *context)
+{
+	(void)event;
+	(void)context;
 }
 
 static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS], uint64_t now_ns,
@@ -99,6 +108,7 @@ static void look_around(struct trace *trace)
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	int64_t realtime_offset_ns = clock_ns(CLOCK_REALTIME) - now_ns;
 
+	library_poll(trace->library);
 	connection_table_set_realtime_offset(table, realtime_offset_ns);
 	tracer_statistics(trace->tracer, statistics);
 	if (losses_tell(&trace->losses, statistics, connection_table_counts(table)))
@@ -137,6 +147,8 @@ static void finish(struct trace *trace)
 {
 	uint64_t statistics[STATISTICS];
 
+	library_close(trace->library);
+	trace->library = NULL;
 	trace->live->journal->level = JOURNAL_NOTICE;
 	notify_stopping(&trace->notify);
 	tracer_detach(trace->tracer);
@@ -145,6 +157,20 @@ static void finish(struct trace *trace)
 	connection_table_finish(trace->live->table);
 	tracer_statistics(trace->tracer, statistics);
 	losses_summarize(statistics, connection_table_counts(trace->live->table));
+}
+
+/* Probes in TLS libraries: where they cannot be had that was said, and sockets are traced all the same. */
+static int open_library(struct trace *trace)
+{
+	const struct options *options = trace->live->options;
+
+	if (options->library == LIBRARY_OFF || options->interfaces)
+		return 0;
+	trace->probes = probes_open(take_library_event, trace);
+	if (!trace->probes)
+		return options->library == LIBRARY_PATH ? -ENOTSUP : 0;
+	tracer_add_probes(trace->tracer, trace->probes);
+	return library_open(&trace->library, options->library, options->library_path, trace->probes);
 }
 
 int live_trace(const struct live *live)
@@ -160,6 +186,8 @@ int live_trace(const struct live *live)
 	error = notify_open(&trace.notify);
 	if (!error)
 		error = tracer_open(&trace.tracer, &options, take_event, &trace);
+	if (!error)
+		error = open_library(&trace);
 	if (error)
 		goto cleanup;
 	/* what comes from here on is read from strangers */
@@ -174,7 +202,9 @@ int live_trace(const struct live *live)
 	error = read_events(&trace);
 	finish(&trace);
 cleanup:
+	library_close(trace.library);
 	tracer_close(trace.tracer);
 	notify_close(&trace.notify);
+	probes_close(trace.probes);
 	return error;
 }

@@ -21,6 +21,7 @@ enum option_key {
 	KEY_JSON = 'j',
 	KEY_METRICS = 'm',
 	KEY_QUIET = 'q',
+	KEY_LIBRARY = 'L',
 	KEY_DURATION = 'd',
 	KEY_COUNT = 'n',
 	KEY_LONG_ONLY = 256, /* from here on without a short option */
@@ -68,6 +69,8 @@ static const struct argp_option option_table[] = {
          0},
 	{"read", KEY_READ, "FILE", 0, "Read a pcap or pcapng file instead of the live host; needs no privileges", 0},
 	{"port", KEY_PORT, "PORT", 0, "Only connections with this local or remote port (may be repeated)", 0},
+	{"library", KEY_LIBRARY, "auto|off|PATH", 0,
+         "Read what TLS 1.3 encrypts at the TLS libraries of the host's processes (auto), at none, or at one", 0},
 
 	{.doc = "What is printed:", .group = GROUP_OUTPUT},
 	{"requested", KEY_REQUESTED, NULL, 0, "Only handshakes in which a certificate was requested", 0},
@@ -110,6 +113,9 @@ static const struct {
 	{KEY_READ, KEY_CGROUP, "--read and --cgroup exclude each other: a file knows no cgroups"},
 	{KEY_READ, KEY_DURATION, "--read and --duration exclude each other: a file is read to its end"},
 	{KEY_READ, KEY_METRICS, "--read and --metrics exclude each other: metrics are of the live host"},
+	{KEY_INTERFACE, KEY_LIBRARY,
+         "--interface and --library exclude each other: what an interface forwards is of no process here"},
+	{KEY_READ, KEY_LIBRARY, "--read and --library exclude each other: a file has no processes"},
 	{KEY_READ, KEY_BUFFER, "--read and --buffer exclude each other: a file needs no ring buffer"},
 };
 
@@ -333,6 +339,22 @@ static const char *parse_path(const struct argp_state *state, const char *option
 	return text;
 }
 
+/* "auto", "off", or the path of a file: ./auto where it is called so */
+static void parse_library(const struct argp_state *state, const char *text, struct options *options)
+{
+	options->library_path = NULL;
+	if (!strcmp(text, "auto")) {
+		options->library = LIBRARY_AUTO;
+	} else if (!strcmp(text, "off")) {
+		options->library = LIBRARY_OFF;
+	} else if (strchr(text, '/')) {
+		options->library = LIBRARY_PATH;
+		options->library_path = text;
+	} else {
+		argp_error(state, "--library: '%s' is neither auto nor off nor a path with a /", text);
+	}
+}
+
 static void check_conflicts(const struct argp_state *state, const struct command_line *line)
 {
 	size_t i;
@@ -356,6 +378,9 @@ static error_t take_value(int key, const char *text, const struct argp_state *st
 		break;
 	case KEY_READ:
 		options->read_file = parse_path(state, "--read", text);
+		break;
+	case KEY_LIBRARY:
+		parse_library(state, text, options);
 		break;
 	case KEY_PORT:
 		parse_port(state, text, options);

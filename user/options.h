@@ -6,6 +6,7 @@
 #define OPTIONS_H
 
 #include "exporter.h"
+#include "library.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +41,8 @@ struct options {
 	uint64_t handshake_timeout_ns;                 /* --handshake-timeout */
 	struct exporter_options metrics;               /* -m, --max-services */
 	uint32_t buffer_bytes;                         /* --buffer: of the ring buffer, a power of two */
+	enum library_mode library;                     /* -L; not with -i */
+	const char *library_path;                      /* -L PATH */
 };
 
 /*

@@ -60,3 +60,11 @@ int privileges_drop(void)
 
 	return privileges_keep(none);
 }
+
+void privileges_use(int capability, bool effective)
+{
+	if (!capng_have_capability(CAPNG_PERMITTED, capability))
+		return;
+	capng_update(effective ? CAPNG_ADD : CAPNG_DROP, CAPNG_EFFECTIVE, capability);
+	capng_apply(CAPNG_SELECT_CAPS);
+}

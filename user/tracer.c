@@ -41,6 +41,7 @@ struct tracer {
 	const void *producer;
 	const struct packet_counter *packets;
 	int cgroup_file; /* a file in the cgroup, which can be read for as long as the cgroup is there */
+	struct probes *probes;
 	tracer_sink sink;
 	void *context;
 };
@@ -158,8 +159,12 @@ static int handle_event(void *context, void *data, size_t size)
 	const struct tracer *tracer = context;
 	const struct event *event = data;
 
-	if (size >= sizeof(*event) && event->size <= size)
-		tracer->sink(event, tracer->context);
+	if (size < sizeof(*event) || event->size > size)
+		return 0;
+	/* what a library had done before this went over the wire comes first, though it be in another buffer */
+	if (tracer->probes)
+		probes_read_until(tracer->probes, event->time_ns);
+	tracer->sink(event, tracer->context);
 	return 0;
 }
 
@@ -363,6 +368,15 @@ static int check_cgroup(struct tracer *tracer)
 	return -ENODEV;
 }
 
+void tracer_add_probes(struct tracer *tracer, struct probes *probes)
+{
+	struct epoll_event readable = {.events = EPOLLIN};
+
+	tracer->probes = probes;
+	/* much that waits there wakes the reader, too */
+	epoll_ctl(ring_buffer__epoll_fd(tracer->events), EPOLL_CTL_ADD, probes_descriptor(probes), &readable);
+}
+
 int tracer_poll(struct tracer *tracer, int timeout_ms)
 {
 	struct epoll_event event;
@@ -373,8 +387,10 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 		tracer->buffer_peak = tracer->buffer_waiting;
 	/* most events come without a wake-up: look for them whether or not there was one */
 	if (!error || error == -EINTR) {
-		int consumed = ring_buffer__consume(tracer->events);
+		int consumed = tracer->probes ? probes_read(tracer->probes) : 0;
 
+		if (!consumed)
+			consumed = ring_buffer__consume(tracer->events);
 		if (consumed < 0)
 			error = consumed;
 	}

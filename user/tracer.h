@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../bpf/event.h"
+#include "probes.h"
 
 struct tracer_options {
 	const char *cgroup;             /* path of the cgroup to trace; NULL: the root of the cgroup v2 hierarchy */
@@ -58,9 +59,13 @@ void tracer_detach(struct tracer *tracer);
 
 /*
  * Wait for events for at most timeout_ms, and pass on all there are. Returns 0, or -errno (-EINTR on a signal; another after a
- * message on standard error: nothing can be seen any more).
+ * message on standard error: nothing can be seen any more). Before an event is passed on, all those of probes have been that
+ * are older.
  */
 int tracer_poll(struct tracer *tracer, int timeout_ms);
+
+/* Read what these tell, too. They stay the caller's, and open for as long as the tracer is. */
+void tracer_add_probes(struct tracer *tracer, struct probes *probes);
 
 /* The kernel's counters (enum statistic) as they are now. */
 void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);

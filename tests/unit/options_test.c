@@ -142,6 +142,7 @@ static void defaults(void **state)
 
 	(void)state;
 	assert_null(options.cgroup);
+	assert_int_equal(options.library, LIBRARY_AUTO);
 	assert_int_equal(options.interfaces, 0);
 	assert_null(options.read_file);
 	assert_int_equal(options.ports, 0);
@@ -406,12 +407,29 @@ static void values_refused(void **state)
 		{"-i a:b", "--interface", "'a:b'"},
 		{"-i sixteen-bytes-xx", "--interface", "'sixteen-bytes-xx'"},
 		{"--read=", "--read", "''"},
+		{"-L ''", "--library", "''"},
+		{"--library=on", "--library", "'on'"},
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		assert_refused(refused[i].line, refused[i].option, refused[i].text);
+}
+
+static void libraries(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "-L off");
+
+	(void)state;
+	assert_int_equal(options.library, LIBRARY_OFF);
+	options = parse(&arguments, "-L off --library=./auto");
+	assert_int_equal(options.library, LIBRARY_PATH);
+	assert_string_equal(options.library_path, "./auto");
+	options = parse(&arguments, "-L /a.so -L auto");
+	assert_int_equal(options.library, LIBRARY_AUTO);
+	assert_null(options.library_path);
 }
 
 static void usage_refused(void **state)
@@ -428,6 +446,8 @@ static void usage_refused(void **state)
 		{"-r a.pcap -g /sys/fs/cgroup", "--read", "--cgroup"},
 		{"-i eth0 -g /sys/fs/cgroup", "--interface", "--cgroup"},
 		{"-r a.pcap --interface=any", "--read", "--interface"},
+		{"-r a.pcap -L off", "--read", "--library"},
+		{"-i any -L /a.so", "--interface", "--library"},
 		{"-d 5 -r a.pcap", "--read", "--duration"},
 		{"-r a.pcap --buffer=1M", "--read", "--buffer"},
 		{"-r a.pcap -m", "--read", "--metrics"},
@@ -441,10 +461,8 @@ static void usage_refused(void **state)
 		{"--nonsense", "unrecognized option", "--nonsense"},
 		/* of the design, but not there yet */
 		{"-p 1", "invalid option", "p"},
-		{"-L off", "invalid option", "L"},
 		{"--pid=1", "unrecognized option", "--pid"},
 		{"-m 127.0.0.1:9813", "'127.0.0.1:9813'", "argument"},
-		{"--library=off", "unrecognized option", "--library"},
 	};
 	size_t i;
 
@@ -486,6 +504,7 @@ static void help_names_every_option(void **state)
 	static const char *const names[] = {
 		"Usage: mtlsnoop [OPTION...]",
 		"-i, --interface=IF",
+		"-L, --library=auto|off|PATH",
 		"-g, --cgroup=PATH",
 		"-r, --read=FILE",
 		"-P, --port=PORT",
@@ -505,7 +524,7 @@ static void help_names_every_option(void **state)
 		"--help",
 		"Examples:",
 	};
-	static const char *const absent[] = {"--pid", "--library"};
+	static const char *const absent[] = {"--pid"};
 	struct outcome outcome = run("--help");
 	size_t i;
 
@@ -521,13 +540,21 @@ static void help_names_every_option(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),        cmocka_unit_test(short_options),
-		cmocka_unit_test(long_options),    cmocka_unit_test(seconds),
-		cmocka_unit_test(buffer_sizes),    cmocka_unit_test(metrics),
-		cmocka_unit_test(files),           cmocka_unit_test(wanted_ports),
-		cmocka_unit_test(largest_numbers), cmocka_unit_test(values_refused),
-		cmocka_unit_test(usage_refused),   cmocka_unit_test(ports_are_bounded),
-		cmocka_unit_test(version_is_told), cmocka_unit_test(help_names_every_option),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(short_options),
+		cmocka_unit_test(long_options),
+		cmocka_unit_test(seconds),
+		cmocka_unit_test(buffer_sizes),
+		cmocka_unit_test(metrics),
+		cmocka_unit_test(files),
+		cmocka_unit_test(wanted_ports),
+		cmocka_unit_test(largest_numbers),
+		cmocka_unit_test(values_refused),
+		cmocka_unit_test(libraries),
+		cmocka_unit_test(usage_refused),
+		cmocka_unit_test(ports_are_bounded),
+		cmocka_unit_test(version_is_told),
+		cmocka_unit_test(help_names_every_option),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);

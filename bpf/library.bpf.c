@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * library - probes in TLS libraries (uprobes): copies of the handshake messages as the library itself has them, before
+ * encryption or behind decryption. One program for each way of probing; where it belongs in a file is for userspace to say.
+ *
+ * A probe only reads. What it cannot read or has no room for is counted, and told with the next event of the handshake.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "library_event.h"
+
+enum {
+	TRANSCRIPTS_MAX = 16384,
+	EXECS_BYTES = 64 * 1024, /* of 16 each: found by a later look at all processes where there is no room */
+	CHUNKS_MAX = LIBRARY_CALL_MAX / LIBRARY_DATA_MAX,
+	MESSAGE_HEADER = 4, /* HandshakeType and a length of 24 bits: RFC 8446 section 4 */
+	MESSAGE_HASH_MAX = 64,
+};
+
+/* HandshakeType, RFC 8446 section 4 */
+enum {
+	CLIENT_HELLO = 1,
+	CERTIFICATE_REQUEST = 13,
+	MESSAGE_HASH = 254,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024); /* set before loading */
+} library_events SEC(".maps");
+
+/* enum library_statistic; mapped by the reader */
+__u64 library_statistics[LIBRARY_STATISTICS];
+
+/* The reader looks every 50 ms; it is woken before that only where this much is waiting. */
+const volatile __u64 library_wakeup_bytes = 1024 * 1024;
+
+/* Whether a program can be told which probe it was called by (kernel 5.15). Where not, nothing of that is loaded. */
+const volatile __u8 library_has_cookie = 0;
+
+/* A hash context that a transcript goes into. Addresses are used again, and processes end without a word: hence LRU. */
+struct transcript_key {
+	__u64 handle;
+	__u32 process;
+	__u32 reserved;
+};
+
+struct transcript {
+	__u64 instruction; /* address of the probe in the process */
+	__u32 target;
+	__u32 lost; /* bytes of an earlier call were not told */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TRANSCRIPTS_MAX);
+	__type(key, struct transcript_key);
+	__type(value, struct transcript);
+} transcripts SEC(".maps");
+
+/* The bytes that a library was called with. */
+struct call {
+	const __u8 *bytes;
+	__u64 handle;
+	__u64 length;
+	__u32 target;
+	__u8 kind; /* enum library_event_kind */
+	__u8 from; /* enum library_event_from */
+	__u16 reserved;
+};
+
+static __always_inline void statistic_add(enum library_statistic statistic)
+{
+	__sync_fetch_and_add(&library_statistics[statistic], 1);
+}
+
+static __always_inline __u32 target_of(void *context)
+{
+	return library_has_cookie ? bpf_get_attach_cookie(context) : 0;
+}
+
+static __always_inline void event_fill(struct library_event *event, const struct call *call, __u32 position)
+{
+	event->kind = call->kind;
+	event->from = call->from;
+	event->time_ns = bpf_ktime_get_ns();
+	event->handle = call->handle;
+	event->cgroup = bpf_get_current_cgroup_id();
+	event->process = bpf_get_current_pid_tgid() >> 32;
+	event->target = call->target;
+	event->position = position;
+	event->total = call->length > 0xffffffff ? 0xffffffff : call->length;
+	bpf_get_current_comm(event->name, sizeof(event->name));
+}
+
+static __always_inline void event_submit(struct library_event *event)
+{
+	__u64 waiting = bpf_ringbuf_query(&library_events, BPF_RB_AVAIL_DATA);
+
+	bpf_ringbuf_submit(event, waiting > library_wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+/* Tell of `length` bytes, at most the capacity, from position on. Returns 0 where it failed. */
+static __always_inline int emit_sized(const struct call *call, __u32 position, __u32 length, const __u32 capacity)
+{
+	struct library_event *event = bpf_ringbuf_reserve(&library_events, sizeof(*event) + capacity, 0);
+
+	if (!event) {
+		statistic_add(LIBRARY_STATISTIC_LOST_RING);
+		return 0;
+	}
+	event->size = sizeof(*event) + capacity;
+	event_fill(event, call, position);
+	/* the compiler knows the bound from the choice of the capacity and would drop the check that the verifier needs */
+	asm volatile("" : "+r"(length));
+	if (length > capacity || (length && bpf_probe_read_user(event->data, length, call->bytes + position))) {
+		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+		statistic_add(LIBRARY_STATISTIC_LOST_READ);
+		return 0;
+	}
+	event->length = length;
+	event_submit(event);
+	return 1;
+}
+
+/* A call in numbers, which is what a function can be given that is verified on its own. */
+static __always_inline __u64 call_tag(const struct call *call)
+{
+	return call->target | (__u64)call->kind << 32 | (__u64)call->from << 40;
+}
+
+/*
+ * Tell of at most LIBRARY_DATA_MAX bytes from position on. Returns how many, 0 where it failed. Verified on its own, and
+ * so once: in a loop of its caller it would be verified for each way that leads there.
+ */
+__noinline __u32 library_emit_chunk(__u64 handle, __u64 bytes, __u64 length, __u32 position, __u64 tag)
+{
+	struct call call = {
+		.bytes = (const __u8 *)bytes,
+		.handle = handle,
+		.length = length,
+		.target = tag,
+		.kind = tag >> 32,
+		.from = tag >> 40,
+	};
+	__u32 left = LIBRARY_DATA_MAX;
+	int emitted;
+
+	if (position >= length)
+		return 0;
+	if (length - position < left)
+		left = length - position;
+	if (left <= LIBRARY_DATA_SMALL)
+		emitted = emit_sized(&call, position, left, LIBRARY_DATA_SMALL);
+	else if (left <= LIBRARY_DATA_MEDIUM)
+		emitted = emit_sized(&call, position, left, LIBRARY_DATA_MEDIUM);
+	else
+		emitted = emit_sized(&call, position, left, LIBRARY_DATA_LARGE);
+	return emitted ? left : 0;
+}
+
+/* Tell of a call. Returns 0 where bytes that were to be told could not be. */
+static __always_inline int emit_call(const struct call *call)
+{
+	__u32 told, position = 0;
+
+	statistic_add(LIBRARY_STATISTIC_CALLS);
+	for (int chunk = 0; chunk < CHUNKS_MAX && position < call->length; chunk++) {
+		told = library_emit_chunk(call->handle, (__u64)call->bytes, call->length, position, call_tag(call));
+		if (!told)
+			return 0;
+		position += told;
+	}
+	/* what is missing at the end of a call shows in the events that were told of it */
+	if (position < call->length)
+		statistic_add(LIBRARY_STATISTIC_CALL_BOUND);
+	return 1;
+}
+
+/*
+ * Whether bytes are the beginning of a transcript: ClientHello; behind a HelloRetryRequest the hash of the first one in
+ * its place (RFC 8446 section 4.4.1); or a request behind the handshake (section 4.6.2) on a context that was forgotten.
+ * OpenSSL hashes none of these in parts. A ClientHello that ends early is what a pre-shared key is bound to (section
+ * 4.2.11.2), in a context of its own.
+ */
+static __always_inline int transcript_begins(const struct call *call)
+{
+	__u8 head[MESSAGE_HEADER];
+	__u32 end;
+
+	if (call->length < sizeof(head) || bpf_probe_read_user(head, sizeof(head), call->bytes))
+		return 0;
+	end = MESSAGE_HEADER + ((__u32)head[1] << 16 | (__u32)head[2] << 8 | head[3]);
+	switch (head[0]) {
+	case CLIENT_HELLO:
+		return end <= call->length;
+	case MESSAGE_HASH:
+		return end <= MESSAGE_HEADER + MESSAGE_HASH_MAX && end <= call->length;
+	case CERTIFICATE_REQUEST:
+		return end == call->length;
+	default:
+		return 0;
+	}
+}
+
+/* A call with bytes that go on in the transcript of the handshake call->handle. */
+static __always_inline void transcript_call(struct call *call, __u64 instruction)
+{
+	struct transcript_key key = {.handle = call->handle, .process = bpf_get_current_pid_tgid() >> 32};
+	struct transcript *transcript = bpf_map_lookup_elem(&transcripts, &key);
+	int begins = transcript_begins(call);
+
+	if (!transcript && !begins) {
+		statistic_add(LIBRARY_STATISTIC_STRANGERS);
+		return;
+	}
+	/* one file that is known by two names (overlayfs) has two probes at one instruction: the first one counts */
+	if (transcript && transcript->instruction == instruction && transcript->target != call->target)
+		return;
+	if (begins) {
+		struct transcript fresh = {
+			.instruction = instruction, .target = call->target, .lost = transcript ? transcript->lost : 0};
+
+		if (bpf_map_update_elem(&transcripts, &key, &fresh, BPF_ANY))
+			statistic_add(LIBRARY_STATISTIC_LOST_STATE);
+		transcript = bpf_map_lookup_elem(&transcripts, &key);
+	}
+	if (!transcript) {
+		emit_call(call);
+		return;
+	}
+	if (transcript->lost) {
+		/* what was lost stood before these bytes: an event without any says so */
+		if (!emit_sized(call, 0, 0, LIBRARY_DATA_SMALL))
+			return;
+		transcript->lost = 0;
+	}
+	if (!emit_call(call))
+		transcript->lost = 1;
+}
+
+/* int EVP_DigestUpdate(EVP_MD_CTX *context, const void *bytes, size_t length), called by libssl */
+SEC("uprobe")
+int mtlsnoop_digest(struct pt_regs *registers)
+{
+	struct call call = {
+		.kind = LIBRARY_TRANSCRIPT,
+		.handle = PT_REGS_PARM1(registers),
+		.bytes = (const __u8 *)PT_REGS_PARM2(registers),
+		.length = PT_REGS_PARM3(registers),
+		.target = target_of(registers),
+	};
+
+	if (call.length)
+		transcript_call(&call, PT_REGS_IP(registers));
+	return 0;
+}
+
+/* Processes that have begun to run a program: what it maps is worth a look. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EXECS_BYTES);
+} library_execs SEC(".maps");
+
+/* By its name and not by the file system of tracepoints, which need not be mounted. */
+SEC("raw_tp/sched_process_exec")
+int mtlsnoop_exec(void *arguments)
+{
+	struct library_exec exec = {.process = bpf_get_current_pid_tgid() >> 32};
+
+	(void)arguments;
+	if (bpf_ringbuf_output(&library_execs, &exec, sizeof(exec), 0))
+		statistic_add(LIBRARY_STATISTIC_LOST_EXEC);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

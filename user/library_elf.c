@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "library_elf.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "library_kind.h"
+
+enum {
+	DYNAMIC_MAX = 4096, /* entries of a dynamic section */
+};
+
+#if defined(__x86_64__)
+static const uint16_t HOST_MACHINE = EM_X86_64;
+#elif defined(__aarch64__)
+static const uint16_t HOST_MACHINE = EM_AARCH64;
+#else
+static const uint16_t HOST_MACHINE = EM_NONE;
+#endif
+
+static const library_kind_read kinds[] = {
+	library_openssl_read,
+};
+
+void library_elf_add(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address)
+{
+	struct library_point *point = &elf->point[elf->points];
+
+	if (elf->points == LIBRARY_POINTS_MAX || elf_image_offset(image, address, &point->offset))
+		return;
+	point->probe = probe;
+	elf->points++;
+}
+
+void library_elf_find_needed(struct elf_image *image, const char *prefix, char needed[LIBRARY_NEEDED_MAX])
+{
+	struct elf_section dynamic;
+	size_t count, index;
+	GElf_Dyn entry;
+	Elf_Data *data;
+
+	if (!elf_image_find_section(image, ".dynamic", &dynamic))
+		return;
+	data = elf_image_records(image, &dynamic, &count);
+	for (index = 0; data && index < count && index < DYNAMIC_MAX && gelf_getdyn(data, index, &entry); index++) {
+		const char *name;
+
+		if (entry.d_tag != DT_NEEDED)
+			continue;
+		name = elf_strptr(image->elf, dynamic.header.sh_link, entry.d_un.d_val);
+		/* it becomes a part of a path */
+		if (!name || strncmp(name, prefix, strlen(prefix)) || strlen(name) >= LIBRARY_NEEDED_MAX ||
+		    strchr(name, '/'))
+			continue;
+		strcpy(needed, name);
+		return;
+	}
+}
+
+static int read_image(struct elf_image *image, struct library_elf *elf, const char **why)
+{
+	int error = -ENOENT;
+
+	for (size_t index = 0; error == -ENOENT && index < sizeof(kinds) / sizeof(kinds[0]); index++) {
+		memset(elf, 0, sizeof(*elf));
+		error = kinds[index](image, elf, why);
+	}
+	if (!error && image->machine != HOST_MACHINE) {
+		*why = "it is made for another machine";
+		error = -ENOTSUP;
+	}
+	return error;
+}
+
+int library_elf_read(int descriptor, struct library_elf *elf, const char **why)
+{
+	struct elf_image image;
+	int error;
+
+	if (elf_image_open(&image, descriptor))
+		return -ENOENT;
+	error = read_image(&image, elf, why);
+	elf_image_close(&image);
+	return error;
+}
+
+int library_elf_version(int descriptor, char name[LIBRARY_TARGET_NAME_MAX])
+{
+	struct elf_image image;
+	int error;
+
+	if (elf_image_open(&image, descriptor))
+		return -ENOENT;
+	error = library_openssl_version(&image, name);
+	elf_image_close(&image);
+	return error;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * library_elf - an ELF file -> which TLS library it is or holds, and where probes belong in it. Pure but for reading the
+ * file: nothing of it is executed, and all of it is hostile.
+ */
+#ifndef LIBRARY_ELF_H
+#define LIBRARY_ELF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "library.h"
+
+enum library_elf_bounds {
+	LIBRARY_POINTS_MAX = 8, /* probes in one file */
+	LIBRARY_NEEDED_MAX = 64,
+};
+
+/* A place in a file where a probe belongs. */
+struct library_point {
+	uint64_t offset; /* in the file, of an instruction */
+	uint8_t probe;   /* enum probe */
+};
+
+struct library_elf {
+	uint8_t kind; /* enum library_kind */
+	char name[LIBRARY_TARGET_NAME_MAX];
+	char needed[LIBRARY_NEEDED_MAX]; /* name of the library that knows the version; empty: none */
+	uint32_t points;
+	struct library_point point[LIBRARY_POINTS_MAX];
+};
+
+/*
+ * Read the file behind the descriptor. Returns 0 where it can be probed, -ENOENT where it holds no TLS library that is
+ * known, and -ENOTSUP where it does, but in a form that cannot be probed: then *why says in what way (a static string).
+ */
+int library_elf_read(int descriptor, struct library_elf *elf, const char **why);
+
+/* The version, in the words of the file behind the descriptor (libcrypto): "OpenSSL 3.0.19". Returns 0, -ENOENT. */
+int library_elf_version(int descriptor, char name[LIBRARY_TARGET_NAME_MAX]);
+
+#endif /* LIBRARY_ELF_H */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * plt - the stubs in a file's procedure linkage table through which it calls a function of another file. Which stub
+ * belongs to which function is read from the instructions: it is the one that jumps through the slot that the relocation
+ * names. Nothing is counted off, since linkers lay the table out in many ways.
+ */
+#ifndef PLT_H
+#define PLT_H
+
+#include <stdint.h>
+
+#include "elf_image.h"
+
+enum plt_bounds {
+	PLT_SLOTS_MAX = 4, /* relocations of one function: a call and its address */
+	PLT_STUBS_MAX = 4,
+};
+
+/* The addresses of the instructions that begin the jumps to `function`. Returns how many. */
+uint32_t plt_find(struct elf_image *image, const char *function, uint64_t address[PLT_STUBS_MAX]);
+
+#endif /* PLT_H */

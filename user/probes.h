@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * probes - the BPF programs for TLS libraries (bpf/library.bpf.c): load, attach, read. Loading and attaching need privileges;
+ * events and counters are read from memory that is shared with the kernel.
+ */
+#ifndef PROBES_H
+#define PROBES_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../bpf/library_event.h"
+
+/* What a probe calls: one program for each way of probing. */
+enum probe {
+	PROBE_DIGEST, /* OpenSSL: EVP_DigestUpdate(context, bytes, length) as libssl calls it */
+	PROBES,
+};
+
+enum probes_bounds {
+	PROBES_KEEP_MAX = 4,
+};
+
+/* Where a probe is to be. */
+struct probe_point {
+	int descriptor;  /* of the file that is open: no path that could meanwhile mean another one */
+	uint64_t offset; /* of an instruction in it */
+	uint32_t target; /* as events shall name it */
+	uint8_t probe;   /* enum probe */
+};
+
+typedef void (*probes_sink)(const struct library_event *event, void *context);
+
+struct probes;
+
+/* NULL where the kernel does not load them, after one line on standard error: the rest goes on without. */
+struct probes *probes_open(probes_sink sink, void *context);
+void probes_close(struct probes *probes);
+
+/* Readable when much is waiting. Most events come without a wake-up. */
+int probes_descriptor(const struct probes *probes);
+
+/* Pass on all events there are. Returns 0, or -errno. */
+int probes_read(struct probes *probes);
+
+/* The same, where there may be any that are as old as that. */
+int probes_read_until(struct probes *probes, uint64_t time_ns);
+
+/* The counters (enum library_statistic) as they are now. */
+void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_STATISTICS]);
+
+/*
+ * In a process that was made by fork(2) to attach probes: close all files but those that this needs, and keep[], so that
+ * nothing stays attached or open because of it. What follows here is all that they are good for from then on.
+ */
+void probes_keep(struct probes *probes, const int keep[], int count);
+
+/* Whether this process may attach probes. Returns 0, or -errno. */
+int probes_try(const struct probes *probes);
+
+/* Attach a probe. Returns a handle that probes_detach() takes back, or NULL and sets errno. Says nothing. */
+struct bpf_link;
+struct bpf_link *probes_attach(const struct probes *probes, const struct probe_point *point);
+void probes_detach(struct bpf_link *link);
+
+/*
+ * Be told of processes that begin to run a program. Returns a descriptor that is readable when some have, which
+ * probes_read_execs() then tells of, or -errno where the kernel has no such thing.
+ */
+typedef void (*probes_exec_sink)(uint32_t process, void *context);
+int probes_watch_execs(struct probes *probes, probes_exec_sink sink, void *context);
+void probes_read_execs(struct probes *probes);
+
+#endif /* PROBES_H */
