@@ -14,7 +14,7 @@ import threading
 
 import endpoints
 from harness import PRESENTED, PROGRAM, Failure, Tracer, differences, expect, wait_until
-from namespaces import Namespace, join_by_veth
+from namespaces import IPV4_NETWORK, Namespace, join_by_veth
 from path_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT
 
 CROWD = 500
@@ -25,7 +25,7 @@ ETH_P_ALL = 0x0003
 class Pair:
     """Two namespaces joined by a veth pair, with the servers of path_cases."""
 
-    CLIENT, SERVER = "10.97.2.1", "10.97.2.2"
+    CLIENT, SERVER = f"{IPV4_NETWORK}.21", f"{IPV4_NETWORK}.22"
 
     def __init__(self, stack, keys):
         self.keys, self._stack, self._port = keys, stack, 20000

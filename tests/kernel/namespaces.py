@@ -18,6 +18,10 @@ TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
 
+# A tracer sees all namespaces of the host: two runs of these tests at the same time must not have the same addresses.
+IPV4_NETWORK = f"10.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
+IPV6_NETWORK = f"fd97:{os.getpid() & 0xFFF | 0x1000:x}"
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

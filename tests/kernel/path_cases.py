@@ -8,7 +8,7 @@ import socket
 import endpoints
 import packet
 from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect
-from namespaces import Namespace, Tun
+from namespaces import IPV4_NETWORK, IPV6_NETWORK, Namespace, Tun
 from relay import CLIENT, SERVER, SIDES, Drop, DropThirdAck, Duplicate, Plan, Relay, Shuffle, Swap
 
 PLAIN_PORT, REQUEST_PORT = 4430, 4431
@@ -24,8 +24,8 @@ CONFIGURATIONS = {
 class Path:
     """Two namespaces joined by a relay, with servers that request a certificate and servers that do not."""
 
-    CLIENT_ADDRESSES = {4: "10.97.0.1", 6: "fd97::1"}
-    SERVER_ADDRESSES = {4: "10.97.0.2", 6: "fd97::2"}
+    CLIENT_ADDRESSES = {4: f"{IPV4_NETWORK}.1", 6: f"{IPV6_NETWORK}::1"}
+    SERVER_ADDRESSES = {4: f"{IPV4_NETWORK}.2", 6: f"{IPV6_NETWORK}::2"}
 
     def __init__(self, stack, keys, tracer, mss):
         self.keys, self.tracer = keys, tracer

@@ -10,7 +10,7 @@ import threading
 import endpoints
 import packet
 from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, Skip, expect
-from namespaces import Namespace, Tun
+from namespaces import IPV4_NETWORK, IPV6_NETWORK, Namespace, Tun
 from peer import Peer, Wire, pieces, say_goodbye, send_plain, shake_hands
 
 PLAIN_PORT, REQUEST_PORT, INLINE_PORT = 4430, 4431, 4440
@@ -28,8 +28,8 @@ FORGED = b"\x15\x03\x03\x00\x02\x02\x28" * 20
 class Bench:
     """A namespace with servers, and the wire to its kernel."""
 
-    KERNEL = {4: "10.97.1.1", 6: "fd97:1::1"}
-    PEER = {4: "10.97.1.2", 6: "fd97:1::2"}
+    KERNEL = {4: f"{IPV4_NETWORK}.11", 6: f"{IPV6_NETWORK}:1::1"}
+    PEER = {4: f"{IPV4_NETWORK}.12", 6: f"{IPV6_NETWORK}:1::2"}
 
     def __init__(self, stack, keys, tracer, first_port):
         self.keys, self.tracer, self._stack = keys, tracer, stack
