@@ -65,12 +65,20 @@ static __always_inline __u64 connection_random_id(void)
 }
 
 /*
- * Which packet, in one number, since a function that is verified on its own takes nothing but the skb and scalars: where its
- * IP header is in the skb, and in the lowest bit its direction (enum event_direction).
+ * Which packet, in one number, since a function that is verified on its own takes nothing but the skb and scalars: in the
+ * lowest bit its direction (enum event_direction), then where its IP header is in the skb, then how many bytes of the skb
+ * are behind it. The socket hook is shown nothing before and behind: there it is the direction alone.
  */
-static __always_inline __u32 where_of(__u32 network_offset, __u32 index)
+enum where_bits {
+	WHERE_NETWORK_SHIFT = 1,
+	WHERE_NETWORK_MAX = 4095,
+	WHERE_BEHIND_SHIFT = 13,
+	WHERE_BEHIND_MAX = 1 << 19,
+};
+
+static __always_inline __u32 where_of(__u32 network_offset, __u32 behind, __u32 index)
 {
-	return network_offset << 1 | index;
+	return behind << WHERE_BEHIND_SHIFT | network_offset << WHERE_NETWORK_SHIFT | index;
 }
 
 static __always_inline __u32 where_index(__u32 where)
@@ -80,7 +88,8 @@ static __always_inline __u32 where_index(__u32 where)
 
 static __always_inline int packet_at_hand(struct __sk_buff *skb, __u32 where, struct packet *packet)
 {
-	return packet_parse(skb, where >> 1, packet);
+	return packet_parse(skb, where >> WHERE_NETWORK_SHIFT & WHERE_NETWORK_MAX,
+	                    skb->len - (where >> WHERE_BEHIND_SHIFT), packet);
 }
 
 /* The packet at hand, its connection and its direction. */
@@ -691,10 +700,25 @@ static __always_inline void direction_packet(const struct sight *sight, const st
 		direction_close(sight, packet);
 }
 
+/*
+ * Whether all of a segment was walked before: it came again, or it passes a second device. Then another CPU may be in this
+ * direction with what follows, which is no loss. (The number that is expected next only grows.)
+ */
+static __always_inline int direction_knows(const struct direction *direction, const struct packet *packet)
+{
+	__u32 end = packet->sequence + !!(packet->tcp_flags & TCP_FLAG_BIT_SYN) + packet->payload_length;
+
+	return direction->state == DIRECTION_WALKED && packet->payload_length &&
+	       !(packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)) &&
+	       (__s32)(end - direction->next_sequence) <= 0;
+}
+
 /* Take a packet whose connection's state is at hand. */
 static __always_inline void connection_packet(const struct sight *sight, const struct packet *packet)
 {
 	if (packet->payload_length == 0 && !(packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)))
+		return;
+	if (direction_knows(sight->direction, packet))
 		return;
 	if (claim(&sight->direction->busy)) {
 		sight->direction->time_ns = bpf_ktime_get_ns();

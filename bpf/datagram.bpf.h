@@ -27,20 +27,12 @@ static __u64 datagram_scope(struct __sk_buff *skb);
 
 static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 where, const struct packet *packet)
 {
-	__u64 id = datagram_scope(skb);
 	struct packet_flow flow;
-	const __u64 *words = (const __u64 *)&flow;
-	int i;
 
 	if (!packet_flow_of(skb, packet, where_index(where) == EVENT_SENT, &flow))
 		return 0;
-	/* FNV-1a over words */
-	for (i = 0; i < (int)(sizeof(flow) / sizeof(*words)); i++)
-		id = (id ^ words[i]) * 0x100000001b3ull;
-	return id | CONNECTION_WITHOUT_SOCKET;
+	return packet_flow_hash(&flow, datagram_scope(skb)) | CONNECTION_WITHOUT_SOCKET;
 }
-
-_Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words");
 
 /* Hand over the bytes of a datagram at position, with its addresses before the first. Returns whether more may follow. */
 __noinline int datagram_chunk(struct __sk_buff *skb, __u32 where, __u32 position)

@@ -15,18 +15,13 @@
 #define CONNECTION_SOURCE EVENT_FROM_DEVICE
 #include "connection.bpf.h"
 #include "datagram.bpf.h"
+#include "encapsulation.bpf.h"
 
 enum {
-	GO_ON = -1, /* TC_ACT_UNSPEC: as if there were no classifier */
-	ETHERNET_HEADER = 14,
-	VLAN_HEADER = 4,
-	VLAN_TAGS_MAX = 2,
+	GO_ON = -1,          /* TC_ACT_UNSPEC, TCX_NEXT: as if there were no classifier */
+	PLACES = 4,          /* in a row */
 	DEVICE_ETHERNET = 0, /* programs, as they are counted */
 	DEVICE_IP = 1,
-	ETHERTYPE_IPV4 = 0x0800,
-	ETHERTYPE_IPV6 = 0x86dd,
-	ETHERTYPE_VLAN = 0x8100,
-	ETHERTYPE_SERVICE_VLAN = 0x88a8,
 };
 
 struct {
@@ -36,30 +31,29 @@ struct {
 	__type(value, struct connection);
 } flows SEC(".maps");
 
-/* Where the IP header is, behind the Ethernet header and the tags of VLANs; 0 where there is none. */
-static __always_inline __u32 network_offset_of(struct __sk_buff *skb)
-{
-	__u32 offset = ETHERNET_HEADER;
-	__u8 type[2];
-	int tag;
+/*
+ * The kernel does not tell what it evicts from an LRU hash; but a handshake of which a part was not seen must not be judged
+ * by the rest. So each connection in the table also has a place in the row that its hash chooses, if there is one. A packet
+ * that finds no state, but a place of its connection, shows that the state was evicted; if no packet follows, nothing was
+ * missed. Where a row is full, one that was told of takes another's place, which is given up.
+ */
+struct places {
+	__u64 place[PLACES]; /* id of the connection, with TOLD; 0: free */
+};
 
-	for (tag = 0; tag <= VLAN_TAGS_MAX; tag++) {
-		if (bpf_skb_load_bytes(skb, offset - sizeof(type), type, sizeof(type)))
-			return 0;
-		switch (packet_u16(type)) {
-		case ETHERTYPE_IPV4:
-		case ETHERTYPE_IPV6:
-			return offset;
-		case ETHERTYPE_VLAN:
-		case ETHERTYPE_SERVICE_VLAN:
-			offset += VLAN_HEADER;
-			break;
-		default:
-			return 0;
-		}
-	}
-	return 0;
-}
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536); /* a power of two, set before loading */
+	__type(key, __u32);
+	__type(value, struct places);
+} rows SEC(".maps");
+
+/* Set before loading: of rows.max_entries less one; and what strangers do not know. */
+const volatile __u32 row_mask = 65535;
+const volatile __u64 flow_seed = 0;
+
+/* The lowest bit of an id is free for its place: userspace knows of the connection. */
+static const __u64 TOLD = 1;
 
 /* Addresses and ports name an association wherever it is seen. */
 static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
@@ -97,6 +91,106 @@ static __noinline struct connection *flow_find(struct __sk_buff *skb, __u32 wher
 static __always_inline struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where)
 {
 	return flow_find(skb, where);
+}
+
+/* The upper half of an id is a hash of its flow: so a place of a row tells whose it is. */
+static __always_inline __u64 id_of_hash(__u64 hash)
+{
+	return CONNECTION_WITHOUT_SOCKET | hash >> 33 << 32;
+}
+
+static __always_inline int id_is_of_hash(__u64 id, __u64 hash)
+{
+	return id >> 32 == id_of_hash(hash) >> 32;
+}
+
+static __always_inline struct places *row_of(__u64 hash)
+{
+	__u32 row = hash & row_mask;
+
+	return bpf_map_lookup_elem(&rows, &row);
+}
+
+/* Nothing more is known of a connection that userspace knows of. */
+static __always_inline void emit_lost(__u64 id, __u32 index)
+{
+	struct origin origin = {
+		.connection = id & ~TOLD, .time_ns = bpf_ktime_get_ns(), .index = index, .flags = EVENT_LOST};
+	struct event_cut *cut = bpf_ringbuf_reserve(&events, sizeof(*cut), 0);
+
+	if (!cut) {
+		statistic_add(STATISTIC_LOST_RING);
+		return;
+	}
+	event_fill(&cut->event, &origin, EVENT_CUT, sizeof(*cut));
+	cut->position = 0;
+	cut->count = 0;
+	event_submit(cut);
+}
+
+/*
+ * Give a connection a place in its row: the one that it has, a free one, that of one that was not told of; and where it was
+ * told of itself, any.
+ */
+static __always_inline void place_take(const struct connection *connection, const struct packet_flow *flow, __u32 index)
+{
+	struct places *row = row_of(packet_flow_hash(flow, flow_seed));
+	__u64 id = connection->id | (connection->opened ? TOLD : 0);
+	__u64 left = ~0ull;
+	int best = 0, i;
+
+	if (!row)
+		return;
+	/* the one that is worth least: 0 is free; its own counts as free, too */
+	for (i = 0; i < PLACES; i++) {
+		__u64 worth = row->place[i];
+
+		if ((worth | TOLD) == (id | TOLD))
+			worth = 0;
+		else if (worth)
+			worth = 1 + (worth & TOLD);
+		if (worth < left) {
+			left = worth;
+			best = i;
+		}
+	}
+	if (left == 2 && !(id & TOLD))
+		return;
+	if (left == 2) {
+		statistic_add(STATISTIC_EVICTED);
+		emit_lost(row->place[best & (PLACES - 1)], index);
+	}
+	row->place[best & (PLACES - 1)] = id;
+}
+
+/* The place of a connection is free: it is over. */
+static __always_inline void place_free(__u64 id, const struct packet_flow *flow)
+{
+	struct places *row = row_of(packet_flow_hash(flow, flow_seed));
+	int i;
+
+	for (i = 0; row && i < PLACES; i++)
+		if ((row->place[i] | TOLD) == (id | TOLD))
+			row->place[i] = 0;
+}
+
+/* A packet has found no state: has its connection lost it? */
+static __always_inline void place_look(const struct packet_flow *flow, __u32 index)
+{
+	__u64 hash = packet_flow_hash(flow, flow_seed);
+	struct places *row = row_of(hash);
+	__u64 id;
+	int i;
+
+	for (i = 0; row && i < PLACES; i++) {
+		id = row->place[i];
+		if (!id || !id_is_of_hash(id, hash))
+			continue;
+		row->place[i] = 0;
+		statistic_add(STATISTIC_EVICTED);
+		if (id & TOLD)
+			emit_lost(id, index);
+	}
 }
 
 /* A SYN begins a connection, unless it is the one that began it come again. What answers a SYN begins none. */
@@ -157,6 +251,7 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 	    begins_anew(sight.connection, &packet)) {
 		if (sight.connection->opened)
 			emit_cut(&sight, sight.direction->next_sequence, 0);
+		place_free(sight.connection->id, &flow);
 		bpf_map_delete_elem(&flows, &flow);
 	}
 	bpf_map_update_elem(&flows, &flow, connection_zero, BPF_NOEXIST);
@@ -165,7 +260,8 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 		return 0;
 	}
 	if (claim(&sight.connection->begun)) {
-		sight.connection->id = connection_random_id();
+		sight.connection->id = id_of_hash(packet_flow_hash(&flow, flow_seed)) | (bpf_get_prandom_u32() & ~TOLD);
+		place_take(sight.connection, &flow, sight.index);
 		sight.connection->first_sequence =
 			packet.tcp_flags & TCP_FLAG_BIT_ACK ? packet.acknowledgment : packet.sequence + 1;
 		statistic_add(STATISTIC_CONNECTIONS);
@@ -177,58 +273,101 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 /* Nothing more is wanted of the connection. */
 __noinline int flow_end(struct __sk_buff *skb, __u32 where)
 {
+	struct connection *connection;
 	struct packet packet = {};
 	struct packet_flow flow;
 
-	if (packet_at_hand(skb, where, &packet) &&
-	    packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
-		bpf_map_delete_elem(&flows, &flow);
+	if (!packet_at_hand(skb, where, &packet) ||
+	    !packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
+		return 0;
+	connection = bpf_map_lookup_elem(&flows, &flow);
+	if (!connection)
+		return 0;
+	place_free(connection->id, &flow);
+	bpf_map_delete_elem(&flows, &flow);
 	return 0;
 }
 
-/* A packet whose IP header is at network_offset. */
-static __always_inline void device_packet(struct __sk_buff *skb, __u32 network_offset)
+/* Userspace knows of the connection from now on. */
+__noinline int flow_told(struct __sk_buff *skb, __u32 where)
 {
+	struct connection *connection;
 	struct packet packet = {};
 	struct packet_flow flow;
-	struct sight sight;
-	__u32 where;
 
-	if (!packet_parse(skb, network_offset, &packet) || !packet_flow_of(skb, &packet, 0, &flow))
-		return;
-	where = where_of(network_offset, direction_of(&flow));
-	if (packet.protocol == PROTOCOL_UDP) {
-		datagram_packet(skb, where);
+	if (!packet_at_hand(skb, where, &packet) ||
+	    !packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
+		return 0;
+	connection = bpf_map_lookup_elem(&flows, &flow);
+	if (connection)
+		place_take(connection, &flow, where_index(where));
+	return 0;
+}
+
+static __always_inline void device_segment(struct __sk_buff *skb, __u32 where, const struct packet *packet,
+                                           const struct packet_flow *flow)
+{
+	struct sight sight;
+	__u8 told;
+
+	if (packet->tcp_flags & TCP_FLAG_BIT_SYN)
+		flow_begin(skb, where);
+	if (!sight_take(&sight, skb, bpf_map_lookup_elem(&flows, flow), where)) {
+		place_look(flow, where_index(where));
 		return;
 	}
-	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)
-		flow_begin(skb, where);
-	if (!sight_take(&sight, skb, connection_at_hand(skb, where), where))
-		return;
-	flow_choose_answer(&sight, &packet);
-	connection_packet(&sight, &packet);
+	flow_choose_answer(&sight, packet);
+	told = sight.connection->opened;
+	connection_packet(&sight, packet);
 	if (connection_idle(sight.connection))
 		flow_end(skb, where);
+	else if (sight.connection->opened != told)
+		flow_told(skb, where);
+}
+
+/* A packet that begins with a header of this Ethernet type. */
+static __always_inline void device_packet(struct __sk_buff *skb, __u32 type)
+{
+	__u64 found = encapsulation_innermost(skb, type);
+	__u32 offset = encapsulated_offset(found), behind = skb->len - encapsulated_end(found);
+	struct packet packet = {};
+	struct packet_flow flow;
+	__u32 where, index;
+
+	if (!found || offset > WHERE_NETWORK_MAX || behind >= WHERE_BEHIND_MAX)
+		return;
+	if (!packet_parse(skb, offset, encapsulated_end(found), &packet)) {
+		if (packet.protocol == PROTOCOL_FRAGMENT)
+			statistic_add(STATISTIC_FRAGMENTS);
+		return;
+	}
+	if (!packet_flow_of(skb, &packet, 0, &flow))
+		return;
+	index = direction_of(&flow);
+	if (index == EVENT_SENT && !packet_flow_of(skb, &packet, 1, &flow))
+		return;
+	where = where_of(offset, behind, index);
+	if (packet.protocol == PROTOCOL_UDP)
+		datagram_packet(skb, where);
+	else
+		device_segment(skb, where, &packet, &flow);
 }
 
 /* A device whose packets begin with an Ethernet header. */
 SEC("tc")
 int mtlsnoop_device(struct __sk_buff *skb)
 {
-	__u32 offset = network_offset_of(skb);
-
 	packet_count(DEVICE_ETHERNET);
-	if (offset)
-		device_packet(skb, offset);
+	device_packet(skb, ETHERTYPE_ETHERNET);
 	return GO_ON;
 }
 
-/* A device without a link layer (a tunnel, PPP): they begin with the IP header. */
+/* A device without a link layer (a tunnel, PPP): they begin with the IP header, which says itself of which version. */
 SEC("tc")
 int mtlsnoop_device_ip(struct __sk_buff *skb)
 {
 	packet_count(DEVICE_IP);
-	device_packet(skb, 0);
+	device_packet(skb, ETHERTYPE_IPV4);
 	return GO_ON;
 }
 

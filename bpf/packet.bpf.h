@@ -10,13 +10,19 @@
 
 enum packet_numbers {
 	PROTOCOL_HOP_BY_HOP = 0,
+	PROTOCOL_IPV4 = 4,
 	PROTOCOL_TCP = 6,
 	PROTOCOL_UDP = 17,
+	PROTOCOL_IPV6 = 41,
 	PROTOCOL_ROUTING = 43,
 	PROTOCOL_FRAGMENT = 44,
+	PROTOCOL_GRE = 47,
 	PROTOCOL_AUTHENTICATION = 51,
 	PROTOCOL_DESTINATION_OPTIONS = 60,
 	PROTOCOL_MOBILITY = 135,
+	PROTOCOL_MPLS = 137, /* RFC 4023 */
+	PROTOCOL_HIP = 139,
+	PROTOCOL_SHIM6 = 140,
 
 	IPV4_HEADER = 20,
 	IPV6_HEADER = 40,
@@ -41,7 +47,7 @@ struct packet {
 	__u16 source_port; /* host byte order */
 	__u16 destination_port;
 	__u8 family;   /* 4 or 6 */
-	__u8 protocol; /* PROTOCOL_TCP or PROTOCOL_UDP */
+	__u8 protocol; /* PROTOCOL_TCP or PROTOCOL_UDP; PROTOCOL_FRAGMENT of a packet that is not its first */
 	__u8 tcp_flags;
 };
 
@@ -73,34 +79,39 @@ static __always_inline __u32 packet_transport_pack(__u32 offset, __u8 family, __
 	return offset << 16 | family << 8 | protocol;
 }
 
-/* RFC 8200 section 4: walk the extension headers. */
-static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u32 network_offset, __u8 protocol)
+/* Whether a header of this kind has the next one's protocol in front: IPv6's, and the one that IPv4 has too. */
+static __always_inline int packet_is_extension(__u8 family, __u8 protocol)
 {
-	__u32 offset = IPV6_HEADER;
+	switch (protocol) {
+	case PROTOCOL_HOP_BY_HOP:
+	case PROTOCOL_ROUTING:
+	case PROTOCOL_FRAGMENT:
+	case PROTOCOL_DESTINATION_OPTIONS:
+	case PROTOCOL_MOBILITY:
+	case PROTOCOL_HIP:
+	case PROTOCOL_SHIM6:
+		return family == 6;
+	default:
+		return protocol == PROTOCOL_AUTHENTICATION;
+	}
+}
+
+/* RFC 8200 section 4, RFC 4302 section 2.2: walk the extension headers, from offset behind the IP header's start on. */
+static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u32 network_offset, __u32 offset,
+                                                    __u8 family, __u8 protocol)
+{
 	__u8 header[4];
 	int i;
 
 	for (i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
-		switch (protocol) {
-		case PROTOCOL_TCP:
-		case PROTOCOL_UDP:
-			return packet_transport_pack(offset, 6, protocol);
-		case PROTOCOL_HOP_BY_HOP:
-		case PROTOCOL_ROUTING:
-		case PROTOCOL_FRAGMENT:
-		case PROTOCOL_AUTHENTICATION:
-		case PROTOCOL_DESTINATION_OPTIONS:
-		case PROTOCOL_MOBILITY:
-			break;
-		default:
-			return 0;
-		}
+		if (!packet_is_extension(family, protocol))
+			return packet_transport_pack(offset, family, protocol);
 		if (bpf_skb_load_bytes(skb, network_offset + offset, header, sizeof(header)))
 			return 0;
 		if (protocol == PROTOCOL_FRAGMENT) {
 			/* only the first fragment has the transport header; all of it an atomic one, RFC 6946 */
 			if (packet_u16(header + 2) & 0xfff8)
-				return 0;
+				return packet_transport_pack(offset, family, PROTOCOL_FRAGMENT);
 			offset += 8;
 		} else if (protocol == PROTOCOL_AUTHENTICATION) {
 			offset += (header[1] + 2) * 4;
@@ -125,10 +136,10 @@ __noinline __u32 packet_transport(struct __sk_buff *skb, __u32 network_offset)
 	switch (header[0] >> 4) {
 	case 4:
 		if (packet_u16(header + 6) & 0x1fff)
-			return 0;
-		return packet_transport_pack((header[0] & 0xf) * 4, 4, header[9]);
+			return packet_transport_pack(IPV4_HEADER, 4, PROTOCOL_FRAGMENT);
+		return packet_skip_extensions(skb, network_offset, (header[0] & 0xf) * 4, 4, header[9]);
 	case 6:
-		return packet_skip_extensions(skb, network_offset, header[6]);
+		return packet_skip_extensions(skb, network_offset, IPV6_HEADER, 6, header[6]);
 	default:
 		return 0;
 	}
@@ -162,31 +173,32 @@ static __always_inline int packet_parse_udp(struct __sk_buff *skb, __u32 offset,
 }
 
 /*
- * Where the IP packet ends in the skb. Behind it a device may see padding of the link layer; the length 0 is that of a GSO
- * packet longer than the field can say.
+ * Where an IP packet ends in the skb, end at the latest. Behind it a device may see padding of the link layer; the length 0
+ * is that of a GSO packet longer than the field can say.
  */
-static __always_inline __u32 packet_end(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline __u32 packet_end(struct __sk_buff *skb, __u32 network_offset, __u32 end)
 {
 	__u8 header[IPV6_LENGTH_AT + 2];
-	__u32 length, end;
+	__u32 length;
 
-	if (bpf_skb_load_bytes(skb, packet->network_offset, header, sizeof(header)))
+	if (bpf_skb_load_bytes(skb, network_offset, header, sizeof(header)))
 		return 0;
-	if (packet->family == 4)
+	if (header[0] >> 4 == 4)
 		length = packet_u16(header + IPV4_LENGTH_AT);
 	else
 		length = packet_u16(header + IPV6_LENGTH_AT) ? packet_u16(header + IPV6_LENGTH_AT) + IPV6_HEADER : 0;
-	end = packet->network_offset + length;
-	return length && end < skb->len ? end : skb->len;
+	return length && network_offset + length < end ? network_offset + length : end;
 }
 
-/* Parse the headers of an IP packet that begins at network_offset. Returns 0 where this is neither TCP nor UDP. */
-static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_offset, struct packet *packet)
+/*
+ * Parse the headers of an IP packet that begins at network_offset and ends at end in the skb, at the latest. Returns 0 where
+ * it has none of TCP or UDP.
+ */
+static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_offset, __u32 end, struct packet *packet)
 {
 	__u32 transport = packet_transport(skb, network_offset);
 	__u32 offset = network_offset + (transport >> 16);
 	int parsed = 0;
-	__u32 end;
 
 	if (!transport)
 		return 0;
@@ -197,7 +209,7 @@ static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_off
 		parsed = packet_parse_tcp(skb, offset, packet);
 	else if (packet->protocol == PROTOCOL_UDP)
 		parsed = packet_parse_udp(skb, offset, packet);
-	end = packet_end(skb, packet);
+	end = packet_end(skb, network_offset, end);
 	if (!parsed || packet->payload_offset > end)
 		return 0;
 	/* what a reset carries is none of the stream (RFC 9293 section 3.5.3) */
@@ -235,5 +247,20 @@ static __always_inline int packet_flow_of(struct __sk_buff *skb, const struct pa
 	flow->destination_port = packet->destination_port;
 	return packet_addresses(skb, packet, flow->source, flow->destination);
 }
+
+/* FNV-1a over words, and a finish that makes all bits depend on all. A seed keeps strangers from choosing the result. */
+static __always_inline __u64 packet_flow_hash(const struct packet_flow *flow, __u64 seed)
+{
+	const __u64 *words = (const __u64 *)flow;
+	__u64 hash = seed;
+	int i;
+
+	for (i = 0; i < (int)(sizeof(*flow) / sizeof(*words)); i++)
+		hash = (hash ^ words[i]) * 0x100000001b3ull;
+	hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 29;
+}
+
+_Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words");
 
 #endif /* PACKET_BPF_H */

@@ -17,7 +17,6 @@
 
 enum {
 	PASS = 1,
-	IP_HEADER_AT = 0, /* a packet is shown from its IP header on */
 	EARLY_MAX = 4096, /* connections whose first bytes came before their socket */
 };
 
@@ -55,9 +54,10 @@ static __always_inline int early_key_of_packet(struct __sk_buff *skb, const stru
 	return loaded;
 }
 
+/* A packet is shown from its IP header to its end: what says where it is, is its direction alone. */
 static __always_inline int packet_here(struct __sk_buff *skb, struct packet *packet)
 {
-	return packet_parse(skb, IP_HEADER_AT, packet);
+	return packet_parse(skb, 0, skb->len, packet);
 }
 
 /* One UDP socket may have many peers: an association is named by its socket and its addresses. */
@@ -191,7 +191,7 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 
 	if (!socket || !packet_here(skb, &packet))
 		return 0;
-	if (!sight_take(&sight, skb, bpf_sk_storage_get(&sockets, socket, NULL, 0), where_of(IP_HEADER_AT, index)))
+	if (!sight_take(&sight, skb, bpf_sk_storage_get(&sockets, socket, NULL, 0), index))
 		return 0;
 	/* a socket that is disconnected and connects again keeps its cookie */
 	sight.connection->id = bpf_get_socket_cookie(skb) << 16 | (bpf_get_prandom_u32() & 0xffff);
@@ -243,7 +243,7 @@ static __always_inline struct connection *connection_of_listener(struct __sk_buf
 	if (packet->payload_length == 0 || index != EVENT_RECEIVED)
 		return NULL;
 	early_begin(skb);
-	return connection_at_hand(skb, where_of(IP_HEADER_AT, index));
+	return connection_at_hand(skb, index);
 }
 
 /* Make the state of a connection that has none yet. Of two CPUs that meet it at the same time the second leaves it alone. */
@@ -305,14 +305,14 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 		connection = NULL;
 	}
 	if (protocol == PROTOCOL_UDP)
-		datagram_packet(skb, where_of(IP_HEADER_AT, index));
+		datagram_packet(skb, index);
 	if (protocol != PROTOCOL_TCP || !packet_here(skb, &packet) || packet.protocol != PROTOCOL_TCP)
 		return;
 	if (tcp_state == BPF_TCP_LISTEN)
 		connection = connection_of_listener(skb, index, &packet);
 	else if (!connection)
 		connection = connection_make(skb, socket, index);
-	if (!sight_take(&sight, skb, connection, where_of(IP_HEADER_AT, index)))
+	if (!sight_take(&sight, skb, connection, index))
 		return;
 	if (index == EVENT_RECEIVED && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT &&
 	    tcp_state != BPF_TCP_SYN_RECV && !segment_acceptable(socket, &packet, sight.direction)) {

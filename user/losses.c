@@ -35,6 +35,13 @@ static const struct loss kernel_losses[STATISTICS] = {
                                  "check that one flow stays on one CPU (RPS, RSS)"},
 	[STATISTIC_OUTSIDE] = {"segment was far outside its stream: left out",
                                "segments were far outside their streams: left out", NULL},
+	[STATISTIC_EVICTED] = {"connection fell out of the full table: unknown, or not reported",
+                               "connections fell out of the full table: unknown, or not reported",
+                               "a larger --max-connections helps"},
+	[STATISTIC_FRAGMENTS] = {"IP fragment was not read: its connection is unknown",
+                                 "IP fragments were not read: their connections are unknown", NULL},
+	[STATISTIC_LAYERS] = {"packet had more tags and tunnels than are taken off",
+                              "packets had more tags and tunnels than are taken off", NULL},
 };
 
 struct count_loss {

@@ -261,7 +261,7 @@ struct loss {
 };
 
 enum {
-	LOSSES = 10,
+	LOSSES = 12,
 };
 
 static void gather_losses(const struct report_metrics_state *state, struct loss losses[LOSSES])
@@ -273,12 +273,14 @@ static void gather_losses(const struct report_metrics_state *state, struct loss 
 		{"socket_storage", statistics[STATISTIC_LOST_STORAGE], true},
 		{"listener", statistics[STATISTIC_LOST_LISTENER], true},
 		{"two_cpus", statistics[STATISTIC_CONTENDED], true},
+		{"device_table", statistics[STATISTIC_EVICTED], true},
 		{"connection_table", counts->table_full, true},
 		{"malformed_event", counts->malformed_events, true},
 		{"handover_bound", statistics[STATISTIC_HANDOVER_BOUND], false},
 		{"body_bound", statistics[STATISTIC_BODY_BOUND], false},
 		{"held_bound", counts->bounds, false},
 		{"outside_stream", statistics[STATISTIC_OUTSIDE], false},
+		{"fragment", statistics[STATISTIC_FRAGMENTS], false},
 	};
 
 	memcpy(losses, all, sizeof(all));

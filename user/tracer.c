@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -188,15 +189,23 @@ static int load_socket_programs(struct tracer *tracer, const struct tracer_optio
 
 static int load_device_programs(struct tracer *tracer, const struct tracer_options *options)
 {
+	uint32_t rows = 1;
+	uint64_t seed;
 	int error;
 
 	tracer->device = device__open();
-	if (!tracer->device)
+	if (!tracer->device || getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -errno;
+	while (rows < options->interface_connections)
+		rows *= 2;
 	tracer->device->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
+	tracer->device->rodata->row_mask = rows - 1;
+	tracer->device->rodata->flow_seed = seed;
 	error = bpf_map__set_max_entries(tracer->device->maps.events, options->buffer_bytes);
 	if (!error)
 		error = bpf_map__set_max_entries(tracer->device->maps.flows, options->interface_connections);
+	if (!error)
+		error = bpf_map__set_max_entries(tracer->device->maps.rows, rows);
 	if (!error)
 		error = device__load(tracer->device);
 	if (!error)

@@ -281,6 +281,8 @@ def check_walked(totals):
         wrong.append("%(handovers)d directions were handed over, of %(handshakes)d handshakes found" % totals)
     if not totals["as_captured"]:
         wrong.append("no frame was given to the program as it was captured")
+    if CAPTURES.is_dir() and not totals["in_tunnels"]:
+        wrong.append("none of them had tags, labels or tunnels")
     return report("walked in the kernel", wrong)
 
 

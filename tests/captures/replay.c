@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * replay - drive the kernel's walk with a capture: each frame of the file that the device program can read is given to
- * it by BPF_PROG_TEST_RUN; of the others (no Ethernet, a tunnel, fragments, too long) each TCP segment and each
+ * it by BPF_PROG_TEST_RUN; of the others (no Ethernet, fragments, too long) each TCP segment and each
  * datagram, in a plain Ethernet frame of its own. What comes out of the program's ring buffer goes into the same table
  * of connections and the same report as in mtlsnoop. Prints JSON lines as `mtlsnoop -r FILE -j` does, and behind those
  * of each file one line of what was counted. A file has status 1 where it cannot be read to its end, and where a run
@@ -37,10 +37,10 @@ enum {
 	IPV6_HEADER = 40,
 	TCP_HEADER = 20,
 	UDP_HEADER = 8,
-	VLAN_TAG = 4,
-	VLAN_TAGS_MAX = 2,
 	HEADERS_MAX = ETHERNET_HEADER + IPV6_HEADER + TCP_HEADER,
 	PAYLOAD_MAX = 3500, /* a test run takes a page less what an skb needs: longer segments go in parts */
+	PLAIN_LAYERS = 3,   /* Ethernet, IP, TCP or UDP */
+	ROWS = 256,         /* of places: they are cleared for each file */
 	EVENT_MAX = sizeof(struct event_bytes) + EVENT_BYTES_LARGE,
 	FRAME_MAX = HEADERS_MAX + PAYLOAD_MAX,
 	PCAPNG_FIRST_BYTE = 0x0a,
@@ -61,13 +61,9 @@ struct replay {
 	struct connection_table *table;
 	uint64_t time_ns;     /* the latest of the packets' times: the kernel's clock does not run backwards */
 	uint64_t as_captured; /* frames given as they are */
+	uint64_t in_tunnels;  /* of them those with tags, labels or tunnels */
 	uint64_t too_long;    /* datagrams left out */
 };
-
-static uint16_t get_u16(const uint8_t *bytes)
-{
-	return bytes[0] << 8 | bytes[1];
-}
 
 static void put_u16(uint8_t *bytes, uint16_t value)
 {
@@ -207,26 +203,6 @@ static int run_datagram(struct replay *replay, const struct packet *packet)
 	return run_frame(replay, frame, header + UDP_HEADER + packet->captured);
 }
 
-/* Whether this is the packet that the frame's outermost IP header begins, and not one in a tunnel. */
-static bool is_outermost(const struct pcapng_packet *captured, const struct packet *packet)
-{
-	const uint8_t *type = captured->bytes + ETHERNET_HEADER - 2;
-	uint8_t protocol = packet->kind == PACKET_TCP ? IPPROTO_TCP : IPPROTO_UDP;
-	const uint8_t *network;
-	int tag;
-
-	for (tag = 0; tag < VLAN_TAGS_MAX && (get_u16(type) == 0x8100 || get_u16(type) == 0x88a8); tag++)
-		type += VLAN_TAG;
-	network = type + 2;
-	if (network + (packet->family == 4 ? IPV4_HEADER : IPV6_HEADER) > captured->bytes + captured->captured)
-		return false;
-	if (packet->family == 4)
-		return get_u16(type) == 0x0800 && network[9] == protocol && !memcmp(network + 12, packet->source, 4) &&
-		       !memcmp(network + 16, packet->destination, 4);
-	return get_u16(type) == 0x86dd && network[6] == protocol && !memcmp(network + 8, packet->source, 16) &&
-	       !memcmp(network + 24, packet->destination, 16);
-}
-
 /* Whether the frame can be given to the program as it is. What nobody reads is, too: it has to pass. */
 static bool frame_is_plain(const struct pcapng_packet *captured, const struct packet *packet)
 {
@@ -234,13 +210,14 @@ static bool frame_is_plain(const struct pcapng_packet *captured, const struct pa
 		return false;
 	if (packet->kind == PACKET_LEFT_OUT)
 		return true;
-	return packet->kind != PACKET_FRAGMENT && packet->captured == packet->length && is_outermost(captured, packet);
+	return packet->kind != PACKET_FRAGMENT && packet->captured == packet->length;
 }
 
 static int run_packet(struct replay *replay, const struct pcapng_packet *captured, struct packet *packet)
 {
 	if (frame_is_plain(captured, packet)) {
 		replay->as_captured++;
+		replay->in_tunnels += packet->kind != PACKET_LEFT_OUT && packet->layers > PLAIN_LAYERS;
 		return run_frame(replay, captured->bytes, captured->captured);
 	}
 	while (packet->kind == PACKET_FRAGMENT)
@@ -344,11 +321,17 @@ static void close_reader(struct replay *replay)
 static void forget(struct device *programs)
 {
 	int flows = bpf_map__fd(programs->maps.flows);
-	uint8_t key[64]; /* of struct packet_flow's size at least */
+	int rows = bpf_map__fd(programs->maps.rows);
+	static const uint8_t places[64]; /* of struct places' size at least */
+	uint8_t key[64];                 /* of struct packet_flow's size at least */
+	uint32_t row;
 
 	while (bpf_map_get_next_key(flows, NULL, key) == 0)
 		if (bpf_map_delete_elem(flows, key))
 			break;
+	/* a flow that was just removed so is no flow that was evicted */
+	for (row = 0; row < ROWS; row++)
+		bpf_map_update_elem(rows, &row, places, BPF_ANY);
 	memset(programs->bss->statistics, 0, sizeof(programs->bss->statistics));
 }
 
@@ -370,12 +353,25 @@ static int replay_file(struct device *programs, const char *path, struct output 
 		connection_table_finish(replay.table);
 	lost = counted[STATISTIC_LOST_RING] + counted[STATISTIC_LOST_STORAGE] + counted[STATISTIC_CONTENDED];
 	printf("{\"replay\":{\"status\":%d,\"handshakes\":%" PRIu64 ",\"handovers\":%" PRIu64 ",\"lost\":%" PRIu64
-	       ",\"as_captured\":%" PRIu64 ",\"too_long\":%" PRIu64 "}}\n",
+	       ",\"as_captured\":%" PRIu64 ",\"in_tunnels\":%" PRIu64 ",\"too_long\":%" PRIu64 "}}\n",
 	       error || lost, counted[STATISTIC_HANDSHAKES], counted[STATISTIC_HANDOVERS], lost, replay.as_captured,
-	       replay.too_long);
+	       replay.in_tunnels, replay.too_long);
 	ring_buffer__free(replay.events);
 	close_reader(&replay);
 	return error || lost;
+}
+
+static struct device *load(void)
+{
+	struct device *programs = device__open();
+
+	if (!programs)
+		return NULL;
+	programs->rodata->row_mask = ROWS - 1;
+	if (!bpf_map__set_max_entries(programs->maps.rows, ROWS) && !device__load(programs))
+		return programs;
+	device__destroy(programs);
+	return NULL;
 }
 
 int main(int argc, char **argv)
@@ -390,7 +386,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: replay FILE...\n");
 		return 2;
 	}
-	programs = device__open_and_load();
+	programs = load();
 	if (!programs)
 		return 1;
 	output_begin(&output, &options);

@@ -91,7 +91,9 @@ static struct report_metrics *sample_metrics(void)
 	                       [STATISTIC_BODY_BOUND] = 108,
 	                       [STATISTIC_STEP_BOUND] = 999,
 	                       [STATISTIC_CONTENDED] = 104,
-	                       [STATISTIC_OUTSIDE] = 110},
+	                       [STATISTIC_OUTSIDE] = 110,
+	                       [STATISTIC_EVICTED] = 111,
+	                       [STATISTIC_FRAGMENTS] = 112},
 		.connections = {[CONNECTION_HANDSHAKE] = 501, [CONNECTION_LAST_WORD] = 502, [CONNECTION_LIBRARY] = 503},
 		.now_ns = SAMPLE_START_NS + 1000000000,
 		.last_event_ns = SAMPLE_START_NS,
@@ -224,12 +226,14 @@ static const char *const text_golden[] = {
 	LOST("socket_storage", "102"),
 	LOST("listener", "103"),
 	LOST("two_cpus", "104"),
+	LOST("device_table", "111"),
 	LOST("connection_table", "105"),
 	LOST("malformed_event", "106"),
 	LOST("handover_bound", "107"),
 	LOST("body_bound", "108"),
 	LOST("held_bound", "109"),
 	LOST("outside_stream", "110"),
+	LOST("fragment", "112"),
 	"# HELP mtlsnoop_gaps_total Directions of connections with bytes that never came.",
 	"# TYPE mtlsnoop_gaps_total counter",
 	"mtlsnoop_gaps_total 301",
@@ -398,12 +402,14 @@ static const char *const openmetrics_golden[] = {
 	LOST("socket_storage", "102"),
 	LOST("listener", "103"),
 	LOST("two_cpus", "104"),
+	LOST("device_table", "111"),
 	LOST("connection_table", "105"),
 	LOST("malformed_event", "106"),
 	LOST("handover_bound", "107"),
 	LOST("body_bound", "108"),
 	LOST("held_bound", "109"),
 	LOST("outside_stream", "110"),
+	LOST("fragment", "112"),
 	"# HELP mtlsnoop_gaps Directions of connections with bytes that never came.",
 	"# TYPE mtlsnoop_gaps counter",
 	"mtlsnoop_gaps_total 301",
@@ -528,7 +534,7 @@ static void snapshot(void **state)
 	report_metrics_handshake(metrics, &handshake);
 	text = text_of(copy, REPORT_METRICS_TEXT);
 	assert_golden(text, text_golden);
-	assert_int_equal(report_metrics_lost(copy), 101 + 102 + 103 + 104 + 105 + 106);
+	assert_int_equal(report_metrics_lost(copy), 101 + 102 + 103 + 104 + 105 + 106 + 111);
 	free(text);
 	report_metrics_free(copy);
 	report_metrics_free(metrics);
