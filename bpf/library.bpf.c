@@ -161,10 +161,10 @@ __noinline __u32 library_emit_chunk(__u64 handle, __u64 bytes, __u64 length, __u
 	return emitted ? left : 0;
 }
 
-/* Tell of a call. Returns 0 where bytes that were to be told could not be. */
-static __always_inline int emit_call(const struct call *call)
+/* Tell of a call from position on. Returns 0 where bytes that were to be told could not be. */
+static __always_inline int emit_from(const struct call *call, __u32 position)
 {
-	__u32 told, position = 0;
+	__u32 told;
 
 	statistic_add(LIBRARY_STATISTIC_CALLS);
 	for (int chunk = 0; chunk < CHUNKS_MAX && position < call->length; chunk++) {
@@ -228,7 +228,7 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 		transcript = bpf_map_lookup_elem(&transcripts, &key);
 	}
 	if (!transcript) {
-		emit_call(call);
+		emit_from(call, 0);
 		return;
 	}
 	if (transcript->lost) {
@@ -237,7 +237,7 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 			return;
 		transcript->lost = 0;
 	}
-	if (!emit_call(call))
+	if (!emit_from(call, 0))
 		transcript->lost = 1;
 }
 
@@ -257,6 +257,9 @@ int mtlsnoop_digest(struct pt_regs *registers)
 		transcript_call(&call, PT_REGS_IP(registers));
 	return 0;
 }
+
+#include "library_gnutls.bpf.h"
+#include "library_go.bpf.h"
 
 /* Processes that have begun to run a program: what it maps is worth a look. */
 struct {

@@ -130,6 +130,19 @@ int elf_image_offset(struct elf_image *image, uint64_t address, uint64_t *offset
 	return -ENOENT;
 }
 
+const uint8_t *elf_image_code(struct elf_image *image, uint64_t address, size_t length)
+{
+	uint64_t begin, last;
+	const Elf_Data *data;
+
+	if (!length || length > image->budget || elf_image_offset(image, address, &begin) ||
+	    elf_image_offset(image, address + length - 1, &last) || last - begin != length - 1)
+		return NULL;
+	image->budget -= length;
+	data = elf_getdata_rawchunk(image->elf, begin, length, ELF_T_BYTE);
+	return data && data->d_size == length ? data->d_buf : NULL;
+}
+
 int elf_image_exported(struct elf_image *image, const char *name, uint64_t *address)
 {
 	struct elf_section symbols;

@@ -49,6 +49,9 @@ Elf_Data *elf_image_records(struct elf_image *image, const struct elf_section *s
 /* Where the instruction at this address stands in the file, by the executable segments. Returns 0, -ENOENT. */
 int elf_image_offset(struct elf_image *image, uint64_t address, uint64_t *offset);
 
+/* `length` bytes of code at this address, NULL where the file has no such. Valid until the image is closed. */
+const uint8_t *elf_image_code(struct elf_image *image, uint64_t address, size_t length);
+
 /* The address of the function that the file exports (.dynsym) by this name. Returns 0, -ENOENT. */
 int elf_image_exported(struct elf_image *image, const char *name, uint64_t *address);
 

@@ -20,6 +20,8 @@ static const uint16_t HOST_MACHINE = EM_NONE;
 
 static const library_kind_read kinds[] = {
 	library_openssl_read,
+	library_gnutls_read,
+	library_go_read,
 };
 
 void library_elf_add(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address)

@@ -16,6 +16,8 @@
 typedef int (*library_kind_read)(struct elf_image *image, struct library_elf *elf, const char **why);
 
 int library_openssl_read(struct elf_image *image, struct library_elf *elf, const char **why);
+int library_gnutls_read(struct elf_image *image, struct library_elf *elf, const char **why);
+int library_go_read(struct elf_image *image, struct library_elf *elf, const char **why);
 int library_openssl_version(struct elf_image *image, char name[LIBRARY_TARGET_NAME_MAX]);
 
 /* Add a probe at an address, where the address is in the file and there is room. */

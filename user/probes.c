@@ -130,6 +130,16 @@ static const struct bpf_program *program_of(const struct probes *probes, uint8_t
 	switch ((enum probe)probe) {
 	case PROBE_DIGEST:
 		return probes->programs->progs.mtlsnoop_digest;
+	case PROBE_GNUTLS_APPEND:
+		return probes->programs->progs.mtlsnoop_gnutls_append;
+	case PROBE_GO_RECEIVED:
+		return probes->programs->progs.mtlsnoop_go_received;
+	case PROBE_GO_SENT:
+		return probes->programs->progs.mtlsnoop_go_sent;
+	case PROBE_GO_CONNECTION_RECEIVED:
+		return probes->programs->progs.mtlsnoop_go_connection_received;
+	case PROBE_GO_CONNECTION_SENT:
+		return probes->programs->progs.mtlsnoop_go_connection_sent;
 	default:
 		return NULL;
 	}

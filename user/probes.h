@@ -14,7 +14,12 @@
 
 /* What a probe calls: one program for each way of probing. */
 enum probe {
-	PROBE_DIGEST, /* OpenSSL: EVP_DigestUpdate(context, bytes, length) as libssl calls it */
+	PROBE_DIGEST,                 /* OpenSSL: EVP_DigestUpdate(context, bytes, length) as libssl calls it */
+	PROBE_GNUTLS_APPEND,          /* gnutls_buffer_append_data(buffer, data, length) */
+	PROBE_GO_RECEIVED,            /* Go until 1.20: unmarshal(data) of a message */
+	PROBE_GO_SENT,                /* the same: writeRecordLocked(type, data), where it is called */
+	PROBE_GO_CONNECTION_RECEIVED, /* Go from 1.21 on: unmarshalHandshakeMessage(data) of a connection */
+	PROBE_GO_CONNECTION_SENT,
 	PROBES,
 };
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * library_gnutls - GnuTLS adds each handshake message to a buffer of its session, sent or received, as it goes into the
+ * transcript hash: gnutls_buffer_append_data(buffer, data, length). (Seen with 3.7.1, 3.7.9 and 3.8.9.)
+ *
+ * - A message that is sent comes in one call. One that is received comes in two, header and content. So the direction shows.
+ * - What other buffers are for (300 calls of a handshake, 30 of which are of its transcript) does not begin with a
+ *   ClientHello of just that length, at the beginning of the buffer.
+ * - The buffer knows how much is in it: each call must go on where the last one ended, or a call was not seen.
+ * - Some messages are added twice. A client hashes HelloRetryRequest again, behind the hash that takes the place of its first
+ *   ClientHello (RFC 8446 section 4.4.1). A server that has not asked hashes the client's Finished before it has come, to know
+ *   the secret of the ticket that it sends ahead, and takes it back. Both repeat type and direction of the message before,
+ *   which no handshake does: the second one is left out.
+ * - Before a request behind the handshake the whole transcript is put back in one call.
+ */
+#ifndef LIBRARY_GNUTLS_BPF_H
+#define LIBRARY_GNUTLS_BPF_H
+
+enum {
+	BUFFER_LENGTH = 24, /* lib/str.h: { uint8_t *allocd; uint8_t *data; size_t max_length; size_t length; } */
+};
+
+/* The buffer of a session, from its ClientHello on. */
+struct buffer {
+	__u64 instruction; /* address of the probe in the process, and which probe it is: see transcript_call() */
+	__u32 target;
+	__u32 content; /* bytes of a received message whose header has come */
+	__u64 at;      /* how much was in it before the last call */
+	__u64 next;    /* and behind that */
+	__u16 last;    /* type and direction of the last message */
+	__u8 passed;   /* that content is not told */
+	__u8 restored; /* the transcript was put back: what is added whole from then on may be sent or received */
+	__u8 lost;     /* bytes of an earlier call were not told */
+	__u8 reserved[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TRANSCRIPTS_MAX);
+	__type(key, struct transcript_key);
+	__type(value, struct buffer);
+} buffers SEC(".maps");
+
+/* The first bytes of a call, as a message's header. */
+struct message_head {
+	__u8 type;
+	__u32 content; /* bytes behind the header */
+};
+
+/* What was lost stood before what is told next: an event without bytes says so. Returns 0 where not even that could be told. */
+static __always_inline int buffer_tell_loss(struct buffer *buffer, const struct call *call)
+{
+	if (buffer->lost && !emit_sized(call, 0, 0, LIBRARY_DATA_SMALL))
+		return 0;
+	buffer->lost = 0;
+	return 1;
+}
+
+/* A message begins with this call, whole or with its header alone. */
+static __always_inline void buffer_message(struct buffer *buffer, struct call *call, const struct message_head *head)
+{
+	int in_parts = call->length < MESSAGE_HEADER + head->content;
+	__u16 kind;
+
+	call->from = in_parts ? LIBRARY_RECEIVED : LIBRARY_SENT;
+	if (!in_parts && (!head->content || buffer->restored))
+		call->from = LIBRARY_FROM_UNKNOWN;
+	call->length = MESSAGE_HEADER + head->content;
+	kind = head->type << 8 | call->from;
+	buffer->content = in_parts ? head->content : 0;
+	buffer->passed = head->content && kind == buffer->last;
+	buffer->last = kind;
+	if (buffer->passed || !buffer_tell_loss(buffer, call))
+		return;
+	if (in_parts)
+		buffer->lost = !emit_sized(call, 0, MESSAGE_HEADER, LIBRARY_DATA_SMALL);
+	else
+		buffer->lost = !emit_from(call, 0);
+}
+
+/* The content of a message whose header has come. */
+static __always_inline void buffer_content(struct buffer *buffer, struct call *call)
+{
+	/* the event counts its position from the header */
+	call->bytes -= MESSAGE_HEADER;
+	call->length += MESSAGE_HEADER;
+	call->from = LIBRARY_RECEIVED;
+	buffer->content = 0;
+	if (!buffer->passed && buffer_tell_loss(buffer, call))
+		buffer->lost = !emit_from(call, MESSAGE_HEADER);
+}
+
+static __always_inline int read_head(const struct call *call, struct message_head *head)
+{
+	__u8 bytes[MESSAGE_HEADER];
+
+	if (call->length < sizeof(bytes) || bpf_probe_read_user(bytes, sizeof(bytes), call->bytes))
+		return 0;
+	head->type = bytes[0];
+	head->content = (__u32)bytes[1] << 16 | (__u32)bytes[2] << 8 | bytes[3];
+	return 1;
+}
+
+/* Whether a call has a message and nothing else, or the header of one. */
+static __always_inline int is_message(const struct call *call, const struct message_head *head)
+{
+	return call->length == MESSAGE_HEADER || call->length == MESSAGE_HEADER + head->content;
+}
+
+/* What goes on in a buffer: the content of a message, or a message. Returns 0 where it is neither. */
+static __always_inline int buffer_goes_on(struct buffer *buffer, struct call *call, __u64 at)
+{
+	struct message_head head;
+
+	if (buffer->content) {
+		if (at != buffer->next || call->length != buffer->content)
+			return 0;
+		buffer->at = at;
+		buffer->next = at + call->length;
+		buffer_content(buffer, call);
+		return 1;
+	}
+	/* at the beginning of the last call again: that was taken back */
+	if ((at != buffer->next && at != buffer->at) || !read_head(call, &head) || !is_message(call, &head))
+		return 0;
+	buffer->at = at;
+	buffer->next = at + call->length;
+	buffer_message(buffer, call, &head);
+	return 1;
+}
+
+/* The first bytes of a buffer that has a transcript: the hash in place of the first ClientHello, or all that was there before. */
+static __always_inline int buffer_is_restored(struct buffer *buffer, const struct call *call,
+                                              const struct message_head *head)
+{
+	if (head->type != MESSAGE_HASH && head->type != CLIENT_HELLO)
+		return 0;
+	buffer->at = 0;
+	buffer->next = call->length;
+	buffer->content = 0;
+	buffer->restored = head->type == CLIENT_HELLO;
+	return 1;
+}
+
+/* The first bytes in a buffer, which may have been another one's before. */
+static __always_inline void buffer_begins(const struct transcript_key *key, struct call *call, struct buffer *buffer,
+                                          __u64 instruction)
+{
+	struct buffer fresh = {.instruction = instruction, .target = call->target};
+	struct message_head head;
+	int readable = read_head(call, &head);
+
+	if (!readable || head.type != CLIENT_HELLO || !head.content || !is_message(call, &head)) {
+		if (buffer && readable && buffer_is_restored(buffer, call, &head))
+			return;
+		if (buffer)
+			bpf_map_delete_elem(&buffers, key);
+		statistic_add(LIBRARY_STATISTIC_STRANGERS);
+		return;
+	}
+	if (buffer)
+		fresh.lost = buffer->lost;
+	if (bpf_map_update_elem(&buffers, key, &fresh, BPF_ANY)) {
+		statistic_add(LIBRARY_STATISTIC_LOST_STATE);
+		return;
+	}
+	buffer = bpf_map_lookup_elem(&buffers, key);
+	if (buffer)
+		buffer_goes_on(buffer, call, 0);
+}
+
+static __always_inline void buffer_call(struct call *call, __u64 at, __u64 instruction)
+{
+	struct transcript_key key = {.handle = call->handle, .process = bpf_get_current_pid_tgid() >> 32};
+	struct buffer *buffer = bpf_map_lookup_elem(&buffers, &key);
+
+	if (buffer && buffer->instruction == instruction && buffer->target != call->target)
+		return;
+	if (!at) {
+		buffer_begins(&key, call, buffer, instruction);
+		return;
+	}
+	if (!buffer) {
+		statistic_add(LIBRARY_STATISTIC_STRANGERS);
+		return;
+	}
+	if (buffer_goes_on(buffer, call, at))
+		return;
+	/* a call was not seen: nothing is known of what follows */
+	emit_sized(call, 0, 0, LIBRARY_DATA_SMALL);
+	bpf_map_delete_elem(&buffers, &key);
+}
+
+/* int gnutls_buffer_append_data(gnutls_buffer_t buffer, const void *data, size_t length) */
+SEC("uprobe")
+int mtlsnoop_gnutls_append(struct pt_regs *registers)
+{
+	struct call call = {
+		.kind = LIBRARY_MESSAGE,
+		.handle = PT_REGS_PARM1(registers),
+		.bytes = (const __u8 *)PT_REGS_PARM2(registers),
+		.length = PT_REGS_PARM3(registers),
+		.target = target_of(registers),
+	};
+	__u64 at;
+
+	if (call.length && !bpf_probe_read_user(&at, sizeof(at), (const void *)(call.handle + BUFFER_LENGTH)))
+		buffer_call(&call, at, PT_REGS_IP(registers));
+	return 0;
+}
+
+#endif /* LIBRARY_GNUTLS_BPF_H */
