@@ -91,7 +91,7 @@ check-deb:
 	@CI=true tests/run package
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe
+tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe $(BUILD)/tests/points
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
@@ -196,6 +196,11 @@ $(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(filt
 $(BUILD)/tests/observe: tests/library/observe.c $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -MMD -MP -MF $@.d -MT $@ -o $@ $< $(filter %.o,$^) -lbpf -lz -lmnl $(LIBRARIES)
+
+# What prints where probes belong in a file.
+$(BUILD)/tests/points: $(BUILD)/sanitized/tests/library/points.o $(SANITIZED)
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ $(LIBRARIES)
 
 # What tries to get out of the sandbox.
 $(BUILD)/tests/attempts: tests/sandbox/attempts.c $(BUILD)/user/privileges.o $(BUILD)/user/sandbox.o

@@ -4,15 +4,17 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const unsigned char HOST_ORDER = __BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB;
 
 int elf_image_open(struct elf_image *image, int descriptor)
 {
 	size_t sections, segments;
+	struct stat status;
 	GElf_Ehdr header;
 
-	if (elf_version(EV_CURRENT) == EV_NONE)
+	if (elf_version(EV_CURRENT) == EV_NONE || fstat(descriptor, &status))
 		return -EINVAL;
 	/* not mapped: a file that is made shorter while it is read would end this process */
 	image->elf = elf_begin(descriptor, ELF_C_READ, NULL);
@@ -27,6 +29,7 @@ int elf_image_open(struct elf_image *image, int descriptor)
 		return -EINVAL;
 	}
 	image->machine = header.e_machine;
+	image->size = status.st_size;
 	image->budget = ELF_IMAGE_BYTES_MAX;
 	return 0;
 }
@@ -125,7 +128,7 @@ int elf_image_offset(struct elf_image *image, uint64_t address, uint64_t *offset
 		    address - segment.p_vaddr >= segment.p_filesz)
 			continue;
 		*offset = segment.p_offset + (address - segment.p_vaddr);
-		return 0;
+		return *offset >= segment.p_offset && *offset < image->size ? 0 : -ENOENT;
 	}
 	return -ENOENT;
 }

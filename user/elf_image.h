@@ -20,6 +20,7 @@ struct elf_image {
 	Elf *elf;
 	uint16_t machine; /* EM_X86_64, EM_AARCH64, ... */
 	size_t names;     /* section of the sections' names */
+	uint64_t size;    /* of the file */
 	size_t budget;    /* bytes of sections that may still be read */
 };
 

@@ -14,12 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "library_targets.h"
 #include "privileges.h"
+#include "sandbox.h"
 
 enum {
 	YOUNG_MAX = 1024,  /* new programs that are looked at soon, and again; the others with all */
@@ -28,6 +30,7 @@ enum {
 	ROUND_SHARE = 100, /* of its time a look at all of them may take one part in so many */
 	LOOKS = 4,
 	PROCESS_DIGITS = 10,
+	NICE = 10,
 };
 
 static const uint64_t MILLISECOND_NS = 1000 * 1000;
@@ -73,10 +76,10 @@ static bool is_number(const char *name)
 static void look_at_all(struct finder *finder)
 {
 	uint64_t took = clock_ms(CLOCK_PROCESS_CPUTIME_ID), pause;
+	DIR *processes = opendir("/proc");
 	const struct dirent *entry;
-	DIR *processes;
 
-	processes = fdopendir(openat(finder->proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	finder->round_ms = clock_ms(CLOCK_MONOTONIC) + ROUND_MS;
 	if (!processes)
 		return;
 	library_targets_begin(finder->targets);
@@ -87,7 +90,8 @@ static void look_at_all(struct finder *finder)
 	library_targets_end(finder->targets);
 	took = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - took;
 	pause = took * ROUND_SHARE;
-	finder->round_ms = clock_ms(CLOCK_MONOTONIC) + (pause > ROUND_MS ? pause : ROUND_MS);
+	if (pause > ROUND_MS)
+		finder->round_ms = clock_ms(CLOCK_MONOTONIC) + pause;
 }
 
 static void add_young(uint32_t process, void *context)
@@ -211,6 +215,8 @@ static void keep_quiet(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	/* what others map, and how often that changes, is for them to say: it shall cost nobody else's time */
+	setpriority(PRIO_PROCESS, 0, NICE);
 	prctl(PR_SET_NAME, "mtlsnoop-lib");
 }
 
@@ -230,12 +236,13 @@ int library_process(struct probes *probes, int socket, int descriptor)
 	finder->targets = library_targets_new(probes, finder->proc, socket);
 	if (finder->proc < 0 || !finder->targets || give_up_privileges(finder))
 		goto cleanup;
+	if (descriptor < 0)
+		finder->execs = probes_watch_execs(probes, add_young, finder);
+	sandbox_enter(SANDBOX_LIBRARY);
 	if (descriptor >= 0) {
 		if (library_targets_add_only(finder->targets, descriptor))
 			goto cleanup;
 		finder->round_ms = UINT64_MAX;
-	} else {
-		finder->execs = probes_watch_execs(probes, add_young, finder);
 	}
 	find(finder);
 	status = EXIT_SUCCESS;

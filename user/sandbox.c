@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -130,6 +131,29 @@ static const struct rule interfaces[] = {
 	{CALL(socket), VALUE(0, AF_NETLINK)},
 };
 
+static const struct rule library[] = {
+	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
+	/* libbpf tries by loading something whether a probe can have a link */
+	{CALL(bpf), VALUE(0, BPF_PROG_LOAD)},
+	{CALL(fcntl), VALUE(1, F_GETFD)},
+	{CALL(fcntl), VALUE(1, F_GETFL)},
+	{CALL(fcntl), VALUE(1, F_SETFD)},
+	{CALL(getdents64), {}},
+	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_DISABLE)},
+	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_ENABLE)},
+	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_SET_BPF)},
+	{CALL(newfstatat), {}},
+	/* for reading alone, and only what is there */
+	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+	{CALL(perf_event_open), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(readlink), {}},
+	{CALL(readlinkat), {}},
+	{CALL(sendto), VALUE(4, 0)},
+	{CALL(uname), {}},
+};
+
 /* What each work needs beside what is common to all. */
 static const struct {
 	const struct rule *rules;
@@ -138,6 +162,7 @@ static const struct {
 	[SANDBOX_LIVE] = {live, NUMBER_OF(live)},
 	[SANDBOX_FILES] = {files, NUMBER_OF(files)},
 	[SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
+	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)},
 };
 
 /* What can only be an attack. */

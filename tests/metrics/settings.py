@@ -262,7 +262,7 @@ def reload_policy(bench):
 def privileges_of_the_reader(bench):
     """The process that reads the files is nobody, and can read all files and do nothing else; it ends with the tracer."""
     with files_of(bench) as files:
-        with bench.tracer("--quiet", f"--expect={files.write('policy', ':1 never')}") as tracer:
+        with bench.tracer("--quiet", "--library=off", f"--expect={files.write('policy', ':1 never')}") as tracer:
             tracer.wait_for_start()
             children = Path(f"/proc/{tracer.process.pid}/task/{tracer.process.pid}/children").read_text().split()
             expect(len(children), 1, "children")

@@ -318,10 +318,8 @@ enum {
 };
 
 static const char *const works[SANDBOX_WORKS] = {
-	[SANDBOX_CAPTURE] = "capture",
-	[SANDBOX_LIVE] = "live",
-	[SANDBOX_FILES] = "files",
-	[SANDBOX_INTERFACES] = "interfaces",
+	[SANDBOX_CAPTURE] = "capture",       [SANDBOX_LIVE] = "live",       [SANDBOX_FILES] = "files",
+	[SANDBOX_INTERFACES] = "interfaces", [SANDBOX_LIBRARY] = "library",
 };
 
 static int prepare(const char *work)

@@ -31,50 +31,52 @@ from traffic import Server, shake_hands  # noqa: E402
 ATTEMPTS = ROOT / "build" / "tests" / "attempts"
 CAPTURE = ROOT / "tests" / "captures" / "own" / "tls-1.3-presented.pcap"
 
-CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_BPF = 2, 12, 39  # include/uapi/linux/capability.h
+# include/uapi/linux/capability.h
+CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 2, 12, 19, 21
+CAP_PERFMON, CAP_BPF, CAP_CHECKPOINT_RESTORE = 38, 39, 40
 
 KILLED = "SIGSYS"
 REFUSED = "ENOSYS"
 
 # what comes of each attempt, without privileges: without a sandbox, while a capture is read, live, and in the children that
-# read files and attach to interfaces
+# read files, attach to interfaces and attach to libraries
 OUTCOMES = {
-    "read-shadow": ("EACCES", REFUSED, REFUSED, "EACCES", REFUSED),
-    "read-file": ("done", REFUSED, REFUSED, "done", REFUSED),
-    "write-file": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
-    "remove-file": ("ENOENT", REFUSED, REFUSED, REFUSED, REFUSED),
-    "socket": ("done", REFUSED, REFUSED, REFUSED, "done"),
-    "send-elsewhere": ("ECONNREFUSED", REFUSED, REFUSED, REFUSED, "ECONNREFUSED"),
-    "send": ("done", REFUSED, "done", "done", "done"),
-    "execute": ("done", KILLED, KILLED, KILLED, KILLED),
-    "execute-descriptor": ("done", KILLED, KILLED, KILLED, KILLED),
-    "fork": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
-    "thread": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
-    "ptrace": ("done", KILLED, KILLED, KILLED, KILLED),
-    "read-process": ("EPERM", KILLED, KILLED, KILLED, KILLED),
-    "write-process": ("EPERM", KILLED, KILLED, KILLED, KILLED),
-    "signal-process": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
-    "signal-thread": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
-    "abort": ("SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT"),
-    "bpf-load": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
-    "bpf-map": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
-    "bpf-info": ("EBADFD", REFUSED, "EBADFD", REFUSED, "EBADFD"),
-    "map-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
-    "make-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
-    "mount": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
-    "namespace": (None, REFUSED, REFUSED, REFUSED, REFUSED),  # the host's own affair
-    "user": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
-    "terminal": ("ENOTTY", REFUSED, REFUSED, REFUSED, REFUSED),
-    "own-descriptor": ("done", REFUSED, REFUSED, REFUSED, REFUSED),
-    "io-uring": (None, REFUSED, REFUSED, REFUSED, REFUSED),
-    "ia32": (None, KILLED, KILLED, KILLED, KILLED),
-    "memory": ("done", "done", "done", "done", "done"),
-    "time": ("done", "done", "done", "done", "done"),
-    "random": ("done", "done", "done", "done", "done"),
-    "poll": ("done", REFUSED, "done", REFUSED, "done"),
+    "read-shadow": ("EACCES", REFUSED, REFUSED, "EACCES", REFUSED, "EACCES"),
+    "read-file": ("done", REFUSED, REFUSED, "done", REFUSED, "done"),
+    "write-file": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "remove-file": ("ENOENT", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "socket": ("done", REFUSED, REFUSED, REFUSED, "done", REFUSED),
+    "send-elsewhere": ("ECONNREFUSED", REFUSED, REFUSED, REFUSED, "ECONNREFUSED", REFUSED),
+    "send": ("done", REFUSED, "done", "done", "done", "done"),
+    "execute": ("done", KILLED, KILLED, KILLED, KILLED, KILLED),
+    "execute-descriptor": ("done", KILLED, KILLED, KILLED, KILLED, KILLED),
+    "fork": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "thread": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "ptrace": ("done", KILLED, KILLED, KILLED, KILLED, KILLED),
+    "read-process": ("EPERM", KILLED, KILLED, KILLED, KILLED, KILLED),
+    "write-process": ("EPERM", KILLED, KILLED, KILLED, KILLED, KILLED),
+    "signal-process": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "signal-thread": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "abort": ("SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT"),
+    "bpf-load": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, "EPERM"),
+    "bpf-map": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "bpf-info": ("EBADFD", REFUSED, "EBADFD", REFUSED, "EBADFD", REFUSED),
+    "map-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "make-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "mount": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "namespace": (None, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),  # the host's own affair
+    "user": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "terminal": ("ENOTTY", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "own-descriptor": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "io-uring": (None, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "ia32": (None, KILLED, KILLED, KILLED, KILLED, KILLED),
+    "memory": ("done", "done", "done", "done", "done", "done"),
+    "time": ("done", "done", "done", "done", "done", "done"),
+    "random": ("done", "done", "done", "done", "done", "done"),
+    "poll": ("done", REFUSED, "done", REFUSED, "done", "done"),
 }
 
-WORKS = ("none", "capture", "live", "files", "interfaces")
+WORKS = ("none", "capture", "live", "files", "interfaces", "library")
 
 NO_PRIVILEGES = {"Uid": {"65534"}, "Gid": {"65534"}, "Groups": set(), "NoNewPrivs": {"1"}, "Seccomp": {"2"},
                  **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), {"0" * 16})}
@@ -142,9 +144,22 @@ def wait_for_filters(process, count):
 
 
 def check_live(cgroup):
-    with Tracer(cgroup, "--quiet") as tracer:
+    with Tracer(cgroup, "--quiet", "--library=off") as tracer:
         tracer.wait_for_start()
         check_process(*wait_for_filters(tracer.process.pid, 1), threads=2)
+        expect(tracer.stop(), 0, "exit status")
+
+
+def check_library(cgroup):
+    """Who attaches to libraries keeps what the kernel wants for that: CAP_SYS_ADMIN since 2025, and less before."""
+    common = 1 << CAP_DAC_READ_SEARCH | 1 << CAP_SYS_PTRACE
+    less = common | 1 << CAP_PERFMON | 1 << CAP_BPF | 1 << CAP_CHECKPOINT_RESTORE
+    with Tracer(cgroup, "--quiet") as tracer:
+        tracer.wait_for_start()
+        main, library = wait_for_filters(tracer.process.pid, 2)
+        check_process(main, threads=2)
+        kept = int(next(iter(status_of(Path(f"/proc/{library}/task/{library}"))["CapEff"])), 16)
+        check_process(library, threads=1, capabilities=less if kept == less else common | 1 << CAP_SYS_ADMIN)
         expect(tracer.stop(), 0, "exit status")
 
 
@@ -276,6 +291,7 @@ def main():
         own_network()
         cgroup = stack.enter_context(own_cgroup())
         suite.run("live: no privileges, and a filter, in every thread", check_live, cgroup)
+        suite.run("library: few capabilities, and a filter", check_library, cgroup)
         suite.run("live: meets no filter", meets_no_filter, cgroup, directory)
         suite.run("children: one capability's worth, and a filter", check_children, directory)
         suite.run("children: meet no filter", children_meet_no_filter, directory)

@@ -172,7 +172,7 @@ def ready_behind_attached(bench):
         raise Skip("strace is not installed")
     log = bench.directory / "ready.strace"
     strace = ["strace", "-D", "-f", "-q", "-o", str(log), "-e", "trace=bpf,seccomp,sendto"]
-    with bench.manager() as manager, bench.service("-q", manager=manager, prefix=strace) as service:
+    with bench.manager() as manager, bench.service("-q", "--library=off", manager=manager, prefix=strace) as service:
         manager.wait_for("READY=1")
         expect(service.stop(), 0, "exit status")
     if not wait_until(lambda: "+++ exited" in log.read_text()):
