@@ -70,7 +70,7 @@ deps:
 
 deps-check:
 	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK) $(if $(CI),$(DEPS_PACKAGE))
-	@tests/unpack-packages $(BUILD)/stacks nginx nginx-common
+	@tests/unpack-packages $(BUILD)/stacks nginx nginx-common prometheus
 
 ## run         install, build, trace live: ARGS="-t -P 443" passes options
 .PHONY: run
