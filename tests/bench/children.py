@@ -15,7 +15,7 @@ HELPERS = ROOT / "build" / "tests" / "bench"
 # whatever happens to this process, its children end with it
 WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
-TRACER_SECONDS = 300  # longer than any measurement
+TRACER_SECONDS = 300  # longer than a measurement
 ATTACH_TYPES = {"0": "receive", "1": "send"}  # enum bpf_attach_type: BPF_CGROUP_INET_INGRESS, _EGRESS
 
 
@@ -72,8 +72,8 @@ class Helper(Child):
 class Tracer(Child):
     """mtlsnoop, attached. It gives up its privileges, and with them the kernel forgets that it ends with its parent."""
 
-    def __init__(self, *options):
-        super().__init__(PROGRAM, f"--duration={TRACER_SECONDS}", *options)
+    def __init__(self, *options, seconds=TRACER_SECONDS):
+        super().__init__(PROGRAM, f"--duration={seconds}", *options)
         deadline = time.monotonic() + 30
         while len(kernel_objects(self.pid).directions) < len(ATTACH_TYPES):
             if self.process.poll() is not None or time.monotonic() > deadline:
