@@ -63,6 +63,32 @@ static int verify(gnutls_session_t session)
 	return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
+/* RFC 5246 section 7.4.6: an empty list of three bytes of length; RFC 8446 section 4.4.2: behind a context, of no bytes here */
+static bool has_no_certificate(gnutls_session_t session, const gnutls_datum_t *message)
+{
+	static const uint8_t nothing[] = {0, 0, 0, 0};
+	const size_t length = gnutls_protocol_get_version(session) == GNUTLS_TLS1_3 ? 4 : 3;
+
+	return message->size == length && !memcmp(message->data, nothing, length);
+}
+
+/*
+ * The client's Certificate has come, and is not read yet. Where one is required and it is empty the library ends the handshake
+ * behind this, without a word: the alert is sent here, for who wonders why he cannot scrape.
+ */
+static int look_at_certificate(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                               const gnutls_datum_t *message)
+{
+	bool is_1_3 = gnutls_protocol_get_version(session) == GNUTLS_TLS1_3;
+
+	(void)type;
+	(void)when;
+	if (incoming && message && has_no_certificate(session, message))
+		gnutls_alert_send(session, GNUTLS_AL_FATAL,
+		                  is_1_3 ? GNUTLS_A_CERTIFICATE_REQUIRED : GNUTLS_A_HANDSHAKE_FAILURE);
+	return 0;
+}
+
 static bool verifies(uint8_t client_auth)
 {
 	return client_auth == WEB_VERIFY_CLIENT_CERT_IF_GIVEN || client_auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT;
@@ -178,6 +204,9 @@ int http_guard_protect(struct http_guard *guard, gnutls_session_t session)
 	    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, guard->credentials))
 		return -EINVAL;
 	gnutls_certificate_server_set_request(session, request);
+	if (request == GNUTLS_CERT_REQUIRE)
+		gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_CERTIFICATE_PKT, GNUTLS_HOOK_POST,
+		                                   look_at_certificate);
 	return 0;
 }
 

@@ -675,6 +675,36 @@ static void certificates_may_stay_unread(void **state)
 	connection_table_free(table);
 }
 
+/* A handshake is judged by the policy of when it ends. */
+static void policy_of_the_end(void **state)
+{
+	static const char text[] = "0.0.0.0/0 never\n[::/0] never\n";
+	struct policy *policy = NULL;
+	struct policy_error error;
+	struct feed_reports reports;
+	struct connection_table *table = table_new(&reports);
+	struct feed feed;
+
+	(void)state;
+	assert_int_equal(policy_parse(&policy, text, strlen(text), &error), 0);
+	feed_init(&feed, table, FEED_SEGMENTS, 1);
+	feed_play(&feed, REQUESTING_FLIGHT ANSWERS);
+	connection_table_set_policy(table, policy);
+	feed_play(&feed, "< ccs finished");
+	assert_int_equal(reports.count, 1);
+	assert_int_equal(reports.last.policy.expectation, POLICY_NEVER);
+	assert_int_equal(reports.last.policy.result, POLICY_BROKEN);
+	feed_release(&feed);
+	connection_table_set_policy(table, NULL);
+	feed_init(&feed, table, FEED_SEGMENTS, 2);
+	feed_play(&feed, REQUESTING_FLIGHT ANSWERS "< ccs finished");
+	assert_int_equal(reports.count, 2);
+	assert_int_equal(reports.last.policy.expectation, POLICY_NOTHING);
+	feed_release(&feed);
+	connection_table_free(table);
+	policy_free(policy);
+}
+
 static void an_observer_is_no_end(void **state)
 {
 	struct feed_reports reports;
@@ -1320,6 +1350,7 @@ int main(void)
 		cmocka_unit_test(gaps_and_bounds_are_counted),
 		cmocka_unit_test(record_has_ends_and_times),
 		cmocka_unit_test(certificates_may_stay_unread),
+		cmocka_unit_test(policy_of_the_end),
 		cmocka_unit_test(an_observer_is_no_end),
 		cmocka_unit_test(answer_without_a_hello),
 		cmocka_unit_test(tells_what_is_wanted),
