@@ -119,7 +119,9 @@ int main(int argc, char **argv)
 
 	journal_begin(&sinks.journal);
 	options_parse(argc, argv, &options);
-	signals_catch(settings_are_named(&options));
+	signals_catch();
+	if (!options.read_file)
+		signals_catch_reload(settings_are_named(&options));
 	sinks.options = &options;
 	sinks.output.options = &options;
 	if (settings_open(&sinks.settings, &options))

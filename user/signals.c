@@ -22,26 +22,25 @@ static void take_hang_up(int number)
 	hung_up = 1;
 }
 
-static void catch_hang_up(bool reads_again)
-{
-	const struct sigaction action = {.sa_handler = take_hang_up};
-	struct sigaction before;
-
-	terminal = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (terminal >= 0 && !reads_again)
-		return;
-	if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler == SIG_IGN)
-		return;
-	sigaction(SIGHUP, &action, NULL);
-}
-
-void signals_catch(bool reads_again)
+void signals_catch(void)
 {
 	const struct sigaction action = {.sa_handler = take_stop};
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	catch_hang_up(reads_again);
+}
+
+void signals_catch_reload(bool named)
+{
+	const struct sigaction action = {.sa_handler = take_hang_up};
+	struct sigaction before;
+
+	terminal = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (terminal >= 0 && !named)
+		return;
+	if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler == SIG_IGN)
+		return;
+	sigaction(SIGHUP, &action, NULL);
 }
 
 bool signals_stop(void)

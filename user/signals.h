@@ -10,8 +10,11 @@
 
 #include <stdbool.h>
 
-/* From here on signals are taken note of. reads_again: there are files to read again. */
-void signals_catch(bool reads_again);
+/* From here on signals that stop are taken note of. */
+void signals_catch(void);
+
+/* And SIGHUP, on the live host; named: there are files to read again. */
+void signals_catch_reload(bool named);
 
 bool signals_stop(void);
 

@@ -9,6 +9,7 @@ Everything happens in a network namespace of this process and a cgroup of its ow
 
 import base64
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -20,6 +21,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import warnings
@@ -304,6 +306,14 @@ def mutual_tls(bench):
             old = Client(bench, tracer, good.certificate, good.key, version=ssl.TLSVersion.TLSv1_1)
             old.context.set_ciphers("ALL:@SECLEVEL=0")
             expect(old.get(), None, "TLS 1.1")
+            files.write("web.yml", MUTUAL + "  min_version: TLS13\n  curve_preferences: [X25519]\n")
+            reload(tracer)
+            newest = Client(bench, tracer, good.certificate, good.key)
+            newer = Client(bench, tracer, good.certificate, good.key, version=ssl.TLSVersion.TLSv1_2)
+            expect(wait_until(lambda: newer.get() is None, 5), True, "TLS 1.2 below min_version")
+            expect(newest.get(), 200, "TLS 1.3")
+            newest.context.set_ecdh_curve("prime256v1")
+            expect(newest.get(), None, "a curve that is not in curve_preferences")
             with socket.create_connection((ADDRESS, tracer.port), 5) as connection:
                 connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                 answer = connection.recv(1000)
@@ -526,6 +536,45 @@ def hang_up_of_nothing(bench):
         process.communicate()
 
 
+@contextlib.contextmanager
+def on_a_terminal(bench, *options):
+    """mtlsnoop as who starts it by hand has it: yields the process, and the other end of its terminal."""
+    master, slave = os.openpty()
+
+    def take_terminal():
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    command = [PROGRAM, "--quiet", f"--metrics={ADDRESS}:9813", f"--cgroup={bench.cgroup}", *options]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL, start_new_session=True,
+                               preexec_fn=take_terminal)
+    os.close(slave)
+    terminal = os.fdopen(master, "rb", buffering=0)
+    try:
+        listens = wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1, 10)
+        expect(listens, True, "it has started")
+        yield process, terminal
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        terminal.close()
+
+
+def terminal_closed(bench):
+    """SIGHUP of a terminal that is closed ends it, files or none; one by hand ends it only where there are none."""
+    with files_of(bench) as files:
+        policy = files.write("policy", ":1 never\n")
+        with on_a_terminal(bench, f"--expect={policy}") as (process, terminal):
+            process.send_signal(signal.SIGHUP)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                raise Failure(f"a reload ended it with {process.wait(1)}")
+            terminal.close()
+            expect(process.wait(10), 0, "exit status behind the terminal")
+        with on_a_terminal(bench) as (process, terminal):
+            process.send_signal(signal.SIGHUP)
+            expect(process.wait(10), -signal.SIGHUP, "exit status without files")
+
+
 CASES = (("settings: refused at the start", refused_at_the_start),
          ("policy: counts, JSON", policy_counts),
          ("policy: of a capture", policy_of_a_capture),
@@ -533,6 +582,7 @@ CASES = (("settings: refused at the start", refused_at_the_start),
          ("reload: privileges of the process that reads", privileges_of_the_reader),
          ("reload: certificate, users, authorities", reload_web),
          ("reload: of nothing", hang_up_of_nothing),
+         ("reload: not by a terminal that is closed", terminal_closed),
          ("web: certificates of clients", mutual_tls),
          ("web: passwords", passwords),
          ("web: passwords without TLS, and stopped meanwhile", plain_with_users),
