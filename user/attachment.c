@@ -283,13 +283,28 @@ static int have_qdisc(int device, bool *made)
 	return error;
 }
 
-/* Of a free priority the kernel takes the one in front of all others; where the foremost is taken, it has none. */
+/* The lowest priority is asked first. The one in front of all that there are; 0 lets the kernel choose: behind them. */
+static uint32_t priority_in_front(int device, int way)
+{
+	struct filters *filters = calloc(1, sizeof(*filters));
+	uint32_t lowest = 0;
+
+	if (filters && !list_filters(filters, device, way))
+		for (int index = 0; index < filters->count && index < FILTERS_MAX; index++)
+			if (!lowest || filters->filter[index].priority < lowest)
+				lowest = filters->filter[index].priority;
+	free(filters);
+	return lowest > 1 ? lowest - 1 : 0;
+}
+
 static int add_filter(struct attachment *attachment, int program, int device, int way)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = device, .attach_point = points[way]);
 	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = attachment->handle, .prog_fd = program);
-	int error = bpf_tc_attach(&hook, &filter);
+	int error;
 
+	filter.priority = priority_in_front(device, way);
+	error = bpf_tc_attach(&hook, &filter);
 	attachment->priority[way] = filter.priority;
 	return error;
 }

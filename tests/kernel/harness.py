@@ -107,10 +107,11 @@ def differences(record, truth):
 class Tracer:
     """A running mtlsnoop whose records are collected by the client's address and port."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, program=PROGRAM, before=()):
+        """before: what stands before the program in its command line, and turns into it (ip netns exec)."""
         self._stderr = tempfile.TemporaryFile(mode="w+")
         self.process = subprocess.Popen(
-            [PROGRAM, "--json", *options], stdout=subprocess.PIPE, stderr=self._stderr, text=True
+            [*before, program, "--json", *options], stdout=subprocess.PIPE, stderr=self._stderr, text=True
         )
         self.lines = []
         self.garbled = []  # lines that are no JSON: there may be one where it was killed in the midst of it
