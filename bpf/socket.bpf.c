@@ -219,8 +219,8 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 }
 
 /*
- * A SYN says where its direction begins. It may come again; once bytes were walked it says nothing new. One that is received
- * by a socket which is not connecting is none that TCP would take.
+ * A SYN says where its direction begins. It may come again; once bytes were walked it says nothing new. One with data, to a
+ * listener, was read by early_begin().
  */
 static __always_inline void direction_synchronize(const struct sight *sight, const struct packet *packet,
                                                   __u32 tcp_state)
@@ -283,6 +283,15 @@ static __always_inline int segment_acceptable(struct bpf_sock *socket, const str
 	return !(packet->tcp_flags & TCP_FLAG_BIT_FIN) || (__s32)(end - receive_next) >= 0;
 }
 
+/*
+ * A SYN that is received is for a listener, or for a socket that connects. Any other socket answers and stays as it is (RFC
+ * 5961 section 4.2): an old or repeated SYN says nothing of where the streams of its connection begin.
+ */
+static __always_inline int syn_is_void(const struct packet *packet, __u32 tcp_state)
+{
+	return packet->tcp_flags & TCP_FLAG_BIT_SYN && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT;
+}
+
 static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 {
 	struct bpf_sock *socket = socket_of(skb);
@@ -307,6 +316,8 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 	if (protocol == PROTOCOL_UDP)
 		datagram_packet(skb, index);
 	if (protocol != PROTOCOL_TCP || !packet_here(skb, &packet) || packet.protocol != PROTOCOL_TCP)
+		return;
+	if (index == EVENT_RECEIVED && syn_is_void(&packet, tcp_state))
 		return;
 	if (tcp_state == BPF_TCP_LISTEN)
 		connection = connection_of_listener(skb, index, &packet);

@@ -75,6 +75,7 @@ class Truth:
     messages: tuple = None
     version: str = "1.2"
     evidence: str = "cleartext"
+    established: bool = True
 
 
 # RFC 5246 section 7.3: the order of a full handshake is fixed
@@ -93,11 +94,12 @@ def differences(record, truth):
     mtls = record["mtls"]
     pairs = [
         ("client_auth", mtls.get("client_auth"), truth.client_auth),
+        ("reason", mtls.get("reason"), None),
         ("requested", mtls.get("requested"), truth.requested),
         ("answer", mtls.get("answer"), truth.answer),
         ("evidence", mtls.get("evidence"), truth.evidence),
         ("version", record.get("tls", {}).get("version"), truth.version),
-        ("established", record.get("tls", {}).get("established"), True),
+        ("established", record.get("tls", {}).get("established"), truth.established),
     ]
     if truth.messages is not None:
         pairs.append(("messages", handshake_types(record), truth.messages))

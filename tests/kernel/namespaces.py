@@ -70,6 +70,9 @@ class Namespace:
     def ip(self, *arguments):
         return run("ip", "-n", self.name, *arguments)
 
+    def tc(self, *arguments):
+        return run("tc", "-n", self.name, *arguments)
+
     def sysctl(self, key, value):
         with self.entered(), open("/proc/sys/" + key.replace(".", "/"), "w") as setting:
             setting.write(str(value))

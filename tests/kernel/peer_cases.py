@@ -486,6 +486,23 @@ def reset_in_a_gap(bench):
     sent_so(bench, "reset in a gap", "client", send, exactly)
 
 
+def syn_repeated(bench, configuration, distance):
+    """
+    Behind the third ACK the SYN comes once more, or one with another number: the first that is seen with the server's own
+    socket. TCP answers and leaves the connection as it was (RFC 5961 section 4.2).
+    """
+    request, _, truth = CONFIGURATIONS[configuration]
+    with bench.peer(PLAIN_PORT + request) as peer:
+        peer.connect()
+        syn = peer.segment(distance - 1, flags=packet.SYN, acknowledgment=0, options=packet.option_mss(1400))
+        peer.transmit(syn)
+        tls = bench.tls(configuration)
+        shake_hands(peer, tls)
+        peer.transmit(syn)
+        say_goodbye(peer, tls)
+        exactly(bench.tracer, peer.local, "server", truth)
+
+
 def forged_window_of_long_flight(bench):
     """Data behind the window, at numbers that a long flight of certificates comes to later."""
     chain = bench.keys.chain(90 * 1024)
@@ -521,6 +538,9 @@ def run(suite, stack, keys, tracer):
     for as_what in ROLES:
         suite.run(f"segments: sequence numbers wrap, from the {as_what}", wrapping, bench, as_what)
     suite.run("segments: RST in a gap", reset_in_a_gap, bench)
+    for configuration in CONFIGURATIONS:
+        suite.run(f"segments: SYN repeated, {configuration}", syn_repeated, bench, configuration, 0)
+    suite.run("segments: SYN with another number", syn_repeated, bench, "presented", 5000)
     suite.run("segments: urgent data", urgent_data, bench)
     suite.run("segments: forged data at numbers that come later", forged_window_of_long_flight, bench)
     suite.run("segments: IPv4 options", ip_options, bench, 4)

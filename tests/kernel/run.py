@@ -17,6 +17,7 @@ import load_cases
 import path_cases
 import peer_cases
 import program_cases
+import veth_cases
 from harness import PROGRAM, Failure, Suite, Tracer, expect
 
 
@@ -52,7 +53,7 @@ def main():
     with contextlib.ExitStack() as stack:
         keys = endpoints.Keys(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtlsnoop-kernel-")))
         with Tracer() as tracer:
-            for module in (path_cases, peer_cases, listener_cases):
+            for module in (path_cases, veth_cases, peer_cases, listener_cases):
                 with contextlib.ExitStack() as network:
                     module.run(suite, network, keys, tracer)
             suite.run("end: SIGINT ends it with status 0", ends_well, tracer)
