@@ -59,7 +59,7 @@ all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
 DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
-DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace
+DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace qemu-system-x86
 # What testing the package takes in addition: in CI, and with check-deb.
 DEPS_PACKAGE := dpkg-dev lintian mmdebstrap
 
@@ -92,6 +92,12 @@ check-deb:
 
 .PHONY: tests
 tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe $(BUILD)/tests/points
+
+## check-kernels  the BPF programs on Debian's kernels 5.10, 6.1 and 6.12, in emulated machines
+.PHONY: check-kernels
+check-kernels: deps-check
+	@$(MAKE) --no-print-directory -j2 all tests
+	@tests/kernels/run.py --all
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
@@ -206,6 +212,11 @@ $(BUILD)/tests/points: $(BUILD)/sanitized/tests/library/points.o $(SANITIZED)
 $(BUILD)/tests/attempts: tests/sandbox/attempts.c $(BUILD)/user/privileges.o $(BUILD)/user/sandbox.o
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -o $@ $^ $(LIBRARIES)
+
+# What tells how much work the verifier has.
+$(BUILD)/tests/verify: tests/kernel/verify.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -o $@ $< -lbpf -lelf -lz
 
 # The fuzzers watch every module that takes bytes from the network.
 $(BUILD)/fuzzed/%.o: %.c Makefile
