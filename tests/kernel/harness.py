@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# how much longer than on an ordinary machine everything may take
+PATIENCE = int(os.environ.get("MTLSNOOP_PATIENCE", "1"))
 PROGRAM = os.environ.get("MTLSNOOP", os.path.join(ROOT, "build", "mtlsnoop"))
 
 
@@ -55,6 +57,7 @@ def expect(actual, expected, what):
 
 def wait_until(condition, what, timeout=5):
     """Look every few milliseconds whether condition() holds; returns what it returned."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         found = condition()

@@ -374,7 +374,12 @@ def existing(objects):
     """Those of them that the kernel still knows."""
     left = []
     for kind, ids in objects.items():
-        listed = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, text=True, check=True)
+        # where somebody else's go while it lists them, bpftool breaks off
+        for _ in range(10):
+            listed = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, text=True)
+            if not listed.returncode:
+                break
+        expect(listed.returncode, 0, f"bpftool {kind} show ({listed.stdout.strip()[-200:]})")
         left += [f"{kind} {entry['id']}" for entry in json.loads(listed.stdout or "[]") if entry["id"] in ids]
     return left
 
@@ -416,7 +421,7 @@ def leaves_nothing(pair, number):
             thread.join()
     expect(left, [], "left behind")
     expect(failed, [], "failures of the traffic")
-    expect(status, -number if number == signal.SIGKILL else 0, "exit status")
+    expect(status, -number if number == signal.SIGKILL else 0, f"exit status ({tracer.messages()})")
     return ", ".join(f"{len(ids)} {kind}s" for kind, ids in objects.items()) + " gone"
 
 

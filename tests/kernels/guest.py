@@ -51,6 +51,8 @@ def load_modules():
 
 def prepare():
     os.environ.update(PATH="/usr/sbin:/usr/bin:/sbin:/bin", PYTHONUNBUFFERED="1", PYTHONDONTWRITEBYTECODE="1")
+    # each instruction is emulated, on a machine that has other things to do
+    os.environ["MTLSNOOP_PATIENCE"] = "6"
     mount()
     load_modules()
     # what init systems allow; the first process has 1024
