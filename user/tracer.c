@@ -23,6 +23,7 @@
 enum {
 	KERNEL_LOG_MAX = 256 * 1024, /* what libbpf says while it loads, the verifier's log with it */
 	KERNEL_LOG_LINES = 12,       /* of it, the last ones are shown where loading fails */
+	LOOK_EVENTS = 16,            /* how full the buffer is, is looked at that often */
 	WAKEUP_SHARE = 4,            /* the reader is woken where one in so many bytes of the buffer is waiting */
 };
 
@@ -38,6 +39,7 @@ struct tracer {
 	uint64_t buffer_bytes;
 	uint64_t buffer_waiting;
 	uint64_t buffer_peak;
+	uint64_t events_read;
 	const void *consumer; /* a page each, of which the first 8 bytes count the bytes that were read, and written */
 	const void *producer;
 	const struct packet_counter *packets;
@@ -155,11 +157,25 @@ static int open_cgroup(const char *path)
 	return descriptor;
 }
 
+/* Bytes that wait to be read, as the kernel counts them. */
+static uint64_t look_at_buffer(struct tracer *tracer)
+{
+	unsigned long read = __atomic_load_n((const unsigned long *)tracer->consumer, __ATOMIC_RELAXED);
+	unsigned long written = __atomic_load_n((const unsigned long *)tracer->producer, __ATOMIC_RELAXED);
+
+	if (written - read > tracer->buffer_peak)
+		tracer->buffer_peak = written - read;
+	return written - read;
+}
+
 static int handle_event(void *context, void *data, size_t size)
 {
-	const struct tracer *tracer = context;
+	struct tracer *tracer = context;
 	const struct event *event = data;
 
+	/* who takes the events may have been held up by one of them, and the buffer be fuller than it was */
+	if (++tracer->events_read % LOOK_EVENTS == 0)
+		look_at_buffer(tracer);
 	if (size < sizeof(*event) || event->size > size)
 		return 0;
 	/* what a library had done before this went over the wire comes first, though it be in another buffer */
@@ -355,15 +371,6 @@ void tracer_close(struct tracer *tracer)
 	free(tracer);
 }
 
-/* Bytes that wait to be read, as the kernel counts them. */
-static uint64_t waiting(const struct tracer *tracer)
-{
-	unsigned long read = __atomic_load_n((const unsigned long *)tracer->consumer, __ATOMIC_RELAXED);
-	unsigned long written = __atomic_load_n((const unsigned long *)tracer->producer, __ATOMIC_RELAXED);
-
-	return written - read;
-}
-
 /* Programs on a cgroup that is removed are detached with it; one of the same name that comes later is another. */
 static int check_cgroup(struct tracer *tracer)
 {
@@ -391,9 +398,7 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 	struct epoll_event event;
 	int error = epoll_wait(ring_buffer__epoll_fd(tracer->events), &event, 1, timeout_ms) < 0 ? -errno : 0;
 
-	tracer->buffer_waiting = waiting(tracer);
-	if (tracer->buffer_waiting > tracer->buffer_peak)
-		tracer->buffer_peak = tracer->buffer_waiting;
+	tracer->buffer_waiting = look_at_buffer(tracer);
 	/* most events come without a wake-up: look for them whether or not there was one */
 	if (!error || error == -EINTR) {
 		int consumed = tracer->probes ? probes_read(tracer->probes) : 0;

@@ -124,5 +124,5 @@ def run(place, stack, _rounds):
              *(_counted(metrics, version, asks, role) for role in ("server", "client"))] for version, asks in KINDS]
     rows.append(["all", "", made.total(), *(int(metrics.total("mtlsnoop_handshakes_total", role=role))
                                             for role in ("server", "client"))])
-    notes.append(f"Anonymous memory behind each {ROUND_SECONDS} s, KiB: {', '.join(map(str, memory))}")
+    notes.append(f"Anonymous memory after {ROUND_SECONDS} s {memory[0]} KiB, at the end {memory[-1]}, at most {max(memory)}.")
     print_table("Load: handshakes made, and counted at either end", ["", "", "made", "server", "client"], rows, notes)
