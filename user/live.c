@@ -166,6 +166,8 @@ static int open_library(struct trace *trace)
 
 	if (options->library == LIBRARY_OFF || options->interfaces)
 		return 0;
+	if (options->library == LIBRARY_AUTO)
+		trace->live->journal->level = JOURNAL_WARNING;
 	trace->probes = probes_open(take_library_event, trace);
 	if (!trace->probes)
 		return options->library == LIBRARY_PATH ? -ENOTSUP : 0;

@@ -25,7 +25,8 @@ enum sandbox_work {
 
 /*
  * Allow all threads of the process no more than the work needs; it sets no_new_privs, too. Where the kernel has no seccomp,
- * or somebody around the process forbids it, that is told on standard error, and the process goes on without.
+ * or somebody around the process forbids it, that is told on standard error, by a child not again, and the process goes on
+ * without.
  */
 void sandbox_enter(enum sandbox_work work);
 

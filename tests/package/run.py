@@ -138,12 +138,28 @@ def check_options(container):
     expect(state_of(container), ("active", "enabled"), "state")
 
 
+def check_library(container):
+    """With the drop-in a process stays that probes TLS libraries, with as little as the kernel wants; without it none."""
+    options, drop_in = container.root / OPTIONS, container.root / "etc/systemd/system" / f"{SERVICE}.d/library.conf"
+    options.write_text('MTLSNOOP_OPTIONS="--quiet"\n')
+    drop_in.parent.mkdir()
+    shutil.copy(container.root / "usr/share/doc/mtlsnoop/examples/library.conf", drop_in)
+    container.run("systemctl", "daemon-reload")
+    expect(container.run("systemctl", "restart", SERVICE), (0, ""), "restart")
+    processes = Path("/sys/fs/cgroup/system.slice") / SERVICE / "cgroup.procs"
+    names = [container.run("cat", f"/proc/{pid}/comm")[1].strip() for pid in container.run("cat", processes)[1].split()]
+    journal = container.run("journalctl", "-u", SERVICE, "-n", "5", "-o", "cat", "--no-pager")[1]
+    expect(sorted(names), ["mtlsnoop", "mtlsnoop-lib"], f"processes ({journal})")
+    shutil.rmtree(drop_in.parent)
+    container.run("systemctl", "daemon-reload")
+
+
 def check_journal(container):
     """Levels are taken off the lines, and the name is there once."""
     (container.root / OPTIONS).write_text('MTLSNOOP_OPTIONS="--port none"\n')
     container.run("systemctl", "restart", SERVICE)
     lines = container.run("journalctl", "-u", SERVICE, "-p", "err", "-o", "cat", "--no-pager", "-t", "mtlsnoop")[1].splitlines()
-    expect(lines[:1], ["--port: 'none' is not a port: a number from 1 to 65535"], "errors in the journal")
+    expect(lines, ["--port: 'none' is not a port: a number from 1 to 65535"] + lines[1:], "errors in the journal")
     container.run("systemctl", "stop", SERVICE)
 
 
@@ -180,6 +196,7 @@ def main():
         suite.run("package: metrics", check_metrics, container)
         suite.run("package: reload", check_reload, container)
         suite.run("package: options", check_options, container)
+        suite.run("package: probes in libraries", check_library, container)
         suite.run("package: journal", check_journal, container)
         suite.run("package: removed, and purged", check_removal, container, before)
     return 1 if suite.failed else 0
