@@ -127,8 +127,9 @@ static __always_inline void statistic_add(enum statistic statistic)
 /* A value to make an entry of a hash from: it is too large for the stack */
 static const __u8 connection_zero[sizeof(struct connection)] __attribute__((unused));
 
-/* What each hook provides: the state of a packet's connection, NULL where there is none. */
+/* What each hook provides: the state of a packet's connection, NULL where there is none; and whose its socket is. */
 static struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where);
+static void open_owner(struct __sk_buff *skb, struct event_open *open);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
                                       __u32 where)
@@ -217,6 +218,7 @@ static __always_inline int emit_open_of(struct __sk_buff *skb, const struct orig
 	open->transport = packet->protocol;
 	open->source = CONNECTION_SOURCE;
 	open->cgroup = bpf_skb_cgroup_id(skb);
+	open_owner(skb, open);
 	event_submit(open);
 	return 1;
 }

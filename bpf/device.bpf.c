@@ -62,6 +62,13 @@ static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
 	return 0;
 }
 
+/* A packet on a device is nobody's yet. */
+static __always_inline void open_owner(struct __sk_buff *skb, struct event_open *open)
+{
+	(void)skb;
+	(void)open;
+}
+
 /* Of the two ends of a connection the one with the higher address and port counts as the local one. */
 static __always_inline __u32 direction_of(const struct packet_flow *flow)
 {

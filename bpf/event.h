@@ -59,6 +59,10 @@ struct event {
 	__u64 time_ns;    /* CLOCK_MONOTONIC; in a capture, since the epoch */
 };
 
+enum event_open_bounds {
+	EVENT_NAME_MAX = 16, /* the kernel's TASK_COMM_LEN */
+};
+
 struct event_open {
 	struct event event;
 	__u8 local_address[16]; /* network byte order; an IPv4 address in the first four */
@@ -70,6 +74,10 @@ struct event_open {
 	__u8 source;    /* enum event_source */
 	__u8 reserved;
 	__u64 cgroup; /* id of the socket's cgroup, 0 where unknown */
+	/* who opened the socket, or the one that listens: its tgid in the initial pid namespace, 0 where unknown */
+	__u32 process;
+	__u32 reserved_end;
+	char process_name[EVENT_NAME_MAX]; /* of the thread that did, NUL-terminated */
 };
 
 struct event_message {
@@ -172,7 +180,7 @@ struct packet_counter {
 
 _Static_assert(sizeof(struct packet_counter) == 64, "a cache line");
 _Static_assert(sizeof(struct event) == 24, "ABI");
-_Static_assert(sizeof(struct event_open) == 72, "ABI");
+_Static_assert(sizeof(struct event_open) == 96, "ABI");
 _Static_assert(sizeof(struct event_message) == 32, "ABI");
 _Static_assert(sizeof(struct event_record) == 32, "ABI");
 _Static_assert(sizeof(struct event_alert) == 32, "ABI");

@@ -29,6 +29,22 @@ struct {
 } sockets SEC(".maps");
 
 /*
+ * Who opened a socket. An accepted one inherits the entry of the one that listens: then it is who opened that, and perhaps a
+ * parent of the process that serves the connection.
+ */
+struct owner {
+	__u32 process;
+	char name[EVENT_NAME_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct owner);
+} owners SEC(".maps");
+
+/*
  * State of connections whose first bytes were shown with the LISTENING socket, because their own did not exist yet: the
  * third ACK was lost, TCP_DEFER_ACCEPT, TCP Fast Open. It moves to the socket with the first packet that has one.
  */
@@ -71,6 +87,17 @@ static __always_inline struct bpf_sock *socket_of(struct __sk_buff *skb)
 	struct bpf_sock *socket = skb->sk;
 
 	return socket ? bpf_sk_fullsock(socket) : NULL;
+}
+
+static __always_inline void open_owner(struct __sk_buff *skb, struct event_open *open)
+{
+	struct bpf_sock *socket = socket_of(skb);
+	const struct owner *owner = socket ? bpf_sk_storage_get(&owners, socket, NULL, 0) : NULL;
+
+	if (!owner)
+		return;
+	open->process = owner->process;
+	__builtin_memcpy(open->process_name, owner->name, sizeof(open->process_name));
 }
 
 static __always_inline struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where)
@@ -350,6 +377,19 @@ int mtlsnoop_send(struct __sk_buff *skb)
 {
 	packet_count(EVENT_SENT);
 	socket_packet(skb, EVENT_SENT);
+	return PASS;
+}
+
+/* A process opens a socket: the only time that the kernel shows both. A socket older than this program has no owner here. */
+SEC("cgroup/sock_create")
+int mtlsnoop_create(struct bpf_sock *socket)
+{
+	struct owner *owner = bpf_sk_storage_get(&owners, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!owner)
+		return PASS;
+	owner->process = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(owner->name, sizeof(owner->name));
 	return PASS;
 }
 

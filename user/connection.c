@@ -92,8 +92,6 @@ struct connection_table {
 	void *context;
 	int64_t realtime_offset_ns;
 	struct library_join *join; /* NULL: libraries are not listened to */
-	void (*told)(void *context);
-	void *told_context;
 	struct parse_cache *cache; /* NULL: what certificates say is not read */
 	struct connection_counts counts;
 	uint32_t connections;
@@ -261,6 +259,9 @@ static void connection_begin_handshake(struct connection *connection, const stru
 	handshake->transport = open->transport;
 	handshake->role = role_of(connection);
 	handshake->cgroup = open->cgroup;
+	handshake->owner.id = open->process;
+	memcpy(handshake->owner.name, open->process_name, sizeof(handshake->owner.name));
+	handshake->owner.name[PROCESS_NAME_MAX - 1] = '\0';
 	handshake->start_ns = event->time_ns;
 	handshake->start_realtime_ns = event->time_ns + connection->table->realtime_offset_ns;
 	connection->handshake = handshake;
@@ -434,8 +435,6 @@ static void connection_end(struct connection *connection)
 		return;
 	}
 	tell_what_is_held(connection);
-	if (connection->handshake)
-		table->told(table->told_context);
 	if (connection->handshake && library_join_waits(table->join, connection->handshake))
 		connection_queue(connection, QUEUE_LIBRARY);
 	else
@@ -826,7 +825,7 @@ void connection_table_time(struct connection_table *table, uint64_t now_ns)
 		library_join_time(table->join, now_ns, report_later, table);
 }
 
-int connection_table_listen(struct connection_table *table, void (*told)(void *context), void *context)
+int connection_table_listen(struct connection_table *table)
 {
 	const struct library_join_limits limits = {
 		.handshakes = table->limits.connections < SIGHTINGS_MAX ? table->limits.connections : SIGHTINGS_MAX,
@@ -834,11 +833,7 @@ int connection_table_listen(struct connection_table *table, void (*told)(void *c
 	};
 
 	table->join = library_join_new(&limits);
-	if (!table->join)
-		return -ENOMEM;
-	table->told = told;
-	table->told_context = context;
-	return 0;
+	return table->join ? 0 : -ENOMEM;
 }
 
 /* Conclude what has waited for nothing but this. */

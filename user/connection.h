@@ -74,10 +74,10 @@ void connection_table_time(struct connection_table *table, uint64_t now_ns);
 void connection_table_lost_events(struct connection_table *table);
 
 /*
- * Libraries are listened to: what they tell goes to connection_table_library(). Before a handshake is judged, told() is called,
- * which passes on all that they have told until then. Returns 0, or -ENOMEM.
+ * Libraries are listened to: what they tell goes to connection_table_library(), and before each event what they had told
+ * until then. Returns 0, or -ENOMEM.
  */
-int connection_table_listen(struct connection_table *table, void (*told)(void *context), void *context);
+int connection_table_listen(struct connection_table *table);
 
 /* More is known of a handshake (transcript_report). library is the name of the library, NULL where not known. */
 void connection_table_library(struct connection_table *table, const struct library_handshake *seen,

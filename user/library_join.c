@@ -315,12 +315,22 @@ static bool is_in_cleartext(const struct library_handshake *seen, uint8_t type)
 	       (!seen->view.version_1_3 && type != TLS_FINISHED);
 }
 
+/* A server has hashed all of its flight before the wire shows its first message: in the ladder what is behind stays behind. */
+static uint64_t hellos_end(const struct handshake *handshake)
+{
+	const struct library_message server_hello = {.type = TLS_SERVER_HELLO, .from = FROM_SERVER};
+
+	return wire_time(handshake, &server_hello);
+}
+
 static void fill_steps(struct handshake *handshake, const struct library_handshake *seen)
 {
+	uint64_t earliest_ns = hellos_end(handshake);
+
 	for (size_t index = 0; index < seen->messages; index++) {
 		const struct library_message *message = &seen->message[index];
 		const struct handshake_step step = {
-			.time_ns = message->time_ns,
+			.time_ns = message->time_ns > earliest_ns ? message->time_ns : earliest_ns,
 			.length = message->length,
 			.kind = STEP_LIBRARY,
 			.from = message->from,
@@ -331,10 +341,10 @@ static void fill_steps(struct handshake *handshake, const struct library_handsha
 			continue;
 		insert_step(handshake, &step);
 		if (message->type == TLS_CERTIFICATE_REQUEST && !handshake->request_ns)
-			handshake->request_ns = message->time_ns;
+			handshake->request_ns = step.time_ns;
 		if (message->from == FROM_CLIENT && !handshake->answer_ns &&
 		    (message->type == TLS_CERTIFICATE || message->type == TLS_COMPRESSED_CERTIFICATE))
-			handshake->answer_ns = message->time_ns;
+			handshake->answer_ns = step.time_ns;
 	}
 }
 

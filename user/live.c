@@ -13,9 +13,11 @@
 #include "sandbox.h"
 #include "signals.h"
 #include "tracer.h"
+#include "transcript.h"
 
 enum {
-	POLL_MS = 50, /* the reader is not woken for each event: it looks this often */
+	POLL_MS = 50,           /* the reader is not woken for each event: it looks this often */
+	TRANSCRIPTS_MAX = 8192, /* handshakes of libraries followed at once, over or not */
 };
 
 static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
@@ -26,6 +28,7 @@ struct trace {
 	struct tracer *tracer;
 	struct probes *probes;
 	struct library *library;
+	struct transcript_table *transcripts;
 	struct losses losses;
 	struct notify notify;
 	bool reloading;         /* files are being read again */
@@ -50,8 +53,17 @@ static void take_event(const struct event *event, void *context)
 
 static void take_library_event(const struct library_event *event, void *context)
 {
-	(void)event;
-	(void)context;
+	struct trace *trace = context;
+
+	transcript_table_event(trace->transcripts, event);
+}
+
+static void take_library_handshake(const struct library_handshake *seen, void *context)
+{
+	struct trace *trace = context;
+	const struct library_target *target = trace->library ? library_target(trace->library, seen->target) : NULL;
+
+	connection_table_library(trace->live->table, seen, target ? target->name : NULL);
 }
 
 static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS], uint64_t now_ns,
@@ -163,9 +175,14 @@ static void finish(struct trace *trace)
 static int open_library(struct trace *trace)
 {
 	const struct options *options = trace->live->options;
+	const struct transcript_limits limits = {.handshakes = TRANSCRIPTS_MAX,
+	                                         .no_certificates = !output_tells_certificates(options)};
 
 	if (options->library == LIBRARY_OFF || options->interfaces)
 		return 0;
+	trace->transcripts = transcript_table_new(&limits, take_library_handshake, trace);
+	if (!trace->transcripts || connection_table_listen(trace->live->table))
+		return -ENOMEM;
 	if (options->library == LIBRARY_AUTO)
 		trace->live->journal->level = JOURNAL_WARNING;
 	trace->probes = probes_open(take_library_event, trace);
@@ -208,5 +225,6 @@ cleanup:
 	tracer_close(trace.tracer);
 	notify_close(&trace.notify);
 	probes_close(trace.probes);
+	transcript_table_free(trace.transcripts);
 	return error;
 }

@@ -17,6 +17,7 @@
 #include "options.h"
 #include "output.h"
 #include "privileges.h"
+#include "process.h"
 #include "sandbox.h"
 #include "settings.h"
 #include "signals.h"
@@ -31,15 +32,25 @@ struct sinks {
 	struct output output;
 	struct exporter *exporter;
 	struct settings *settings;
+	struct processes *processes; /* NULL: nobody wants to know of containers, or can */
 	struct journal journal;
 };
 
 static void take_handshake(const struct handshake *handshake, void *context)
 {
 	struct sinks *sinks = context;
+	struct handshake described;
 
+	if (!options_want_process(sinks->options, handshake))
+		return;
 	if (options_want_ports(sinks->options, handshake->server.port, handshake->client.port))
 		exporter_handshake(sinks->exporter, handshake);
+	if (sinks->processes) {
+		described = *handshake;
+		processes_container(sinks->processes, handshake->process.id ?: handshake->owner.id,
+		                    described.container);
+		handshake = &described;
+	}
 	output_handshake(handshake, &sinks->output);
 }
 
@@ -95,6 +106,16 @@ static int trace_live(const struct options *options, struct connection_table *ta
 	return live_trace(&live);
 }
 
+/* Containers are told of where there is room for them. */
+static int open_processes(struct sinks *sinks)
+{
+	const struct options *options = sinks->options;
+
+	if (options->read_file || options->quiet || options->format == FORMAT_TABLE)
+		return 0;
+	return processes_open(&sinks->processes);
+}
+
 static struct connection_table *make_table(const struct options *options, struct sinks *sinks)
 {
 	const struct connection_limits limits = {.connections = options->max_connections,
@@ -124,7 +145,7 @@ int main(int argc, char **argv)
 		signals_catch_reload(settings_are_named(&options));
 	sinks.options = &options;
 	sinks.output.options = &options;
-	if (settings_open(&sinks.settings, &options))
+	if (settings_open(&sinks.settings, &options) || open_processes(&sinks))
 		return EXIT_FAILURE;
 	table = make_table(&options, &sinks);
 	if (!table)
@@ -137,6 +158,7 @@ int main(int argc, char **argv)
 	exporter_close(sinks.exporter);
 	connection_table_free(table);
 	settings_close(sinks.settings);
+	processes_close(sinks.processes);
 	if (output_flush(&sinks.output))
 		error = -EIO;
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;

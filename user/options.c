@@ -16,6 +16,7 @@ enum option_key {
 	KEY_CGROUP = 'g',
 	KEY_READ = 'r',
 	KEY_PORT = 'P',
+	KEY_PROCESS = 'p',
 	KEY_REQUESTED = 'R',
 	KEY_TRACE = 't',
 	KEY_JSON = 'j',
@@ -39,6 +40,7 @@ enum option_key {
 
 enum {
 	SECONDS_FRACTION_DIGITS = 9, /* down to a nanosecond */
+	PROCESS_MAX = 1 << 22,       /* the kernel's PID_MAX_LIMIT */
 	MAX_CONNECTIONS_DEFAULT = 65536,
 	MAX_CONNECTIONS_MAX = 1 << 24,
 	HANDSHAKE_TIMEOUT_DEFAULT = 60,
@@ -69,6 +71,8 @@ static const struct argp_option option_table[] = {
          0},
 	{"read", KEY_READ, "FILE", 0, "Read a pcap or pcapng file instead of the live host; needs no privileges", 0},
 	{"port", KEY_PORT, "PORT", 0, "Only connections with this local or remote port (may be repeated)", 0},
+	{"pid", KEY_PROCESS, "PID", 0,
+         "Only connections of the process PID: by its TLS library, or by who opened the socket", 0},
 	{"library", KEY_LIBRARY, "auto|off|PATH", 0,
          "Read what TLS 1.3 encrypts at the TLS libraries of the host's processes (auto), at none, or at one", 0},
 
@@ -115,6 +119,8 @@ static const struct {
 	{KEY_READ, KEY_METRICS, "--read and --metrics exclude each other: metrics are of the live host"},
 	{KEY_INTERFACE, KEY_LIBRARY,
          "--interface and --library exclude each other: what an interface forwards is of no process here"},
+	{KEY_INTERFACE, KEY_PROCESS, "--interface and --pid exclude each other: a packet on a device has no process"},
+	{KEY_READ, KEY_PROCESS, "--read and --pid exclude each other: a file has no processes"},
 	{KEY_READ, KEY_LIBRARY, "--read and --library exclude each other: a file has no processes"},
 	{KEY_READ, KEY_BUFFER, "--read and --buffer exclude each other: a file needs no ring buffer"},
 };
@@ -262,6 +268,15 @@ static void parse_port(const struct argp_state *state, const char *text, struct 
 	options->port[options->ports++] = port;
 }
 
+static void parse_process(const struct argp_state *state, const char *text, struct options *options)
+{
+	uint64_t process;
+
+	if (parse_number(text, 1, PROCESS_MAX, &process))
+		argp_error(state, "--pid: '%s' is not the number of a process: from 1 to %d", text, PROCESS_MAX);
+	options->process = process;
+}
+
 static void parse_count(const struct argp_state *state, const char *text, struct options *options)
 {
 	if (parse_number(text, 1, UINT64_MAX, &options->count))
@@ -382,6 +397,9 @@ static error_t take_value(int key, const char *text, const struct argp_state *st
 	case KEY_LIBRARY:
 		parse_library(state, text, options);
 		break;
+	case KEY_PROCESS:
+		parse_process(state, text, options);
+		break;
 	case KEY_PORT:
 		parse_port(state, text, options);
 		break;
@@ -476,4 +494,11 @@ bool options_want_ports(const struct options *options, uint16_t one, uint16_t ot
 		if (options->port[index] == one || options->port[index] == other)
 			return true;
 	return options->ports == 0;
+}
+
+bool options_want_process(const struct options *options, const struct handshake *handshake)
+{
+	if (!options->process)
+		return true;
+	return handshake->process.id == options->process || handshake->owner.id == options->process;
 }

@@ -6,6 +6,7 @@
 #define OPTIONS_H
 
 #include "exporter.h"
+#include "handshake.h"
 #include "library.h"
 
 #include <stdbool.h>
@@ -31,6 +32,7 @@ struct options {
 	const char *web_config_file;                   /* --web-config; NULL: plain HTTP for everybody */
 	uint16_t port[OPTIONS_PORTS_MAX];              /* -P */
 	uint32_t ports;                                /* how many; 0: all */
+	uint32_t process;                              /* -p; 0: all */
 	bool requested_only;                           /* -R */
 	bool quiet;                                    /* -q */
 	bool redact;                                   /* --redact */
@@ -50,6 +52,9 @@ struct options {
  * the offending text and exits 2.
  */
 void options_parse(int argc, char **argv, struct options *options);
+
+/* Whether a handshake of this process is asked for (-p): the one that makes it, or that opened its socket. */
+bool options_want_process(const struct options *options, const struct handshake *handshake);
 
 /* Whether a connection with these two ports is asked for (-P). */
 bool options_want_ports(const struct options *options, uint16_t one, uint16_t other);

@@ -34,6 +34,7 @@ struct tracer {
 	const uint64_t *statistics;
 	struct bpf_link *receive;
 	struct bpf_link *send;
+	struct bpf_link *create;
 	struct interfaces interfaces;
 	struct ring_buffer *events;
 	uint64_t buffer_bytes;
@@ -312,7 +313,9 @@ static int attach_to_cgroup(struct tracer *tracer, const struct tracer_options *
 	tracer->receive = attach_program(tracer->socket->progs.mtlsnoop_receive, cgroup);
 	if (tracer->receive)
 		tracer->send = attach_program(tracer->socket->progs.mtlsnoop_send, cgroup);
-	if (!tracer->receive || !tracer->send)
+	if (tracer->send)
+		tracer->create = attach_program(tracer->socket->progs.mtlsnoop_create, cgroup);
+	if (!tracer->create)
 		error = -errno;
 	tracer->cgroup_file = openat(cgroup, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
 	close(cgroup);
@@ -351,8 +354,10 @@ void tracer_detach(struct tracer *tracer)
 {
 	bpf_link__destroy(tracer->receive);
 	bpf_link__destroy(tracer->send);
+	bpf_link__destroy(tracer->create);
 	tracer->receive = NULL;
 	tracer->send = NULL;
+	tracer->create = NULL;
 	interfaces_detach(&tracer->interfaces);
 }
 

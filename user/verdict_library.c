@@ -86,6 +86,9 @@ static enum client_auth completed_with(uint8_t answer)
 /* The library saw request and answer; whether the answer was taken the wire may have to say. */
 static struct verdict judge_answer(struct verdict verdict, const struct verdict *wire)
 {
+	/* that the server went on the wire may know even where it does not know to what */
+	if (wire->client_auth == CLIENT_AUTH_UNKNOWN && wire->established == KNOWN_YES)
+		verdict.established = KNOWN_YES;
 	if (verdict.established == KNOWN_YES)
 		return known(verdict, completed_with(verdict.answer));
 	/* a wire that misread the flight has misread what came behind it */
