@@ -306,13 +306,13 @@ static void insert_step(struct handshake *handshake, const struct handshake_step
 	handshake->steps++;
 }
 
-/* Whether the wire shows a message: up to TLS 1.2 all but Finished, later the hellos alone. */
+/* Whether the wire shows a message: up to TLS 1.2 all but what Finished says, later the hellos alone. */
 static bool is_in_cleartext(const struct library_handshake *seen, uint8_t type)
 {
 	if (is_later(seen))
 		return false;
-	return type == TLS_CLIENT_HELLO || type == TLS_SERVER_HELLO || type == TLS_MESSAGE_HASH ||
-	       (!seen->view.version_1_3 && type != TLS_FINISHED);
+	return !seen->view.version_1_3 || type == TLS_CLIENT_HELLO || type == TLS_SERVER_HELLO ||
+	       type == TLS_MESSAGE_HASH;
 }
 
 /* A server has hashed all of its flight before the wire shows its first message: in the ladder what is behind stays behind. */

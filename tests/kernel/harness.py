@@ -115,8 +115,10 @@ class Tracer:
     def __init__(self, *options, program=PROGRAM, before=()):
         """before: what stands before the program in its command line, and turns into it (ip netns exec)."""
         self._stderr = tempfile.TemporaryFile(mode="w+")
+        # what the hooks see is tried here, and not what libraries would add to it
+        alone = [] if any(option.startswith(("-i", "--interface")) for option in options) else ["--library=off"]
         self.process = subprocess.Popen(
-            [*before, program, "--json", *options], stdout=subprocess.PIPE, stderr=self._stderr, text=True
+            [*before, program, "--json", *alone, *options], stdout=subprocess.PIPE, stderr=self._stderr, text=True
         )
         self.lines = []
         self.garbled = []  # lines that are no JSON: there may be one where it was killed in the midst of it

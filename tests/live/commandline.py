@@ -315,8 +315,8 @@ class CommandLine:
         with Tracer("--json", *self._ports()) as tracer:
             wait_for_links(tracer)
             objects = KernelObjects(tracer.process.pid)
-            # or that they are gone would mean nothing
-            expect(len(objects.attached()), 2, "programs attached while it runs")
+            # receive, send and create; or that they are gone would mean nothing
+            expect(len(objects.attached()), 3, "programs attached while it runs")
             for kind, ids in objects.ids.items():
                 expect(bool(ids), True, f"holds a {kind}")
             expect(tracer.stop(number), status, "exit status")

@@ -193,7 +193,8 @@ def run_matrix(suite, live):
     if not cases:
         return
     ports = [server.port for server in live.servers]
-    options = ["--json", *(f"--port={port}" for port in ports)]
+    # the wire's evidence is held against the truth; tests/library does that with the libraries'
+    options = ["--json", "--library=off", *(f"--port={port}" for port in ports)]
     with Tracer(*options) as tracer:
         wait_for_attachment(live, tracer)
         capture = Capture(live.environment, live.network.servers, [INTERFACE, "lo"], "matrix")
@@ -254,7 +255,7 @@ def run_exchanges(suite, live, stack):
     if not wanted:
         return
     ports = [server.port for server in live.servers] + exchanges.ports
-    with Tracer("--json", *(f"--port={port}" for port in ports)) as tracer:
+    with Tracer("--json", "--library=off", *(f"--port={port}" for port in ports)) as tracer:
         wait_for_attachment(live, tracer)
         capture = Capture(live.environment, live.network.servers, [INTERFACE, "lo"], "exchanges")
         carry_out(wanted, live.run)
