@@ -154,6 +154,7 @@ struct basic_auth_checker {
 	bool ended;
 	struct basic_auth_job *first;
 	struct basic_auth_job *last;
+	uint32_t waiting;
 };
 
 /* The next job; NULL: there will be none. */
@@ -166,8 +167,10 @@ static struct basic_auth_job *take_job(struct basic_auth_checker *checker, bool 
 		pthread_cond_wait(&checker->changed, &checker->lock);
 	*ended = checker->ended;
 	job = checker->first;
-	if (job)
+	if (job) {
 		checker->first = job->next;
+		checker->waiting--;
+	}
 	pthread_mutex_unlock(&checker->lock);
 	return job;
 }
@@ -200,6 +203,16 @@ struct basic_auth_checker *basic_auth_checker_start(void)
 	return NULL;
 }
 
+bool basic_auth_checker_has_room(struct basic_auth_checker *checker)
+{
+	bool has_room;
+
+	pthread_mutex_lock(&checker->lock);
+	has_room = checker->waiting < BASIC_AUTH_WAITING_MAX;
+	pthread_mutex_unlock(&checker->lock);
+	return has_room;
+}
+
 void basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_auth_job *job)
 {
 	job->next = NULL;
@@ -209,6 +222,7 @@ void basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_aut
 	else
 		checker->first = job;
 	checker->last = job;
+	checker->waiting++;
 	pthread_cond_signal(&checker->changed);
 	pthread_mutex_unlock(&checker->lock);
 }

@@ -16,6 +16,7 @@
 
 enum basic_auth_bounds {
 	BASIC_AUTH_PASSWORD_MAX = 256, /* bytes; bcrypt looks at 72 */
+	BASIC_AUTH_WAITING_MAX = 8,    /* passwords: each holds a connection until it is checked */
 };
 
 /* The users. Any thread may use them; they do not change. */
@@ -46,6 +47,9 @@ struct basic_auth_checker;
 
 /* Start the thread. NULL after a message on standard error. */
 struct basic_auth_checker *basic_auth_checker_start(void);
+
+/* Whether there are fewer jobs waiting than BASIC_AUTH_WAITING_MAX. Holds until the caller adds one, if nobody else does. */
+bool basic_auth_checker_has_room(struct basic_auth_checker *checker);
 
 /* Put a job behind the others. It is the checker's until done() is called. */
 void basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_auth_job *job);

@@ -266,6 +266,7 @@ static void password_checked(struct basic_auth_job *job)
 enum admission {
 	ADMITTED,
 	TURNED_AWAY,
+	NOT_NOW,    /* too many wait: what is known must find a connection */
 	TO_BE_SEEN, /* the connection is suspended until the password is checked */
 };
 
@@ -279,6 +280,8 @@ static enum admission admit_password(struct http *http, struct request *request)
 	job->users = http_guard_users(request->guard);
 	if (basic_auth_is_known(job->users, job->name, job->password))
 		return ADMITTED;
+	if (!basic_auth_checker_has_room(http->checker))
+		return NOT_NOW;
 	job->done = password_checked;
 	MHD_suspend_connection(request->connection);
 	basic_auth_checker_add(http->checker, job);
@@ -353,6 +356,8 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 	if (admission == TO_BE_SEEN)
 		return MHD_YES;
 	request_forget_password(*request_context);
+	if (admission == NOT_NOW)
+		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many passwords wait to be checked.\n");
 	if (admission == TURNED_AWAY)
 		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "Unauthorized\n");
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);

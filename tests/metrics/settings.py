@@ -416,6 +416,29 @@ def guessed_passwords(bench):
             expect(tracer.stop(), 0, "exit status")
 
 
+def flooded_with_passwords(bench):
+    """Hundreds who send a password and do not wait for what comes of it: who is known still finds a connection."""
+    with files_of(bench) as files:
+        web = files.write("web.yml", users("$2b$10$", alice=PASSWORD))
+        request = (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + base64.b64encode(b"alice:wrong") +
+                   b"\r\n\r\n")
+        right = "Basic " + base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+        with bench.tracer("--quiet", f"--web-config={web}") as tracer:
+            wait_for_port(tracer)
+            expect(tracer.get(Authorization=right)[0], 200, "the first time")
+            waited = []
+            for _ in range(10):
+                with contextlib.ExitStack() as stack:
+                    for _ in range(100):
+                        stack.enter_context(socket.create_connection((ADDRESS, tracer.port), 5)).send(request)
+                    begun = time.monotonic()
+                    expect(tracer.get(Authorization=right, timeout=10)[0], 200, "a scrape")
+                    waited.append(time.monotonic() - begun)
+            if max(waited) > 3:
+                raise Failure(f"a scrape took {max(waited):.1f} s")
+            expect(tracer.stop(), 0, "exit status")
+
+
 def stalled_handshakes(bench):
     """Who begins a TLS handshake and stops in it is ended in time, and keeps nobody out."""
     with files_of(bench) as files:
@@ -587,6 +610,7 @@ CASES = (("settings: refused at the start", refused_at_the_start),
          ("web: passwords", passwords),
          ("web: passwords without TLS, and stopped meanwhile", plain_with_users),
          ("web: passwords are guessed", guessed_passwords),
+         ("web: a flood of passwords", flooded_with_passwords),
          ("web: stalled handshakes", stalled_handshakes),
          ("web: a thousand connections", thousand_connections))
 
