@@ -121,7 +121,7 @@ static int try_probe(const struct probes *probes)
 }
 
 /* Returns 0 in this process; the other one does not return. */
-static int start_process(struct library *library, struct probes *probes, int descriptor)
+static int start_process(struct library *library, struct probes *probes, int descriptor, bool with_static)
 {
 	int sockets[2];
 
@@ -131,7 +131,7 @@ static int start_process(struct library *library, struct probes *probes, int des
 	fflush(NULL);
 	library->process = fork();
 	if (library->process == 0)
-		_exit(library_process(probes, sockets[1], descriptor));
+		_exit(library_process(probes, sockets[1], descriptor, with_static));
 	close(sockets[1]);
 	library->socket = sockets[0];
 	return library->process < 0 ? -errno : 0;
@@ -178,7 +178,7 @@ int library_open(struct library **result, enum library_mode mode, const char *pa
 		goto cleanup;
 	}
 	library->socket = -1;
-	error = start_process(library, probes, descriptor);
+	error = start_process(library, probes, descriptor, mode == LIBRARY_AUTO_STATIC);
 	if (error)
 		fprintf(stderr, "mtlsnoop: cannot start the process that probes TLS libraries: %s\n", strerror(-error));
 	if (!error && await_ready(library) && mode == LIBRARY_PATH)

@@ -28,6 +28,7 @@ enum library_mode {
 	LIBRARY_AUTO, /* what processes map, and the host's own libraries */
 	LIBRARY_OFF,
 	LIBRARY_PATH, /* only this file */
+	LIBRARY_AUTO_STATIC, /* as LIBRARY_AUTO, and programs that OpenSSL is a part of: each hash that they make has its price */
 };
 
 /* A probed file. */

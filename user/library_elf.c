@@ -8,6 +8,7 @@
 
 enum {
 	DYNAMIC_MAX = 4096, /* entries of a dynamic section */
+	ENTRY_BYTES = 16,   /* of a function that are looked at */
 };
 
 #if defined(__x86_64__)
@@ -32,6 +33,36 @@ void library_elf_add(struct elf_image *image, struct library_elf *elf, enum prob
 		return;
 	point->probe = probe;
 	elf->points++;
+}
+
+/*
+ * The kernel emulates a few instructions on x86-64 (push, call, jumps) at the price of one trap. Any other it runs out of its
+ * place, step by step, at about ten times that.
+ */
+static size_t dear_length(const uint8_t *code, size_t length)
+{
+	static const struct {
+		uint8_t length;
+		uint8_t bytes[4];
+	} dear[] = {
+		{4, {0xf3, 0x0f, 0x1e, 0xfa}}, /* endbr64 */
+		{3, {0x48, 0x85, 0xd2}},       /* test %rdx,%rdx: are there any bytes? */
+	};
+
+	for (size_t index = 0; index < sizeof(dear) / sizeof(dear[0]); index++)
+		if (length >= dear[index].length && !memcmp(code, dear[index].bytes, dear[index].length))
+			return dear[index].length;
+	return 0;
+}
+
+void library_elf_add_entry(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address)
+{
+	const uint8_t *code = image->machine == EM_X86_64 ? elf_image_code(image, address, ENTRY_BYTES) : NULL;
+	size_t at = 0, length;
+
+	while (code && (length = dear_length(code + at, ENTRY_BYTES - at)))
+		at += length;
+	library_elf_add(image, elf, probe, address + at);
 }
 
 void library_elf_find_needed(struct elf_image *image, const char *prefix, char needed[LIBRARY_NEEDED_MAX])

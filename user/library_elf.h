@@ -26,6 +26,7 @@ struct library_elf {
 	uint8_t kind; /* enum library_kind */
 	char name[LIBRARY_TARGET_NAME_MAX];
 	char needed[LIBRARY_NEEDED_MAX]; /* name of the library that knows the version; empty: none */
+	bool every_hash; /* OpenSSL is a part of the program: the probe is hit by each hash that it makes */
 	uint32_t points;
 	struct library_point point[LIBRARY_POINTS_MAX];
 };

@@ -11,8 +11,6 @@
 
 #include "library_kind.h"
 
-static const uint8_t ENDBR64[] = {0xf3, 0x0f, 0x1e, 0xfa};
-
 static const char VERSION_PREFIX[] = "Enabled GnuTLS ";
 
 /* "GnuTLS 3.7.9", out of the text that it logs first of all */
@@ -38,14 +36,6 @@ static void read_version(struct elf_image *image, char name[LIBRARY_TARGET_NAME_
 	snprintf(name, LIBRARY_TARGET_NAME_MAX, "GnuTLS %.*s", (int)have, at);
 }
 
-/* Behind a mark for branch tracking: that would be run out of its place, the push behind it is emulated, at half the price. */
-static uint64_t behind_mark(struct elf_image *image, uint64_t address)
-{
-	const uint8_t *code = elf_image_code(image, address, sizeof(ENDBR64));
-
-	return code && !memcmp(code, ENDBR64, sizeof(ENDBR64)) ? address + sizeof(ENDBR64) : address;
-}
-
 int library_gnutls_read(struct elf_image *image, struct library_elf *elf, const char **why)
 {
 	uint64_t address;
@@ -53,7 +43,7 @@ int library_gnutls_read(struct elf_image *image, struct library_elf *elf, const 
 	if (elf_image_exported(image, "gnutls_handshake", &address))
 		return -ENOENT;
 	if (!elf_image_exported(image, "gnutls_buffer_append_data", &address))
-		library_elf_add(image, elf, PROBE_GNUTLS_APPEND, behind_mark(image, address));
+		library_elf_add_entry(image, elf, PROBE_GNUTLS_APPEND, address);
 	if (!elf->points) {
 		*why = "it does not export gnutls_buffer_append_data";
 		return -ENOTSUP;

@@ -23,6 +23,9 @@ int library_openssl_version(struct elf_image *image, char name[LIBRARY_TARGET_NA
 /* Add a probe at an address, where the address is in the file and there is room. */
 void library_elf_add(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address);
 
+/* The same at the beginning of a function, behind what leaves its arguments alone and would make the probe dear. */
+void library_elf_add_entry(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address);
+
 /* The first library that the image needs whose name begins so; stays empty where there is none. */
 void library_elf_find_needed(struct elf_image *image, const char *prefix, char needed[LIBRARY_NEEDED_MAX]);
 

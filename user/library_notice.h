@@ -22,8 +22,8 @@ struct library_notice {
 
 /*
  * The process: finds files and attaches probes until the other end of the socket is closed. descriptor is the only file to
- * probe, or -1: all that are found. Returns the status to exit with.
+ * probe, or -1: all that are found, with_static: also programs that OpenSSL is a part of. Returns the status to exit with.
  */
-int library_process(struct probes *probes, int socket, int descriptor);
+int library_process(struct probes *probes, int socket, int descriptor, bool with_static);
 
 #endif /* LIBRARY_NOTICE_H */

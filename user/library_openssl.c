@@ -38,6 +38,17 @@ int library_openssl_version(struct elf_image *image, char name[LIBRARY_TARGET_NA
 	return -ENOENT;
 }
 
+/* Where the whole of OpenSSL is part of a program that exports it, the function itself: with all its other callers. */
+static void add_own(struct elf_image *image, struct library_elf *elf)
+{
+	uint64_t address;
+
+	if (elf_image_exported(image, "EVP_DigestUpdate", &address))
+		return;
+	library_elf_add_entry(image, elf, PROBE_DIGEST, address);
+	elf->every_hash = true;
+}
+
 /* Calls of EVP_DigestUpdate(), which libssl makes for its transcripts and for little else, leave it through the PLT. */
 int library_openssl_read(struct elf_image *image, struct library_elf *elf, const char **why)
 {
@@ -49,6 +60,8 @@ int library_openssl_read(struct elf_image *image, struct library_elf *elf, const
 	stubs = plt_find(image, "EVP_DigestUpdate", address);
 	for (uint32_t index = 0; index < stubs; index++)
 		library_elf_add(image, elf, PROBE_DIGEST, address[index]);
+	if (!elf->points)
+		add_own(image, elf);
 	if (!elf->points) {
 		*why = "it does not call EVP_DigestUpdate through a procedure linkage table";
 		return -ENOTSUP;

@@ -220,7 +220,7 @@ static void keep_quiet(void)
 	prctl(PR_SET_NAME, "mtlsnoop-lib");
 }
 
-int library_process(struct probes *probes, int socket, int descriptor)
+int library_process(struct probes *probes, int socket, int descriptor, bool with_static)
 {
 	struct finder *finder = calloc(1, sizeof(*finder));
 	int status = EXIT_FAILURE;
@@ -233,7 +233,7 @@ int library_process(struct probes *probes, int socket, int descriptor)
 	finder->execs = -1;
 	probes_keep(probes, (const int[]){socket, descriptor}, 2);
 	finder->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	finder->targets = library_targets_new(probes, finder->proc, socket);
+	finder->targets = library_targets_new(probes, finder->proc, socket, with_static);
 	if (finder->proc < 0 || !finder->targets || give_up_privileges(finder))
 		goto cleanup;
 	if (descriptor < 0)

@@ -73,13 +73,14 @@ struct library_targets {
 	uint32_t next_id;
 	uint32_t round;
 	bool only; /* one file, which was asked for by name */
+	bool with_static;
 	struct library_counts counts;
 	struct timespec directory_changed[DIRECTORIES];
 	struct target target[LIBRARY_TARGETS_MAX];
 	struct file file[FILES_MAX];
 };
 
-struct library_targets *library_targets_new(const struct probes *probes, int proc, int socket)
+struct library_targets *library_targets_new(const struct probes *probes, int proc, int socket, bool with_static)
 {
 	struct library_targets *targets = calloc(1, sizeof(*targets));
 
@@ -88,6 +89,7 @@ struct library_targets *library_targets_new(const struct probes *probes, int pro
 	targets->probes = probes;
 	targets->proc = proc;
 	targets->socket = socket;
+	targets->with_static = with_static;
 	targets->next_id = 1;
 	return targets;
 }
@@ -250,6 +252,10 @@ static struct target *examine(struct library_targets *targets, int descriptor, c
 	if (target)
 		goto cleanup;
 	error = library_elf_read(descriptor, &elf, &why);
+	if (!error && elf.every_hash && !targets->only && !targets->with_static) {
+		why = "OpenSSL is a part of it: a probe would see each hash that it makes; auto+static wants that";
+		error = -ENOTSUP;
+	}
 	if (error == -ENOTSUP)
 		refuse(targets, path, why);
 	if (error)

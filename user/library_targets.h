@@ -6,14 +6,15 @@
 #ifndef LIBRARY_TARGETS_H
 #define LIBRARY_TARGETS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "probes.h"
 
 struct library_targets;
 
-/* proc: a descriptor of /proc. What happens is told on the socket. NULL where there is no memory. */
-struct library_targets *library_targets_new(const struct probes *probes, int proc, int socket);
+/* proc: a descriptor of /proc. with_static: also programs that OpenSSL is a part of. What happens is told on the socket. NULL where there is no memory. */
+struct library_targets *library_targets_new(const struct probes *probes, int proc, int socket, bool with_static);
 void library_targets_free(struct library_targets *targets);
 
 /* Probe this file and no other. Returns 0, or -errno after a message on standard error. */

@@ -73,7 +73,7 @@ static const struct argp_option option_table[] = {
 	{"port", KEY_PORT, "PORT", 0, "Only connections with this local or remote port (may be repeated)", 0},
 	{"pid", KEY_PROCESS, "PID", 0,
          "Only connections of the process PID: by its TLS library, or by who opened the socket", 0},
-	{"library", KEY_LIBRARY, "auto|off|PATH", 0,
+	{"library", KEY_LIBRARY, "auto|auto+static|off|PATH", 0,
          "Read what TLS 1.3 encrypts at the TLS libraries of the host's processes (auto), at none, or at one", 0},
 
 	{.doc = "What is printed:", .group = GROUP_OUTPUT},
@@ -354,19 +354,21 @@ static const char *parse_path(const struct argp_state *state, const char *option
 	return text;
 }
 
-/* "auto", "off", or the path of a file: ./auto where it is called so */
+/* "auto", "auto+static", "off", or the path of a file: ./auto where it is called so */
 static void parse_library(const struct argp_state *state, const char *text, struct options *options)
 {
 	options->library_path = NULL;
 	if (!strcmp(text, "auto")) {
 		options->library = LIBRARY_AUTO;
+	} else if (!strcmp(text, "auto+static")) {
+		options->library = LIBRARY_AUTO_STATIC;
 	} else if (!strcmp(text, "off")) {
 		options->library = LIBRARY_OFF;
 	} else if (strchr(text, '/')) {
 		options->library = LIBRARY_PATH;
 		options->library_path = text;
 	} else {
-		argp_error(state, "--library: '%s' is neither auto nor off nor a path with a /", text);
+		argp_error(state, "--library: '%s' is neither auto, auto+static nor off, nor a path with a /", text);
 	}
 }
 

@@ -436,6 +436,8 @@ static void libraries(void **state)
 	options = parse(&arguments, "-L /a.so -L auto");
 	assert_int_equal(options.library, LIBRARY_AUTO);
 	assert_null(options.library_path);
+	options = parse(&arguments, "-L off --library=auto+static");
+	assert_int_equal(options.library, LIBRARY_AUTO_STATIC);
 }
 
 static void usage_refused(void **state)
@@ -510,7 +512,7 @@ static void help_names_every_option(void **state)
 	static const char *const names[] = {
 		"Usage: mtlsnoop [OPTION...]",
 		"-i, --interface=IF",
-		"-L, --library=auto|off|PATH",
+		"-L, --library=auto|auto+static|off|PATH",
 		"-g, --cgroup=PATH",
 		"-r, --read=FILE",
 		"-P, --port=PORT",
