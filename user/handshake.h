@@ -116,6 +116,7 @@ struct handshake_facts {
 	bool session_accepted;       /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
 	uint16_t cipher_suite;       /* of ServerHello */
 	bool early_data;             /* offered: records of data may come before the client's flight */
+	bool more_messages;          /* TLS 1.3: the client's flight may have messages that RFC 8446 does not know */
 	bool records_before_hello;   /* encrypted ones of the client came before ServerHello */
 	bool client_closed_first;    /* its FIN came before the handshake had ended otherwise */
 	uint8_t client_closed_after; /* how many encrypted records of the server had been seen then */

@@ -153,6 +153,7 @@ static void take_client_hello_body(struct handshake *handshake, const struct bod
 		return;
 	/* after a HelloRetryRequest the second ClientHello counts: it offers none (RFC 8446 section 4.1.2) */
 	handshake->facts.early_data = handshake->client_hello.early_data;
+	handshake->facts.more_messages = handshake->client_hello.more_messages;
 	compare_hellos(handshake);
 }
 
@@ -263,6 +264,14 @@ static void complete(struct handshake *handshake)
 		handshake->facts.end = END_COMPLETED;
 }
 
+/* The server goes on behind the client's flight, and the client's next record would not make that flight clearer. */
+static bool server_went_on(const struct handshake_facts *facts)
+{
+	struct inference inference = inference_of(facts);
+
+	return inference.reply == REPLY_WENT_ON && !inference.open;
+}
+
 void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record)
 {
 	struct handshake_facts *facts = &handshake->facts;
@@ -284,7 +293,7 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 		facts->finished[from] = true;
 	else
 		add_encrypted(facts, from, record->length);
-	if (both_finished(facts) || (facts->version_1_3 && inference_of(facts).reply == REPLY_WENT_ON))
+	if (both_finished(facts) || (facts->version_1_3 && server_went_on(facts)))
 		complete(handshake);
 }
 
@@ -349,16 +358,19 @@ bool handshake_record_ended(const struct handshake *handshake)
 
 bool handshake_record_waits_for_server(const struct handshake *handshake)
 {
+	struct inference inference;
+
 	if (!handshake->facts.version_1_3)
 		return false;
-	switch (inference_of(&handshake->facts).flight) {
+	inference = inference_of(&handshake->facts);
+	switch (inference.flight) {
 	case FLIGHT_FINISHED:
 	case FLIGHT_EMPTY:
 	case FLIGHT_CERTIFICATE:
 	case FLIGHT_ANSWER:
 		return true;
 	default:
-		return false;
+		return inference.open;
 	}
 }
 

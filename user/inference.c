@@ -14,6 +14,9 @@ enum {
 	CERTIFICATE_MIN = 4 + 5 + 44,
 	/* EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished */
 	REQUESTING_SERVER_RECORDS = 5,
+	/* Lengths that records are padded to, where they are, are multiples of one of these. */
+	BLOCK_BINARY = 64,
+	BLOCK_DECIMAL = 50,
 };
 
 /* CipherSuite -> lengths: RFC 8446 appendix B.4, RFC 8998 section 2 */
@@ -180,17 +183,48 @@ static bool padding_may_hide_emptiness(const struct handshake_facts *facts, cons
 }
 
 /*
- * One long record where a flight of three is expected. The server's flight says whether it requested; whether the record is
- * a Certificate, a CertificateVerify and a Finished hangs on whether the client pads.
+ * Whether the client's first record has a length that somebody would choose to pad to. For a record so long to be a padded
+ * Finished, its block has to be all of it: half of it holds a Finished too.
+ */
+static bool is_block(const struct handshake_facts *facts, const struct suite_lengths *suite)
+{
+	uint16_t content = facts->client_records.length[0] - suite->tag;
+
+	return content % BLOCK_BINARY == 0 || content % BLOCK_DECIMAL == 0;
+}
+
+/* Whether the client's first record is long enough for a Certificate, a CertificateVerify and a Finished together. */
+static bool may_be_whole_answer(const struct handshake_facts *facts, const struct record_lengths *lengths)
+{
+	return !facts->more_messages && facts->client_records.count &&
+	       facts->client_records.length[0] >= lengths->whole_answer_min;
+}
+
+/*
+ * One long record where a flight of three is expected: stacks put all of a flight into one (RFC 8448 section 6). Unpadded,
+ * nothing but a Certificate makes it so long. That the client does not pad is shown by its other records, which no block
+ * divides; one that pads its handshake alone, by this one's length, which is none that anybody chooses. Where the length
+ * is, the server's flight can still say that there was a request.
  */
 static uint8_t judge_single_record(const struct handshake_facts *facts, const struct suite_lengths *suite,
                                    const struct record_lengths *lengths)
 {
-	const struct handshake_records *client = &facts->client_records;
+	bool may_be_empty = padding_may_hide_emptiness(facts, suite, lengths);
 
-	if (client->length[0] < lengths->whole_answer_min || !server_seems_to_request(facts, suite))
+	if (!may_be_whole_answer(facts, lengths))
 		return FLIGHT_UNCLEAR;
-	return padding_may_hide_emptiness(facts, suite, lengths) ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE;
+	if (server_seems_to_request(facts, suite))
+		return may_be_empty ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE;
+	return may_be_empty || is_block(facts, suite) ? FLIGHT_UNCLEAR : FLIGHT_CERTIFICATE;
+}
+
+/* Whether a second record of the client's can make clear what the first one leaves open. */
+static bool is_open(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t flight)
+{
+	struct record_lengths lengths = record_lengths_of(suite, 0);
+
+	return (flight == FLIGHT_UNCLEAR || flight == FLIGHT_ANSWER) && facts->client_records.count == 1 &&
+	       may_be_whole_answer(facts, &lengths);
 }
 
 /* What the flight is, which record is its last, and the lengths that the client's records have. */
@@ -318,6 +352,7 @@ struct inference inference_of(const struct handshake_facts *facts)
 		inference.flight = find_resumed_flight(facts, suite, &last, &lengths);
 	else
 		inference.flight = find_flight(facts, suite, &last, &lengths);
+	inference.open = !facts->pre_shared_key && is_open(facts, suite, inference.flight);
 	if (inference.flight != FLIGHT_NONE)
 		inference.reply = find_reply(facts, suite, last, &lengths);
 	return inference;

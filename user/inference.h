@@ -37,6 +37,7 @@ enum inferred_reply {
 struct inference {
 	uint8_t flight; /* enum inferred_flight */
 	uint8_t reply;  /* enum inferred_reply */
+	bool open;      /* one more record of the client may make its flight clear */
 };
 
 /* What the encrypted records seen so far show. facts->version_1_3 is set. */

@@ -30,6 +30,9 @@ enum extension_type {
 	EXTENSION_CERTIFICATE_AUTHORITIES = 47,
 	EXTENSION_POST_HANDSHAKE_AUTH = 49,
 	EXTENSION_RENEGOTIATION_INFO = 65281,
+	EXTENSION_APPLICATION_SETTINGS_OLD = 17513, /* draft-vvv-tls-alps, in browsers under two numbers */
+	EXTENSION_APPLICATION_SETTINGS = 17613,
+	EXTENSION_CHANNEL_ID = 30032, /* draft-balfanz-tls-channelid */
 };
 
 enum {
@@ -212,6 +215,11 @@ static void read_client_extension(uint16_t type, struct reader *extension, struc
 		break;
 	case EXTENSION_RENEGOTIATION_INFO:
 		read_renegotiation_info(extension, hello);
+		break;
+	case EXTENSION_APPLICATION_SETTINGS_OLD:
+	case EXTENSION_APPLICATION_SETTINGS:
+	case EXTENSION_CHANNEL_ID:
+		hello->more_messages = true;
 		break;
 	}
 }

@@ -28,7 +28,9 @@ struct vector {
 	uint16_t reply[HANDSHAKE_RECORDS_MAX];  /* the server's records after all those of the client */
 	uint8_t expected_flight;
 	uint8_t expected_reply;
+	bool expected_open;
 	bool pre_shared_key;
+	bool more_messages;
 	bool client_closed_first;
 	uint8_t client_closed_after;
 };
@@ -128,6 +130,116 @@ static const struct vector vectors[] = {
 		.reply = {200, 100},
 		.expected_flight = FLIGHT_UNCLEAR,
 		.expected_reply = REPLY_WENT_ON,
+		.expected_open = true,
+	},
+	{
+		.name = "all in one record, data behind it: the client does not pad",
+		.suite = AES_128_GCM_SHA256,
+		.server = {712},
+		.client = {645, 117},
+		.reply = {200, 100},
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "all in one record of a length that somebody may pad a handshake to",
+		.suite = AES_128_GCM_SHA256,
+		.server = {712},
+		.client = {512 + 16, 117},
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "the same in decimal",
+		.suite = AES_128_GCM_SHA256,
+		.server = {712},
+		.client = {250 + 16, 117},
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "all records of a client are padded to a block of 601 bytes",
+		.suite = AES_128_GCM_SHA256,
+		.server = {712},
+		.client = {601 + 16, 2 * 601 + 16, 601 + 16},
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "one byte less than a Certificate, CertificateVerify and Finished have",
+		.suite = AES_128_GCM_SHA256,
+		.server = {712},
+		.client = {181, 117},
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "a browser that may put a message of its own before Finished",
+		.suite = AES_128_GCM_SHA256,
+		.server = {712},
+		.client = {189, 117},
+		.more_messages = true,
+		.expected_flight = FLIGHT_UNCLEAR,
+	},
+	{
+		.name = "the same browser, which has not",
+		.suite = AES_128_GCM_SHA256,
+		.server = {712},
+		.client = {53, 117},
+		.more_messages = true,
+		.expected_flight = FLIGHT_FINISHED,
+	},
+	{
+		.name = "RFC 8448 section 3: simple 1-RTT",
+		.suite = AES_128_GCM_SHA256,
+		.server = {674},
+		.client = {53, 67},
+		.reply = {222, 67},
+		.expected_flight = FLIGHT_FINISHED,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "RFC 8448 section 4: resumed, EndOfEarlyData before Finished (its early data came before "
+                        "ServerHello)",
+		.suite = AES_128_GCM_SHA256,
+		.pre_shared_key = true,
+		.server = {80},
+		.client = {21, 53, 67},
+		.reply = {67, 19},
+		.expected_flight = FLIGHT_FINISHED,
+		.expected_reply = REPLY_WENT_ON,
+	},
+	{
+		.name = "RFC 8448 section 5, behind the HelloRetryRequest",
+		.suite = AES_128_GCM_SHA256,
+		.server = {662},
+		.client = {53, 19},
+		.reply = {19},
+		.expected_flight = FLIGHT_FINISHED,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
+		.name = "RFC 8448 section 6: client authentication, each flight in one record; the client's "
+                        "close_notify",
+		.suite = AES_128_GCM_SHA256,
+		.server = {534},
+		.client = {640, 19},
+		.reply = {19},
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
+		.name = "RFC 8448 section 6, as long as the client has said no more",
+		.suite = AES_128_GCM_SHA256,
+		.server = {534},
+		.client = {640},
+		.expected_flight = FLIGHT_UNCLEAR,
+		.expected_open = true,
+	},
+	{
+		.name = "RFC 8448 section 7: compatibility mode",
+		.suite = AES_128_GCM_SHA256,
+		.server = {674},
+		.client = {53, 19},
+		.reply = {19},
+		.expected_flight = FLIGHT_FINISHED,
+		.expected_reply = REPLY_PARTING,
 	},
 	{
 		.name = "a server whose padding does not show: one record may be an alert",
@@ -160,6 +272,7 @@ static const struct vector vectors[] = {
 		.reply = {200},
 		.expected_flight = FLIGHT_ANSWER,
 		.expected_reply = REPLY_WENT_ON,
+		.expected_open = true,
 	},
 	{
 		.name = "padded to 512 bytes: Finished, then data",
@@ -361,6 +474,7 @@ static struct handshake_facts facts_of(const struct vector *vector)
 		.version_1_3 = true,
 		.cipher_suite = vector->suite,
 		.pre_shared_key = vector->pre_shared_key,
+		.more_messages = vector->more_messages,
 		.client_closed_first = vector->client_closed_first,
 		.client_closed_after = vector->client_closed_after,
 	};
@@ -379,9 +493,10 @@ static void test_vectors(void **state)
 		struct inference inference = inference_of(&facts);
 
 		if (inference.flight != vectors[index].expected_flight ||
-		    inference.reply != vectors[index].expected_reply)
-			fail_msg("%s: flight %u, reply %u; expected %u, %u", vectors[index].name, inference.flight,
-			         inference.reply, vectors[index].expected_flight, vectors[index].expected_reply);
+		    inference.reply != vectors[index].expected_reply || inference.open != vectors[index].expected_open)
+			fail_msg("%s: flight %u, reply %u, open %u; expected %u, %u, %u", vectors[index].name,
+			         inference.flight, inference.reply, inference.open, vectors[index].expected_flight,
+			         vectors[index].expected_reply, vectors[index].expected_open);
 	}
 }
 

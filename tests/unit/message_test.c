@@ -241,6 +241,30 @@ static void expect_server_hello(const struct server_hello_case *test, const stru
 	expect_number(test->name, "pre_shared_key", hello->pre_shared_key, expected->pre_shared_key);
 }
 
+/* Extensions of browsers by which a message of their own comes into the client's flight: ALPS by both numbers, Channel ID. */
+static void test_more_messages(void **state)
+{
+	static const struct {
+		uint16_t type;
+		bool expected;
+	} extensions[] = {{17513, true}, {17613, true}, {30032, true}, {17512, false}};
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(extensions) / sizeof(*extensions); index++) {
+		struct message_bytes body = {};
+		struct client_hello hello;
+
+		put_hex(&body, "0303");
+		put_zeros(&body, 32);
+		put_hex(&body, "00000213010100");
+		put_number(&body, 2, 4);
+		put_number(&body, 2, extensions[index].type);
+		put_number(&body, 2, 0);
+		assert_int_equal(message_parse_client_hello(body.data, body.length, &hello), 0);
+		assert_int_equal(hello.more_messages, extensions[index].expected);
+	}
+}
+
 static void test_client_hello(void **state)
 {
 	(void)state;
@@ -900,6 +924,7 @@ static void test_ssl2_client_hello(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_more_messages),
 		cmocka_unit_test(test_client_hello),
 		cmocka_unit_test(test_client_hello_cut),
 		cmocka_unit_test(test_client_hello_lengths),
