@@ -14,6 +14,8 @@ enum connection_bounds {
 	BODY_MAX = 64 * 1024,     /* bytes told of one message's body */
 	HANDOVER_MAX = 96 * 1024, /* bytes handed over of one direction */
 	CHUNKS_MAX = 48,          /* events for the payload of one packet */
+	FOLLOW_DATA_MAX = 8,      /* records of application data passed over in one packet without ado */
+	FOLLOW_STEPS_MAX = 256,   /* record headers read in one packet of an established connection */
 };
 
 _Static_assert(CHUNKS_MAX *EVENT_BYTES_LARGE >= HANDOVER_MAX, "what is within the one bound is within the other");
@@ -23,15 +25,24 @@ enum direction_state {
 	DIRECTION_WALKED,      /* walked here */
 	DIRECTION_HANDED_OVER, /* walked in userspace */
 	DIRECTION_ENDED,       /* nothing more is wanted: the cheap path */
+	DIRECTION_FOLLOWED,    /* established, up to TLS 1.2: from record to record, for a renegotiation */
+};
+
+/* How far a direction is in a renegotiation. */
+enum direction_renewal {
+	RENEWAL_NONE = 0,
+	RENEWAL_CHANGED, /* ChangeCipherSpec: the next handshake record is Finished */
+	RENEWAL_FINISHED,
 };
 
 struct direction {
 	struct tls_walk walk;
-	__u32 next_sequence; /* WALKED: of the first byte not walked */
+	__u32 next_sequence; /* WALKED: of the first byte not walked; FOLLOWED: of the next byte of a record header */
 	__u32 handed_over;   /* bytes */
 	__u32 busy;          /* CPUs that are at it */
 	__u8 state;          /* enum direction_state */
-	__u8 reserved[3];
+	__u8 renewal;        /* enum direction_renewal */
+	__u8 reserved[2];
 	/*
 	 * How far the program is in the packet at hand. Here and not on the stack for two reasons: the steps are functions
 	 * of their own, which take nothing but the packet; and what is read from a map is any number to the verifier, so
@@ -50,8 +61,9 @@ struct connection {
 	__u32 begun;          /* CPUs that met it first */
 	__u8 opened;          /* EVENT_OPEN went out */
 	__u8 hello;           /* a hello was found: 1 + the client's direction */
-	__u8 lost;            /* an event did not go out */
+	__u8 lost;            /* an event did not go out: EVENT_LOST */
 	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
+	__u8 renegotiates; /* a handshake record came behind the handshake, and the new one is not over: event flags */
 	__u32 answer_sequence; /* of the first byte behind the latest SYN/ACK, where it is not known yet which one counts */
 	struct direction direction[EVENT_DIRECTIONS];
 };
@@ -148,7 +160,7 @@ static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb
 
 static __always_inline void sight_lost(const struct sight *sight, __u32 statistic)
 {
-	sight->connection->lost = 1;
+	sight->connection->lost = EVENT_LOST;
 	statistic_add(statistic);
 }
 
@@ -161,6 +173,12 @@ static __always_inline void event_submit(void *event)
 {
 	bpf_ringbuf_submit(event, event_wakeup());
 }
+
+/*
+ * Whether established connections are followed to see them renegotiate. Where their state lies in a table they would push
+ * out those that are in their handshake. Set before loading.
+ */
+const volatile __u8 follow_established = CONNECTION_SOURCE == EVENT_FROM_SOCKET;
 
 /* What all events of a packet have in common. */
 struct origin {
@@ -176,7 +194,7 @@ static __always_inline struct origin sight_origin(const struct sight *sight)
 		.connection = sight->connection->id,
 		.time_ns = sight->direction->time_ns,
 		.index = sight->index,
-		.flags = sight->connection->lost ? EVENT_LOST : 0,
+		.flags = sight->connection->lost | sight->connection->renegotiates,
 	};
 }
 
@@ -412,6 +430,18 @@ static __always_inline int connection_idle(const struct connection *connection)
 	       connection->direction[EVENT_SENT].state == DIRECTION_ENDED;
 }
 
+static __always_inline int direction_is_over(const struct direction *direction)
+{
+	return direction->state == DIRECTION_ENDED || direction->state == DIRECTION_FOLLOWED;
+}
+
+/* Whether the handshake is over in both directions, which may still be followed. */
+static __always_inline int connection_is_over(const struct connection *connection)
+{
+	return direction_is_over(&connection->direction[EVENT_RECEIVED]) &&
+	       direction_is_over(&connection->direction[EVENT_SENT]);
+}
+
 /*
  * Two CPUs can receive packets of one connection at the same time, since cgroup_skb runs before the socket is locked (a
  * sender on loopback that changes its CPU). The second one does not wait: its packet is lost to the walk, and told so.
@@ -506,6 +536,31 @@ static __always_inline void direction_tell_body(const struct sight *sight, const
 	emit_bytes(sight, &at);
 }
 
+/* The first handshake record behind the handshake begins another one, of which userspace knows nothing yet. */
+static __always_inline void connection_renegotiate(struct connection *connection)
+{
+	connection->renegotiates = EVENT_RENEGOTIATES | (connection->hello == 1 + EVENT_SENT ? EVENT_CLIENT_SENT : 0);
+	connection->opened = 0;
+	connection->lost = 0;
+	connection->direction[EVENT_RECEIVED].renewal = RENEWAL_NONE;
+	connection->direction[EVENT_SENT].renewal = RENEWAL_NONE;
+}
+
+/* Both sides have sent Finished once more: what comes next is no part of this handshake. */
+static __always_inline void direction_renew(const struct sight *sight, __u8 record_type)
+{
+	struct connection *connection = sight->connection;
+	struct direction *direction = sight->direction;
+
+	if (record_type == TLS_CHANGE_CIPHER_SPEC)
+		direction->renewal = RENEWAL_CHANGED;
+	else if (record_type == TLS_HANDSHAKE && direction->renewal == RENEWAL_CHANGED)
+		direction->renewal = RENEWAL_FINISHED;
+	if (connection->direction[EVENT_RECEIVED].renewal == RENEWAL_FINISHED &&
+	    connection->direction[EVENT_SENT].renewal == RENEWAL_FINISHED)
+		connection->renegotiates = 0;
+}
+
 static __always_inline void direction_tell(const struct sight *sight)
 {
 	const struct tls_walk_event *found = &sight->direction->found;
@@ -513,6 +568,12 @@ static __always_inline void direction_tell(const struct sight *sight)
 
 	if (found->kind == TLS_WALK_EVENT_NONE)
 		return;
+	if (sight->direction->state == DIRECTION_FOLLOWED && !connection->renegotiates) {
+		/* an alert alone is the ordinary end; and nothing is new before both sides have finished */
+		if (found->type != TLS_HANDSHAKE || !connection_is_over(connection))
+			return;
+		connection_renegotiate(connection);
+	}
 	if (found->kind == TLS_WALK_EVENT_MESSAGE && !connection->hello) {
 		connection->hello = 1 + (found->type == TLS_CLIENT_HELLO ? sight->index : !sight->index);
 		statistic_add(STATISTIC_HANDSHAKES);
@@ -593,6 +654,148 @@ __noinline int connection_walk_step(struct __sk_buff *skb, __u32 where)
 	return sight.direction->left && !tls_walk_ended(&sight.direction->walk);
 }
 
+/* Nothing more will be seen of the direction. A renegotiation that is under way cannot be judged. */
+static __always_inline void direction_lose_track(const struct sight *sight)
+{
+	struct direction *direction = sight->direction;
+
+	direction->state = DIRECTION_ENDED;
+	statistic_add(STATISTIC_UNFOLLOWED);
+	if (sight->connection->renegotiates && sight->connection->opened)
+		emit_cut(sight, direction->next_sequence, 0);
+}
+
+/* The rest of a record is passed over, however many packets it takes. Returns whether more of this packet is left. */
+static __always_inline int direction_pass_record(struct direction *direction)
+{
+	struct tls_walk *walk = &direction->walk;
+	__u32 count = walk->phase == TLS_WALK_SKIP ? walk->record_left : 0;
+
+	tls_walk_pass(walk, count);
+	direction->next_sequence += count;
+	if (count >= direction->left) {
+		direction->left = 0;
+		return 0;
+	}
+	direction->offset += count;
+	direction->left -= count;
+	return 1;
+}
+
+/* One record header, as far as it is in the packet at hand, and what it is the header of. Returns whether to go on. */
+__noinline int connection_follow_step(struct __sk_buff *skb, __u32 where)
+{
+	struct direction *direction;
+	struct sight sight;
+	__u32 wanted;
+
+	if (!sight_take(&sight, skb, connection_at_hand(skb, where), where))
+		return 0;
+	direction = sight.direction;
+	wanted = tls_walk_wanted(&direction->walk);
+	if (!wanted || !direction_read(&sight, wanted))
+		return 0;
+	if (sight.direction->found.kind != TLS_WALK_EVENT_NONE)
+		direction_renew(&sight, sight.direction->found.type);
+	if (tls_walk_ended(&direction->walk))
+		return 0;
+	return direction_pass_record(direction);
+}
+
+/* Follow the records in the bytes that direction->offset and left tell of; they begin at next_sequence. */
+static __always_inline void direction_follow_records(const struct sight *sight)
+{
+	int step;
+
+	for (step = 0; step < FOLLOW_STEPS_MAX; step++)
+		if (!connection_follow_step(sight->skb, sight->where))
+			break;
+	if (sight->direction->left || tls_walk_ended(&sight->direction->walk))
+		direction_lose_track(sight);
+}
+
+/*
+ * Pass over the records of application data that begin in the packet: nearly all that there is. Returns whether that leaves
+ * nothing of it. Nothing is written before; so it is not under the direction's counter either: of two CPUs with the same
+ * segment both find the same.
+ *
+ * Not inlined: with its buffer the frame of the caller would not fit on the stack together with those of the steps.
+ */
+static __noinline int direction_pass_data(struct __sk_buff *skb, struct direction *direction,
+                                          const struct packet *packet)
+{
+	__u32 next = direction->next_sequence;
+	__u8 header[TLS_WALK_RECORD_HEADER];
+	__u32 behind, length;
+	int i;
+
+	if (direction->walk.header_have)
+		return 0;
+	for (i = 0; i < FOLLOW_DATA_MAX; i++) {
+		behind = next - packet->sequence;
+		if (behind > packet->payload_length || packet->payload_length - behind < TLS_WALK_RECORD_HEADER ||
+		    bpf_skb_load_bytes(skb, packet->payload_offset + behind, header, sizeof(header)))
+			return 0;
+		length = header[3] << 8 | header[4];
+		if (header[0] != TLS_APPLICATION_DATA || header[1] != 3 || length > TLS_WALK_RECORD_MAX)
+			return 0;
+		next += TLS_WALK_RECORD_HEADER + length;
+		if ((__s32)(packet->sequence + packet->payload_length - next) <= 0) {
+			direction->walk.flags &= ~TLS_WALK_FINISHING;
+			direction->next_sequence = next;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Whether a packet of an established connection says nothing: it ends before the next record header of its direction, one
+ * comparison, or has headers of application data alone.
+ */
+static __always_inline int connection_unmoved(struct __sk_buff *skb, struct connection *connection, __u32 index,
+                                              const struct packet *packet)
+{
+	struct direction *direction =
+		index == EVENT_SENT ? &connection->direction[EVENT_SENT] : &connection->direction[EVENT_RECEIVED];
+
+	if (packet->tcp_flags & (TCP_FLAG_BIT_SYN | TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST))
+		return 0;
+	if (direction->state == DIRECTION_FOLLOWED)
+		return (__s32)(packet->sequence + packet->payload_length - direction->next_sequence) <= 0 ||
+		       direction_pass_data(skb, direction, packet);
+	/* this direction has lost track, the other has not */
+	return connection_is_over(connection);
+}
+
+/* A segment of a direction that is followed. */
+static __always_inline void direction_follow(const struct sight *sight, const struct packet *packet)
+{
+	struct direction *direction = sight->direction;
+	__u32 behind = direction->next_sequence - packet->sequence;
+
+	if (packet->payload_length == 0)
+		return;
+	if ((__s32)behind < 0) {
+		direction_lose_track(sight);
+	} else if (behind < packet->payload_length) {
+		direction->offset = packet->payload_offset + behind;
+		direction->left = packet->payload_length - behind;
+		direction_follow_records(sight);
+	}
+}
+
+/* The walk has ended with Finished, up to TLS 1.2: from here on the direction is followed from record to record. */
+static __always_inline void direction_begin_to_follow(const struct sight *sight)
+{
+	struct direction *direction = sight->direction;
+
+	tls_walk_follow(&direction->walk);
+	direction->state = DIRECTION_FOLLOWED;
+	if (direction_pass_record(direction))
+		direction_follow_records(sight);
+}
+
 /* Walk the bytes of the packet at hand that direction->offset and left tell of; they begin at next_sequence. */
 static __always_inline void direction_walk(const struct sight *sight)
 {
@@ -605,7 +808,9 @@ static __always_inline void direction_walk(const struct sight *sight)
 	for (step = 0; step < STEPS_MAX; step++)
 		if (!connection_walk_step(sight->skb, sight->where))
 			break;
-	if (tls_walk_ended(walk)) {
+	if (follow_established && tls_walk_may_follow(walk)) {
+		direction_begin_to_follow(sight);
+	} else if (tls_walk_ended(walk)) {
 		direction->state = DIRECTION_ENDED;
 		/* not TLS, and never was, or TLS 1.3 well behind the client's flight: the whole connection is left alone */
 		if (!connection->hello ||
@@ -666,11 +871,12 @@ static __always_inline void direction_close(const struct sight *sight, const str
 
 	if (!from_us && direction->state == DIRECTION_WALKED && sequence != direction->next_sequence)
 		return;
-	if (sight->connection->opened)
+	/* of a connection that is established nobody waits for the end */
+	if (sight->connection->opened && (!connection_is_over(sight->connection) || sight->connection->renegotiates))
 		emit_close(sight, reset ? EVENT_RST : EVENT_FIN, sequence);
 	if (reset)
 		connection_end(sight->connection);
-	else if (direction->state == DIRECTION_WALKED)
+	else if (direction->state == DIRECTION_WALKED || direction->state == DIRECTION_FOLLOWED)
 		direction->state = DIRECTION_ENDED;
 }
 
@@ -684,7 +890,8 @@ static __always_inline int connection_established(const struct sight *sight)
 	const struct direction *client = connection->hello == 1 + EVENT_SENT ? &connection->direction[EVENT_SENT]
 	                                                                     : &connection->direction[EVENT_RECEIVED];
 
-	return connection->hello && connection->hello != 1 + sight->index && client->walk.encrypted_records;
+	return connection->hello && connection->hello != 1 + sight->index && client->walk.encrypted_records &&
+	       client->state != DIRECTION_FOLLOWED;
 }
 
 static __always_inline void direction_packet(const struct sight *sight, const struct packet *packet)
@@ -698,8 +905,13 @@ static __always_inline void direction_packet(const struct sight *sight, const st
 			connection_end(sight->connection);
 		return;
 	}
-	if (packet->tcp_flags & TCP_FLAG_BIT_RST || (direction_segment(sight, packet) && closes))
+	if (sight->direction->state == DIRECTION_FOLLOWED) {
+		direction_follow(sight, packet);
+		if (closes)
+			direction_close(sight, packet);
+	} else if (packet->tcp_flags & TCP_FLAG_BIT_RST || (direction_segment(sight, packet) && closes)) {
 		direction_close(sight, packet);
+	}
 }
 
 /*
@@ -725,6 +937,8 @@ static __always_inline void connection_packet(const struct sight *sight, const s
 	if (claim(&sight->direction->busy)) {
 		sight->direction->time_ns = bpf_ktime_get_ns();
 		direction_packet(sight, packet);
+	} else if (sight->direction->state == DIRECTION_FOLLOWED) {
+		direction_lose_track(sight);
 	} else {
 		sight_lost(sight, STATISTIC_CONTENDED);
 		emit_cut(sight, packet->sequence, packet->payload_length);

@@ -200,10 +200,14 @@ static __always_inline void place_look(const struct packet_flow *flow, __u32 ind
 	}
 }
 
-/* A SYN begins a connection, unless it is the one that began it come again. What answers a SYN begins none. */
+/*
+ * A SYN begins a connection, unless it is the one that began it come again, while the handshake lasts. What answers a SYN
+ * begins none.
+ */
 static __always_inline int begins_anew(const struct connection *connection, const struct packet *packet)
 {
-	return !(packet->tcp_flags & TCP_FLAG_BIT_ACK) && connection->first_sequence != packet->sequence + 1;
+	return !(packet->tcp_flags & TCP_FLAG_BIT_ACK) &&
+	       (connection->first_sequence != packet->sequence + 1 || connection_is_over(connection));
 }
 
 /* On a device the ServerHello may be seen before the ClientHello, or alone: the two may come different ways. */

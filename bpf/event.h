@@ -40,6 +40,12 @@ enum event_direction {
 enum event_flags {
 	EVENT_LOST = 1 << 0,          /* an earlier event of this connection was lost */
 	EVENT_SEGMENT_START = 1 << 1, /* EVENT_SEGMENT: these bytes begin a segment */
+	/*
+	 * This connection had completed its handshake, in cleartext; what follows its EVENT_OPEN are the encrypted records of
+	 * another one in it. Its client is the remote end, or with the second flag the local one.
+	 */
+	EVENT_RENEGOTIATES = 1 << 2,
+	EVENT_CLIENT_SENT = 1 << 3,
 };
 
 /* Where a connection was seen. */
@@ -158,9 +164,10 @@ enum statistic {
 	STATISTIC_STEP_BOUND,     /* packets with more records and messages than are walked in one go */
 	STATISTIC_CONTENDED,      /* packets that came while another CPU was at the same direction: lost to the walk */
 	STATISTIC_OUTSIDE,        /* segments left out for a sequence number far outside the stream */
-	STATISTIC_EVICTED,   /* device: connections that fell out of the full table before their handshake was over */
-	STATISTIC_FRAGMENTS, /* device: IP fragments that are not the first of their packet: not read */
-	STATISTIC_LAYERS,    /* device: packets with more tags and tunnels than are taken off */
+	STATISTIC_EVICTED,    /* device: connections that fell out of the full table before their handshake was over */
+	STATISTIC_FRAGMENTS,  /* device: IP fragments that are not the first of their packet: not read */
+	STATISTIC_LAYERS,     /* device: packets with more tags and tunnels than are taken off */
+	STATISTIC_UNFOLLOWED, /* established connections of which a renegotiation would not be seen any more */
 	STATISTICS,
 };
 

@@ -333,18 +333,22 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 	protocol = *(volatile __u32 *)&socket->protocol;
 	tcp_state = *(volatile __u32 *)&socket->state;
 	connection = bpf_sk_storage_get(&sockets, socket, NULL, 0);
-	if (connection && connection_idle(connection)) {
-		if (tcp_state != BPF_TCP_SYN_SENT)
-			return;
+	if (connection && connection_is_over(connection)) {
 		/* the socket was disconnected, and now connects again */
-		bpf_sk_storage_delete(&sockets, socket);
-		connection = NULL;
+		if (tcp_state == BPF_TCP_SYN_SENT) {
+			bpf_sk_storage_delete(&sockets, socket);
+			connection = NULL;
+		} else if (connection_idle(connection)) {
+			return;
+		}
 	}
 	if (protocol == PROTOCOL_UDP)
 		datagram_packet(skb, index);
 	if (protocol != PROTOCOL_TCP || !packet_here(skb, &packet) || packet.protocol != PROTOCOL_TCP)
 		return;
 	if (index == EVENT_RECEIVED && syn_is_void(&packet, tcp_state))
+		return;
+	if (connection && connection_unmoved(skb, connection, index, &packet))
 		return;
 	if (tcp_state == BPF_TCP_LISTEN)
 		connection = connection_of_listener(skb, index, &packet);

@@ -93,6 +93,7 @@ enum tls_walk_bounds {
 	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
 	TLS_WALK_SEARCH_MAX = 16384,        /* bytes of a direction in which a ClientHello is looked for */
 	TLS_WALK_ENCRYPTED_MAX = 32,        /* encrypted records told of per direction */
+	TLS_WALK_FOLLOWED_MAX = 200, /* of a direction that is followed behind its handshake: some renegotiations */
 };
 
 enum tls_walk_phase {
@@ -115,6 +116,8 @@ enum tls_walk_flags {
 	TLS_WALK_CIPHERED = 1 << 2,  /* ChangeCipherSpec passed: handshake records are encrypted */
 	TLS_WALK_STARTED = 1 << 3,   /* bytes of this direction have been seen: no SSL 2.0 ClientHello any more */
 	TLS_WALK_EITHER = 1 << 4,    /* the ClientHello may have been missed: a ServerHello ends the search too */
+	TLS_WALK_FOLLOWED = 1 << 5,  /* the handshake is over: from record to record, for one that renegotiates */
+	TLS_WALK_FINISHING = 1 << 6, /* FOLLOWED: handshake records that come next are part of the handshake still */
 };
 
 /* One direction. Plain numbers in host byte order; 40 bytes, part of the ABI (event.h). */
@@ -164,6 +167,31 @@ struct tls_walk_event {
 TLS_WALK_FUNCTION int tls_walk_ended(const struct tls_walk *walk)
 {
 	return walk->phase >= TLS_WALK_DONE;
+}
+
+/* The direction has sent Finished in a record of its own type: up to TLS 1.2 alone (RFC 8446 section 5.2). */
+TLS_WALK_FUNCTION int tls_walk_may_follow(const struct tls_walk *walk)
+{
+	return walk->phase == TLS_WALK_DONE && walk->record_type == TLS_HANDSHAKE && !(walk->flags & TLS_WALK_FOLLOWED);
+}
+
+/*
+ * Go on behind the handshake, where tls_walk_may_follow(): application data is passed over and not told; what else there is
+ * are the encrypted records of a renegotiation (RFC 5246 section 7.4.1.1), and alerts. Its framing is told by nothing any
+ * more, so that what is no record ends the walk without a word: DONE.
+ *
+ * A client may have encrypted messages in front of Finished (NextProtocol and its kin, which never became RFCs), so that what
+ * was taken for Finished was one of these: its handshake records that follow without another between are no renegotiation.
+ */
+TLS_WALK_FUNCTION void tls_walk_follow(struct tls_walk *walk)
+{
+	walk->flags |= TLS_WALK_FOLLOWED;
+	if (walk->flags & TLS_WALK_CLIENT)
+		walk->flags |= TLS_WALK_FINISHING;
+	walk->encrypted_records = 0;
+	walk->header_have = 0;
+	walk->header = 0;
+	walk->phase = walk->record_left ? TLS_WALK_SKIP : TLS_WALK_RECORD;
 }
 
 /* The other direction sent a ClientHello: what comes here from now on are records that answer it. */
@@ -408,20 +436,27 @@ TLS_WALK_FUNCTION void tls_walk_handshake_record(struct tls_walk *walk, struct t
 		walk->phase = TLS_WALK_MESSAGE;
 }
 
-/* A record header is complete. */
-TLS_WALK_FUNCTION void tls_walk_begin_record(struct tls_walk *walk, struct tls_walk_event *event)
+/* A record behind the handshake. */
+TLS_WALK_FUNCTION void tls_walk_followed_record(struct tls_walk *walk, struct tls_walk_event *event)
 {
-	walk->record_type = walk->header >> 32;
-	walk->record_version = walk->header >> 16;
-	walk->record_length = walk->header;
-	walk->record_left = walk->record_length;
-	walk->header_have = 0;
-	walk->header = 0;
-
-	if (!tls_walk_record_valid(walk)) {
-		tls_walk_leave(walk, event);
+	if (walk->record_version >> 8 != 3 || walk->record_length > TLS_WALK_RECORD_MAX ||
+	    walk->record_type < TLS_CHANGE_CIPHER_SPEC || walk->record_type > TLS_HEARTBEAT ||
+	    walk->encrypted_records >= TLS_WALK_FOLLOWED_MAX) {
+		walk->phase = TLS_WALK_DONE;
 		return;
 	}
+	walk->phase = TLS_WALK_SKIP;
+	if (walk->record_type != TLS_HANDSHAKE)
+		walk->flags &= ~TLS_WALK_FINISHING;
+	if (walk->record_type < TLS_APPLICATION_DATA && !(walk->flags & TLS_WALK_FINISHING)) {
+		tls_walk_tell_record(walk, event);
+		walk->encrypted_records++;
+	}
+}
+
+/* A valid record of a handshake that is not over. */
+TLS_WALK_FUNCTION void tls_walk_begin_handshake_record(struct tls_walk *walk, struct tls_walk_event *event)
+{
 	switch (walk->record_type) {
 	case TLS_HANDSHAKE:
 		tls_walk_handshake_record(walk, event);
@@ -439,6 +474,26 @@ TLS_WALK_FUNCTION void tls_walk_begin_record(struct tls_walk *walk, struct tls_w
 		break;
 	default:
 		tls_walk_encrypted_record(walk, event);
+	}
+}
+
+/* A record header is complete. */
+TLS_WALK_FUNCTION void tls_walk_begin_record(struct tls_walk *walk, struct tls_walk_event *event)
+{
+	walk->record_type = walk->header >> 32;
+	walk->record_version = walk->header >> 16;
+	walk->record_length = walk->header;
+	walk->record_left = walk->record_length;
+	walk->header_have = 0;
+	walk->header = 0;
+
+	if (walk->flags & TLS_WALK_FOLLOWED) {
+		tls_walk_followed_record(walk, event);
+	} else if (!tls_walk_record_valid(walk)) {
+		tls_walk_leave(walk, event);
+		return;
+	} else {
+		tls_walk_begin_handshake_record(walk, event);
 	}
 	if (walk->record_left == 0 && !tls_walk_ended(walk))
 		tls_walk_next_record(walk);

@@ -45,6 +45,7 @@ struct side {
 	bool seen;        /* anything at all came of it */
 	bool closed;      /* FIN */
 	bool close_waits; /* a FIN or RST that came before bytes that belong in front of it */
+	bool lost_track;  /* established: the kernel does not know any more where its records begin */
 	__u8 close_how;
 	__u32 close_sequence;
 };
@@ -54,7 +55,8 @@ enum queue {
 	QUEUE_ACTIVE = CONNECTION_HANDSHAKE,
 	QUEUE_LAST_WORD = CONNECTION_LAST_WORD,
 	QUEUE_LIBRARY = CONNECTION_LIBRARY,
-	QUEUES = CONNECTION_STATES,
+	QUEUE_ESTABLISHED = CONNECTION_STATES, /* of a capture: followed for a renegotiation */
+	QUEUES,
 };
 
 struct connection {
@@ -69,6 +71,7 @@ struct connection {
 	bool lost;        /* an event was lost */
 	bool lost_nearby; /* events were lost while it was open: perhaps of it */
 	bool over;        /* to be ended as soon as nobody is in the middle of it */
+	bool established; /* its handshake, up to TLS 1.2, was completed: what comes is a renegotiation */
 	bool ending;      /* what was held back is told: all of it came before the end */
 	bool client_known;
 	__u8 client_direction;       /* enum event_direction of the ClientHello */
@@ -163,10 +166,41 @@ static void connection_queue(struct connection *connection, enum queue queue)
 	table->followed[queue]++;
 }
 
+static void connection_free(struct connection *connection)
+{
+	LIST_REMOVE(connection, bucket);
+	TAILQ_REMOVE(&connection->table->queue[connection->queue], connection, queued);
+	connection->table->followed[connection->queue]--;
+	connection->table->connections--;
+	connection->table->held -= connection->held;
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		body_release(&connection->side[direction].body);
+		reassembly_free(connection->side[direction].reassembly);
+		dtls_free(connection->side[direction].dtls);
+	}
+	if (connection->handshake)
+		handshake_record_release(connection->handshake);
+	free(connection->handshake);
+	free(connection);
+}
+
+/* A connection that is merely followed gives way to one in its handshake. */
+static void make_room(struct connection_table *table)
+{
+	struct connection *oldest = TAILQ_FIRST(&table->queue[QUEUE_ESTABLISHED]);
+
+	if (!oldest)
+		return;
+	table->counts.unfollowed++;
+	connection_free(oldest);
+}
+
 static struct connection *connection_add(struct connection_table *table, const struct event_open *open)
 {
 	struct connection *connection;
 
+	if (table->connections >= table->limits.connections)
+		make_room(table);
 	if (table->connections >= table->limits.connections) {
 		table->counts.table_full++;
 		return NULL;
@@ -198,24 +232,6 @@ static bool association_is_over(struct connection_table *table, const struct eve
 
 	return over->id == event->connection && event->time_ns - over->end_ns < ASSOCIATION_OVER_NS &&
 	       (!random || random == over->random);
-}
-
-static void connection_free(struct connection *connection)
-{
-	LIST_REMOVE(connection, bucket);
-	TAILQ_REMOVE(&connection->table->queue[connection->queue], connection, queued);
-	connection->table->followed[connection->queue]--;
-	connection->table->connections--;
-	connection->table->held -= connection->held;
-	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
-		body_release(&connection->side[direction].body);
-		reassembly_free(connection->side[direction].reassembly);
-		dtls_free(connection->side[direction].dtls);
-	}
-	if (connection->handshake)
-		handshake_record_release(connection->handshake);
-	free(connection->handshake);
-	free(connection);
 }
 
 static enum handshake_side side_of(const struct connection *connection, uint8_t direction)
@@ -302,6 +318,8 @@ static bool direction_has_gap(const struct connection *connection, uint8_t direc
 
 	if (side->dtls)
 		return dtls_has_gap(side->dtls);
+	if (connection->established)
+		return side->lost_track || (side->reassembly && reassembly_lost_track(side->reassembly));
 	if (direction_told_the_end(connection, direction))
 		return false;
 	/* the bytes in front of a FIN are missing, even if none behind them came */
@@ -353,7 +371,8 @@ static void tell_what_is_held(struct connection *connection)
 	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
 		struct side *side = &connection->side[direction];
 
-		if (side->reassembly)
+		/* the handshake does not hang on what is held behind it */
+		if (side->reassembly && (connection->established || !reassembly_followed(side->reassembly)))
 			reassembly_finish(side->reassembly);
 		if (side->dtls)
 			dtls_finish(side->dtls);
@@ -374,6 +393,44 @@ static void tell_rest_of_body(struct connection *connection, uint8_t direction)
 		handshake_record_body(connection->handshake, side_of(connection, direction), &side->body,
 		                      connection->table->cache);
 	body_release(&side->body);
+}
+
+/*
+ * The handshake was reported, and both directions of the capture go on from record to record: what is left is a connection
+ * that may renegotiate.
+ */
+static bool connection_goes_on(struct connection *connection)
+{
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		const struct side *side = &connection->side[direction];
+
+		if (!side->reassembly || !reassembly_followed(side->reassembly) ||
+		    !reassembly_wants_more(side->reassembly) || side->closed)
+			return false;
+	}
+	return connection->handshake && connection->handshake->facts.end == END_COMPLETED;
+}
+
+static void count_unfollowed(struct connection *connection)
+{
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		const struct reassembly *reassembly = connection->side[direction].reassembly;
+
+		connection->table->counts.unfollowed += reassembly && reassembly_lost_track(reassembly);
+	}
+}
+
+static void connection_go_on(struct connection *connection)
+{
+	handshake_record_release(connection->handshake);
+	free(connection->handshake);
+	connection->handshake = NULL;
+	connection->established = true;
+	connection->over = false;
+	connection->ending = false;
+	connection->lost = false;
+	connection->lost_nearby = false;
+	connection_queue(connection, QUEUE_ESTABLISHED);
 }
 
 static void report(struct connection_table *table, struct handshake *handshake)
@@ -399,8 +456,8 @@ static void gather_facts(struct connection *connection)
 	handshake->end_ns = connection->last_ns;
 }
 
-/* Judge and report what was seen, and forget the connection. */
-static void connection_conclude(struct connection *connection)
+/* Judge and report what was seen, and forget the connection. Returns whether it goes on instead. */
+static bool connection_conclude(struct connection *connection)
 {
 	struct connection_table *table = connection->table;
 	struct handshake *handshake;
@@ -416,6 +473,11 @@ static void connection_conclude(struct connection *connection)
 		if (table->join)
 			library_join_remember(table->join, handshake);
 	}
+	if (connection_goes_on(connection)) {
+		connection_go_on(connection);
+		return true;
+	}
+	count_unfollowed(connection);
 	if (connection->open.transport == IPPROTO_UDP)
 		*association_over_of(table, connection->open.event.connection) = (struct association_over){
 			.id = connection->open.event.connection,
@@ -423,22 +485,21 @@ static void connection_conclude(struct connection *connection)
 			.end_ns = connection->last_ns,
 		};
 	connection_free(connection);
+	return false;
 }
 
-/* Nothing more is to be seen of it on the wire. */
-static void connection_end(struct connection *connection)
+/* Nothing more is to be seen of this handshake on the wire. Returns whether the connection goes on. */
+static bool connection_end(struct connection *connection)
 {
 	struct connection_table *table = connection->table;
 
-	if (!table->join || connection->queue == QUEUE_LIBRARY) {
-		connection_conclude(connection);
-		return;
-	}
+	if (!table->join || connection->queue == QUEUE_LIBRARY)
+		return connection_conclude(connection);
 	tell_what_is_held(connection);
-	if (connection->handshake && library_join_waits(table->join, connection->handshake))
-		connection_queue(connection, QUEUE_LIBRARY);
-	else
-		connection_conclude(connection);
+	if (!connection->handshake || !library_join_waits(table->join, connection->handshake))
+		return connection_conclude(connection);
+	connection_queue(connection, QUEUE_LIBRARY);
+	return false;
 }
 
 /* The other direction had a hello: this one is the rest of the client's, or answers it. */
@@ -498,12 +559,25 @@ static void take_not_tls(struct connection *connection, const struct event *even
 	connection->over = true;
 }
 
+static void take_record(struct connection *connection, const struct event_record *record)
+{
+	/* behind the handshake only a handshake record begins anything */
+	if (!connection->handshake && connection->established && record->type == TLS_HANDSHAKE) {
+		connection_begin_handshake(connection, &record->event);
+		connection_queue(connection, QUEUE_ACTIVE);
+		if (connection->handshake)
+			handshake_record_renegotiates(connection->handshake);
+	}
+	if (connection->handshake)
+		handshake_record_unread(connection->handshake, side_of(connection, record->event.direction), record);
+}
+
 /* What a message, a body, a record, an alert say, whether the kernel walked the bytes or reassembly did. */
 static void take_found(struct connection *connection, const struct event *event)
 {
 	struct handshake *handshake = connection->handshake;
 
-	if (connection->over && !connection->ending)
+	if ((connection->over && !connection->ending) || (connection->established && event->kind != EVENT_RECORD))
 		return;
 	switch (event->kind) {
 	case EVENT_MESSAGE:
@@ -513,9 +587,7 @@ static void take_found(struct connection *connection, const struct event *event)
 		take_body(connection, (const struct event_bytes *)event);
 		break;
 	case EVENT_RECORD:
-		if (handshake)
-			handshake_record_unread(handshake, side_of(connection, event->direction),
-			                        (const struct event_record *)event);
+		take_record(connection, (const struct event_record *)event);
 		break;
 	case EVENT_ALERT:
 		if (handshake)
@@ -535,7 +607,13 @@ static void take_found(struct connection *connection, const struct event *event)
 
 static void take_found_in_bytes(const struct event *event, void *context)
 {
-	take_found(context, event);
+	struct connection *connection = context;
+	const struct reassembly *reassembly = connection->side[event->direction].reassembly;
+
+	/* behind the one side's Finished and before the other's there is nothing that matters */
+	if (!connection->established && reassembly && reassembly_followed(reassembly))
+		return;
+	take_found(connection, event);
 }
 
 static void take_handover(struct connection *connection, const struct event_handover *handover)
@@ -545,6 +623,9 @@ static void take_handover(struct connection *connection, const struct event_hand
 	if (side->reassembly)
 		return;
 	side->reassembly = reassembly_new(&handover->walk, handover->next_sequence, take_found_in_bytes, connection);
+	/* of a socket so many bytes are never handed over */
+	if (side->reassembly && connection->open.source == EVENT_FROM_FILE)
+		reassembly_follow(side->reassembly);
 	if (!side->reassembly)
 		connection->lost = true;
 	else if (connection->client_known && reassembly_is_searching(side->reassembly))
@@ -584,7 +665,9 @@ static void take_cut(struct connection *connection, const struct event_cut *cut)
 {
 	struct side *side = &connection->side[cut->event.direction];
 
-	if (side->reassembly)
+	if (connection->established && !side->reassembly)
+		side->lost_track = true;
+	else if (side->reassembly)
 		reassembly_cut(side->reassembly, cut);
 	else if (side->dtls)
 		dtls_cut(side->dtls);
@@ -738,9 +821,18 @@ static bool take_open(struct connection_table *table, const struct event_open *o
 		table->opens[table->next_open++ % OPENS_MAX] = *open;
 		return true;
 	}
-	if (connection_find(table, open->event.connection))
+	connection = connection_find(table, open->event.connection);
+	if (connection && !(open->event.flags & EVENT_RENEGOTIATES))
 		return true;
+	/* the kernel has seen its handshake end, whatever was lost of that on the way here */
+	if (connection)
+		connection_end(connection);
 	connection = connection_add(table, open);
+	if (connection && open->event.flags & EVENT_RENEGOTIATES) {
+		connection->established = true;
+		connection->client_known = true;
+		connection->client_direction = open->event.flags & EVENT_CLIENT_SENT ? EVENT_SENT : EVENT_RECEIVED;
+	}
 	if (connection && open->event.flags & EVENT_LOST)
 		connection->lost = true;
 	return connection;
@@ -773,10 +865,8 @@ bool connection_table_event(struct connection_table *table, const struct event *
 	if (!connection || connection->queue == QUEUE_LIBRARY)
 		return false;
 	connection_take(connection, event);
-	if (connection->over) {
-		connection_end(connection);
+	if (connection->over && !connection_end(connection))
 		return false;
-	}
 	return direction_wants_more(connection, event->direction);
 }
 
@@ -811,6 +901,7 @@ void connection_table_time(struct connection_table *table, uint64_t now_ns)
 		[QUEUE_ACTIVE] = table->limits.handshake_timeout_ns,
 		[QUEUE_LAST_WORD] = LAST_WORD_NS,
 		[QUEUE_LIBRARY] = LIBRARY_LAST_WORD_NS,
+		[QUEUE_ESTABLISHED] = UINT64_MAX,
 	};
 	struct connection *connection;
 
@@ -910,5 +1001,5 @@ const struct connection_counts *connection_table_counts(const struct connection_
 
 void connection_table_followed(const struct connection_table *table, uint32_t followed[CONNECTION_STATES])
 {
-	memcpy(followed, table->followed, sizeof(table->followed));
+	memcpy(followed, table->followed, CONNECTION_STATES * sizeof(*followed));
 }

@@ -43,6 +43,7 @@ struct connection_counts {
 	uint64_t bounds; /* directions of which more had to be held than the bound, or connections beyond that of all */
 	uint64_t malformed_events; /* events whose size does not fit their kind */
 	uint64_t conflicts;        /* handshakes of which two kinds of evidence disagree */
+	uint64_t unfollowed;       /* established connections of which a renegotiation would not be seen any more */
 };
 
 /* A handshake has ended and is judged. The record is the callee's to read until it returns. */

@@ -65,6 +65,7 @@ struct handshake_records {
 	uint8_t count;                          /* at most HANDSHAKE_RECORDS_MAX; later ones are not kept */
 	uint8_t after[HANDSHAKE_RECORDS_MAX];   /* how many of the other side had been seen when each came */
 	uint16_t length[HANDSHAKE_RECORDS_MAX]; /* in the record header: with type byte and tag */
+	uint8_t type[HANDSHAKE_RECORDS_MAX];    /* ContentType: of a renegotiation, where it is not always the same */
 };
 
 /* A message as a TLS library had it: in plaintext. */
@@ -98,6 +99,7 @@ struct library_view {
 
 /* What was seen: all that the verdict goes by. */
 struct handshake_facts {
+	bool renegotiation; /* in a connection that is established already: all of it encrypted, up to TLS 1.2 */
 	bool client_hello;
 	bool server_hello;        /* not HelloRetryRequest */
 	bool server_hello_unread; /* one began, and its body is not there in whole: the version is not known */
@@ -120,7 +122,7 @@ struct handshake_facts {
 	bool records_before_hello;   /* encrypted ones of the client came before ServerHello */
 	bool client_closed_first;    /* its FIN came before the handshake had ended otherwise */
 	uint8_t client_closed_after; /* how many encrypted records of the server had been seen then */
-	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello */
+	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello; all of a renegotiation's */
 	struct handshake_records server_records;
 	bool ssl2_hello;  /* ClientHello came in SSL 2.0's framing */
 	bool ssl2;        /* SSL 2.0 itself, not only its ClientHello */

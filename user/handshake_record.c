@@ -108,6 +108,11 @@ static void take_server_message(struct handshake *handshake, const struct event_
 	}
 }
 
+void handshake_record_renegotiates(struct handshake *handshake)
+{
+	handshake->facts.renegotiation = true;
+}
+
 void handshake_record_message(struct handshake *handshake, enum handshake_side from,
                               const struct event_message *message)
 {
@@ -257,6 +262,27 @@ static void add_encrypted(struct handshake_facts *facts, enum handshake_side fro
 	own->count++;
 }
 
+static void add_renegotiation_record(struct handshake *handshake, enum handshake_side from,
+                                     const struct event_record *record)
+{
+	struct handshake_facts *facts = &handshake->facts;
+	struct handshake_records *own = from == FROM_CLIENT ? &facts->client_records : &facts->server_records;
+	struct handshake_records *other = from == FROM_CLIENT ? &facts->server_records : &facts->client_records;
+
+	/* the version is in force already: it does not change (RFC 5746 section 3.7 has the hellos agree on it again) */
+	handshake->version = record->version;
+	if (record->type == TLS_CHANGE_CIPHER_SPEC)
+		facts->change_cipher_spec[from] = true;
+	else if (record->type == TLS_HANDSHAKE && facts->change_cipher_spec[from])
+		facts->finished[from] = true;
+	if (own->count == HANDSHAKE_RECORDS_MAX)
+		return;
+	own->length[own->count] = record->length;
+	own->type[own->count] = record->type;
+	own->after[own->count] = other->count;
+	own->count++;
+}
+
 /* Whoever closed early: the other side has completed the handshake all the same. */
 static void complete(struct handshake *handshake)
 {
@@ -287,7 +313,9 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 	add_step(handshake, &step);
 	if (from == FROM_CLIENT && server_has_left(facts))
 		return;
-	if (record->type == TLS_CHANGE_CIPHER_SPEC)
+	if (facts->renegotiation)
+		add_renegotiation_record(handshake, from, record);
+	else if (record->type == TLS_CHANGE_CIPHER_SPEC)
 		facts->change_cipher_spec[from] = true;
 	else if (record->type == TLS_HANDSHAKE) /* encrypted: in DTLS it may come before ChangeCipherSpec does */
 		facts->finished[from] = true;

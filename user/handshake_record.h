@@ -13,6 +13,9 @@
 #include "handshake.h"
 #include "parse_cache.h"
 
+/* The handshake is one in a connection that is established: its messages are encrypted from the first on. */
+void handshake_record_renegotiates(struct handshake *handshake);
+
 /* A handshake message begins. */
 void handshake_record_message(struct handshake *handshake, enum handshake_side from,
                               const struct event_message *message);

@@ -17,6 +17,9 @@ enum {
 /* A view that was joined is kept so long: the same handshake may have another record (a proxy that passes TLS on). */
 static const uint64_t JOINED_NS = 2ull * 1000 * 1000 * 1000;
 
+/* So long a renegotiation may wait for the record of its packets. */
+static const uint64_t WIRE_LAST_WORD_NS = 500ull * 1000 * 1000;
+
 /* What a library saw of one handshake. */
 struct sighting {
 	LIST_ENTRY(sighting) by_random;
@@ -400,22 +403,6 @@ bool library_join_waits(struct library_join *join, const struct handshake *hands
 	return best && !best->seen.view.damaged && best->seen.view.version_1_3 && !best->seen.view.client_finished;
 }
 
-void library_join_fill(struct library_join *join, struct handshake *handshake)
-{
-	enum handshake_role role = ROLE_OBSERVER;
-	struct sighting *best;
-
-	if (!handshake->facts.client_hello)
-		return;
-	best = best_of(join, handshake, &role);
-	if (!best)
-		return;
-	join->counts.joined++;
-	fill_process(handshake, best, role);
-	fill(handshake, best, role);
-	sighting_set_joined(join, best);
-}
-
 static struct base *base_find(struct library_join *join, const struct library_handshake *seen)
 {
 	struct base *base;
@@ -425,6 +412,46 @@ static struct base *base_find(struct library_join *join, const struct library_ha
 	    !memcmp(base->server_random, seen->server_random, MESSAGE_RANDOM))
 		return base;
 	return NULL;
+}
+
+/* The wire followed the connection to a renegotiation: the library's view of it is of this record, and of none of its own. */
+static void fill_renegotiation(struct library_join *join, struct handshake *handshake)
+{
+	struct sighting *sighting;
+	const struct base *base;
+
+	TAILQ_FOREACH(sighting, &join->later, aged)
+	{
+		base = sighting->seen.view.renegotiation ? base_find(join, &sighting->seen) : NULL;
+		if (base && base->connection == handshake->connection)
+			break;
+	}
+	if (!sighting)
+		return;
+	join->counts.joined++;
+	handshake->process = base->process;
+	memcpy(handshake->library, sighting->library, sizeof(handshake->library));
+	strcpy(handshake->client_hello.server_name, base->server_name);
+	fill(handshake, sighting, base->role);
+	sighting_free(join, sighting);
+}
+
+void library_join_fill(struct library_join *join, struct handshake *handshake)
+{
+	enum handshake_role role = ROLE_OBSERVER;
+	struct sighting *best;
+
+	if (handshake->facts.renegotiation)
+		fill_renegotiation(join, handshake);
+	if (!handshake->facts.client_hello)
+		return;
+	best = best_of(join, handshake, &role);
+	if (!best)
+		return;
+	join->counts.joined++;
+	fill_process(handshake, best, role);
+	fill(handshake, best, role);
+	sighting_set_joined(join, best);
 }
 
 static void base_free(struct library_join *join, struct base *base)
@@ -521,6 +548,9 @@ static void report_all_later(struct library_join *join, uint64_t now_ns, library
 
 		next = TAILQ_NEXT(sighting, aged);
 		if (!quiet && !later_is_over(&sighting->seen.view))
+			continue;
+		/* the wire may have a record of it on its way */
+		if (sighting->seen.view.renegotiation && !is_quiet(sighting, now_ns, WIRE_LAST_WORD_NS))
 			continue;
 		base = base_find(join, &sighting->seen);
 		/* its connection's own handshake may not be reported yet */

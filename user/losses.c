@@ -42,6 +42,11 @@ static const struct loss kernel_losses[STATISTICS] = {
                                  "IP fragments were not read: their connections are unknown", NULL},
 	[STATISTIC_LAYERS] = {"packet had more tags and tunnels than are taken off",
                               "packets had more tags and tunnels than are taken off", NULL},
+	[STATISTIC_UNFOLLOWED] = {"direction of an established connection lost track of its records: a renegotiation "
+                                  "behind that is not seen",
+                                  "directions of established connections lost track of their records: a renegotiation "
+                                  "behind that is not seen",
+                                  NULL},
 };
 
 struct count_loss {
@@ -50,7 +55,7 @@ struct count_loss {
 };
 
 enum {
-	TABLE_LOSSES = 5,
+	TABLE_LOSSES = 6,
 };
 
 static void gather_table_losses(struct count_loss losses[TABLE_LOSSES], const struct connection_counts *counts)
@@ -70,6 +75,13 @@ static void gather_table_losses(struct count_loss losses[TABLE_LOSSES], const st
 	losses[4] = (struct count_loss){{"event had no valid form: left out", "events had no valid form: left out",
 	                                 "this is a defect of mtlsnoop"},
 	                                counts->malformed_events};
+	losses[5] = (struct count_loss){
+		{"direction of an established connection lost track of its records: a renegotiation "
+	         "behind that is not seen",
+	         "directions of established connections lost track of their records: a renegotiation "
+	         "behind that is not seen",
+	         NULL},
+		counts->unfollowed};
 }
 
 static const char *words(const struct loss *loss, uint64_t count)

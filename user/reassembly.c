@@ -48,6 +48,7 @@ struct reassembly {
 	bool searching;    /* no hello found or told of */
 	bool search_cut;   /* bytes are missing in which the hello may have been */
 	bool ended_at_cut; /* bytes are missing, and the walker cannot go on behind them */
+	bool follows;      /* is to go on behind the handshake */
 };
 
 struct reassembly *reassembly_new(const struct tls_walk *walk, __u32 next_sequence, reassembly_sink sink, void *context)
@@ -120,6 +121,11 @@ static bool reassembly_ended(const struct reassembly *reassembly)
 	return reassembly->ended_at_cut || tls_walk_ended(&reassembly->walk);
 }
 
+bool reassembly_followed(const struct reassembly *reassembly)
+{
+	return reassembly->walk.flags & TLS_WALK_FOLLOWED;
+}
+
 static void reassembly_found(const struct event *event, void *context)
 {
 	struct reassembly *reassembly = context;
@@ -164,6 +170,11 @@ static void reassembly_walk(struct reassembly *reassembly, const uint8_t *data, 
 	if (start)
 		tls_walk_segment(walk);
 	walked = walk_bytes(walk, data, count, &reassembly->origin, reassembly_found, reassembly);
+	if (reassembly->follows && tls_walk_may_follow(walk)) {
+		tls_walk_follow(walk);
+		walked += walk_bytes(walk, data + walked, count - walked, &reassembly->origin, reassembly_found,
+		                     reassembly);
+	}
 	if (walked < count && !tls_walk_ended(walk))
 		reassembly->ended_at_cut = true;
 }
@@ -279,6 +290,25 @@ static void reassembly_check_limit(struct reassembly *reassembly)
 		reassembly->ended_at_cut = true;
 }
 
+/*
+ * A gap behind the handshake: within a record that is passed over it does not matter, elsewhere it may close. What is more
+ * than can be held is no loss to a handshake.
+ */
+static int reassembly_jump(struct reassembly *reassembly, struct stretch stretch)
+{
+	__u32 hole = stretch.position - reassembly->next_sequence;
+
+	if (!reassembly->held && tls_walk_wanted(&reassembly->walk) == 0 &&
+	    tls_walk_passable(&reassembly->walk) >= hole) {
+		reassembly_pass_hole(reassembly, hole);
+		reassembly_walk_stretch(reassembly, stretch);
+	} else if (reassembly_hold(reassembly, stretch)) {
+		reassembly->ended_at_cut = true;
+		reassembly_drop_held(reassembly);
+	}
+	return 0;
+}
+
 static int reassembly_take(struct reassembly *reassembly, struct stretch stretch)
 {
 	struct tcp_order order = tcp_order_place(reassembly->next_sequence, stretch.position, stretch.length);
@@ -292,6 +322,8 @@ static int reassembly_take(struct reassembly *reassembly, struct stretch stretch
 		reassembly_skip_stretch(reassembly, &stretch);
 		return 0;
 	}
+	if (order.kind == TCP_ORDER_GAP && reassembly_followed(reassembly))
+		return reassembly_jump(reassembly, stretch);
 	if (order.kind == TCP_ORDER_GAP)
 		error = reassembly_hold(reassembly, stretch);
 	if (order.kind == TCP_ORDER_NEW) {
@@ -364,11 +396,28 @@ void reassembly_finish(struct reassembly *reassembly)
 	reassembly_drop_held(reassembly);
 }
 
+void reassembly_follow(struct reassembly *reassembly)
+{
+	reassembly->follows = true;
+}
+
+bool reassembly_lost_track(const struct reassembly *reassembly)
+{
+	return reassembly_followed(reassembly) && (reassembly_ended(reassembly) || reassembly->held ||
+	                                           reassembly->outside || reassembly->limited || reassembly->left_out);
+}
+
+/* Whether the handshake was walked to its end. */
+static bool reassembly_told_all(const struct reassembly *reassembly)
+{
+	return tls_walk_ended(&reassembly->walk) || reassembly_followed(reassembly);
+}
+
 bool reassembly_has_gap(const struct reassembly *reassembly)
 {
-	if (reassembly->ended_at_cut)
+	if (reassembly->ended_at_cut && !reassembly_followed(reassembly))
 		return true;
-	if (tls_walk_ended(&reassembly->walk))
+	if (reassembly_told_all(reassembly))
 		return reassembly->searching && reassembly->search_cut;
 	if (reassembly->held || reassembly->outside || reassembly->limited)
 		return true;
@@ -393,5 +442,5 @@ bool reassembly_is_searching(const struct reassembly *reassembly)
 
 bool reassembly_reached(const struct reassembly *reassembly, __u32 sequence)
 {
-	return tls_walk_ended(&reassembly->walk) || sequence_ahead(sequence, reassembly->next_sequence) <= 0;
+	return reassembly_told_all(reassembly) || sequence_ahead(sequence, reassembly->next_sequence) <= 0;
 }

@@ -68,6 +68,18 @@ void reassembly_finish(struct reassembly *reassembly);
  */
 bool reassembly_has_gap(const struct reassembly *reassembly);
 
+/*
+ * Go on behind a handshake of TLS 1.2 or older from record to record, as tls_walk_follow(). The handshake itself is over all
+ * the same: nothing behind it is a gap in it.
+ */
+void reassembly_follow(struct reassembly *reassembly);
+
+/* Whether the direction is, or was, followed behind its handshake. */
+bool reassembly_followed(const struct reassembly *reassembly);
+
+/* Whether a direction that was followed has lost track of its records. */
+bool reassembly_lost_track(const struct reassembly *reassembly);
+
 /* Whether the walker still wants bytes of this direction. */
 bool reassembly_wants_more(const struct reassembly *reassembly);
 

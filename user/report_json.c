@@ -406,6 +406,8 @@ static void add_mtls(struct line *line, struct json_object *root)
 	struct json_object *mtls = add_object(line, root, "mtls");
 
 	add_string(line, mtls, "role", report_role_name(handshake->role));
+	if (handshake->facts.renegotiation && !handshake->facts.library.renegotiation)
+		add(line, mtls, "renegotiation", json_object_new_boolean(true));
 	add_verdict(line, mtls);
 	add_string(line, mtls, "library", handshake->library);
 	add_later(line, mtls);

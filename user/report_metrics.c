@@ -261,7 +261,7 @@ struct loss {
 };
 
 enum {
-	LOSSES = 12,
+	LOSSES = 13,
 };
 
 static void gather_losses(const struct report_metrics_state *state, struct loss losses[LOSSES])
@@ -281,6 +281,7 @@ static void gather_losses(const struct report_metrics_state *state, struct loss 
 		{"held_bound", counts->bounds, false},
 		{"outside_stream", statistics[STATISTIC_OUTSIDE], false},
 		{"fragment", statistics[STATISTIC_FRAGMENTS], false},
+		{"established", statistics[STATISTIC_UNFOLLOWED], false},
 	};
 
 	memcpy(losses, all, sizeof(all));

@@ -213,7 +213,7 @@ static const char *describe_later(const struct handshake *handshake)
 {
 	if (handshake->facts.library.post_handshake)
 		return ", post-handshake";
-	return handshake->facts.library.renegotiation ? ", renegotiation" : "";
+	return handshake->facts.renegotiation || handshake->facts.library.renegotiation ? ", renegotiation" : "";
 }
 
 /* "presented, inferred", "unknown (encrypted)", "rejected_certificate (unknown_ca from server)" */

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "verdict.h"
 
+#include <linux/types.h>
 #include <stddef.h>
 
+#include "../bpf/tls_walk.h"
 #include "inference.h"
+#include "renegotiation.h"
 #include "verdict_library.h"
 
 /* The client's answer to a request, as its messages have it. */
@@ -239,6 +242,68 @@ static struct verdict judge_cleartext(const struct handshake_facts *facts, struc
 	return judge_not_requested(facts, verdict);
 }
 
+/* Whether the server said no to the client's flight: an encrypted alert behind the client's Finished, or the end. */
+static bool server_refused(const struct handshake_facts *facts)
+{
+	const struct handshake_records *server = &facts->server_records;
+
+	if (facts->finished[FROM_SERVER] || !facts->finished[FROM_CLIENT])
+		return false;
+	for (uint8_t index = 0; index < server->count; index++)
+		if (server->type[index] == TLS_ALERT && server->after[index] == facts->client_records.count)
+			return true;
+	return ended_by_peer(facts, FROM_SERVER);
+}
+
+static struct verdict judge_renegotiated_answer(const struct handshake_facts *facts, struct verdict verdict)
+{
+	bool certificate = verdict.answer == ANSWER_CERTIFICATE;
+
+	verdict.requested = KNOWN_YES;
+	if (verdict.answer == ANSWER_NOT_KNOWN)
+		return unknown(verdict, REASON_ENCRYPTED);
+	if (both_finished(facts))
+		return known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
+	if (facts->end == END_NONE)
+		return unknown(verdict, REASON_UNFINISHED);
+	if (!server_refused(facts))
+		return unknown(verdict, REASON_ABANDONED);
+	return known(verdict,
+	             certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+}
+
+/* A handshake in an established connection, which lives on where it is refused. */
+static struct verdict judge_renegotiation(const struct handshake_facts *facts, struct verdict verdict)
+{
+	enum renegotiated renegotiated = renegotiation_of(facts);
+
+	verdict.evidence = EVIDENCE_INFERRED;
+	verdict.resumed = renegotiated == RENEGOTIATED_SESSION ? KNOWN_YES : NOT_KNOWN;
+	switch (renegotiated) {
+	case RENEGOTIATED_NOTHING:
+		if (both_finished(facts))
+			return unknown(verdict, REASON_MALFORMED);
+		return facts->end == END_NONE ? unknown(verdict, REASON_UNFINISHED)
+		                              : known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+	case RENEGOTIATED_SESSION:
+	case RENEGOTIATED_NOT_REQUESTED:
+		verdict.requested = KNOWN_NO;
+		verdict.answer = ANSWER_NONE;
+		return known(verdict,
+		             renegotiated == RENEGOTIATED_SESSION ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED);
+	case RENEGOTIATED_EMPTY:
+		verdict.answer = ANSWER_EMPTY;
+		return judge_renegotiated_answer(facts, verdict);
+	case RENEGOTIATED_CERTIFICATE:
+		verdict.answer = ANSWER_CERTIFICATE;
+		return judge_renegotiated_answer(facts, verdict);
+	case RENEGOTIATED_ANSWER:
+		return judge_renegotiated_answer(facts, verdict);
+	default:
+		return unknown(verdict, facts->end == END_NONE ? REASON_UNFINISHED : REASON_ENCRYPTED);
+	}
+}
+
 /* What the wire shows alone. */
 static struct verdict verdict_of_wire(const struct handshake_facts *facts)
 {
@@ -260,6 +325,8 @@ static struct verdict verdict_of_wire(const struct handshake_facts *facts)
 	/* DTLS tells Finished behind messages that are missing: that both sides finished makes up for nothing */
 	if (facts->gap)
 		return unknown(verdict, REASON_GAP);
+	if (facts->renegotiation)
+		return judge_renegotiation(facts, verdict);
 	/* TLS 1.3 or not: all that follows hangs on it, but for a flight that TLS 1.3 would have encrypted */
 	if (facts->server_hello_unread && !facts->server_hello_done)
 		return unknown(verdict, REASON_GAP);

@@ -7,7 +7,8 @@ from children import Helper
 from rounds import Sample, compare, print_table, spread
 
 SECONDS = 0.3
-KINDS = (("plain", "bulk"), ("tls", "bulk"), ("plain", "echo"), ("tls", "echo"))
+TRANSPORTS = {"plain": "TCP", "1.2": "TLS 1.2", "1.3": "TLS 1.3"}
+KINDS = tuple((transport, pattern) for pattern in ("bulk", "echo") for transport in TRANSPORTS)
 
 
 def transfer(place, transport, pattern, seconds):
@@ -32,7 +33,7 @@ def run(place, _stack, rounds):
     for transport, pattern in KINDS:
         comparison = compare(modes, rounds, lambda _: _measure(place, transport, pattern))
         without = median([sample.value for sample in comparison.without])
-        rows.append(["TCP" if transport == "plain" else "TLS",
+        rows.append([TRANSPORTS[transport],
                      *(("throughput", f"{without:.2f} GB/s") if pattern == "bulk" else
                        ("round trip", f"{without:.2f} us")),
                      spread(comparison.ratios["-q"]), spread(comparison.noise), spread(comparison.cpu_ratios["-q"])])

@@ -6,7 +6,7 @@ import time
 from statistics import median
 
 from children import Helper, Tracer, cpu_ns, kernel_objects
-from established import KINDS, transfer
+from established import KINDS, TRANSPORTS, transfer
 from handshakes import DRAIN_SECONDS, VERSIONS, client_arguments
 from rounds import print_table
 
@@ -85,7 +85,7 @@ def run(place, stack, _rounds):
                          *_per_handshake_cells(watches)])
         for transport, pattern in KINDS:
             watches = watch(lambda: transfer(place, transport, pattern, SECONDS))
-            rows.append([f"established {'TCP' if transport == 'plain' else 'TLS'}", pattern, *_per_run_cells(watches),
+            rows.append([f"established {TRANSPORTS[transport]}", pattern, *_per_run_cells(watches),
                          "", "", "", ""])
     print_table("BPF programs: nanoseconds of a run (one per packet and endpoint), and a handshake's share, median",
                 ["traffic", "", "receive ns", "send ns", "empty ns", "runs", "BPF us", "-q own us", "% of CPU"], rows,

@@ -2,7 +2,7 @@
 /*
  * transfer - two processes and one connection over the loopback device, with or without TLS.
  *
- *     transfer plain|tls bulk|echo SECONDS CERTIFICATE KEY
+ *     transfer plain|1.2|1.3 bulk|echo SECONDS CERTIFICATE KEY
  *
  * bulk: one side sends as much as it can; prints bytes, nanoseconds, and nanoseconds of CPU time of both processes.
  * Each has a CPU of its own where there are two. echo: requests and answers of 64 bytes, one at a time; prints how
@@ -166,12 +166,15 @@ struct transfer {
 static void transfer_prepare(struct transfer *transfer, char **argv)
 {
 	socklen_t length = sizeof(transfer->address);
+	int version;
 
 	transfer->bulk = !strcmp(argv[2], "bulk");
 	transfer->length_ns = peer_seconds_ns(argv[3]);
-	if (!strcmp(argv[1], "tls")) {
+	if (strcmp(argv[1], "plain")) {
 		transfer->context = SSL_CTX_new(TLS_method());
-		if (!transfer->context ||
+		version = strcmp(argv[1], "1.2") ? TLS1_3_VERSION : TLS1_2_VERSION;
+		if (!transfer->context || !SSL_CTX_set_min_proto_version(transfer->context, version) ||
+		    !SSL_CTX_set_max_proto_version(transfer->context, version) ||
 		    SSL_CTX_use_certificate_file(transfer->context, argv[4], SSL_FILETYPE_PEM) != 1 ||
 		    SSL_CTX_use_PrivateKey_file(transfer->context, argv[5], SSL_FILETYPE_PEM) != 1)
 			peer_die(argv[4]);
@@ -247,7 +250,7 @@ int main(int argc, char **argv)
 	pid_t server;
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: transfer plain|tls bulk|echo SECONDS CERTIFICATE KEY\n");
+		fprintf(stderr, "usage: transfer plain|1.2|1.3 bulk|echo SECONDS CERTIFICATE KEY\n");
 		return EXIT_FAILURE;
 	}
 	transfer_prepare(&transfer, argv);

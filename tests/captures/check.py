@@ -249,10 +249,30 @@ def run(program, path):
     return lines, []
 
 
+def check_renegotiations(rows, again):
+    """
+    Returns [(stream, difference)]: of each stream as many are told that were completed as there are pairs of ChangeCipherSpec
+    behind the first.
+    """
+    expected = collections.Counter()
+    for row in rows:
+        if row["kind"] == "TLS" and row["reneg"]:
+            truth = Truth(row)
+            expected[truth.client, truth.server] += int(row["reneg"]) // 2
+    completed = collections.Counter((told.client, told.server) for told in again if told.tls.get("established"))
+    found = [("file", "%s -> %s: %d renegotiations are told, expected %d" % (show(ends[0]), show(ends[1]), completed[ends],
+                                                                         expected[ends]))
+             for ends in sorted(expected.keys() | completed.keys(), key=str) if completed[ends] != expected[ends]]
+    return found + [("none", "%s: a renegotiation that was not completed" % told.name())
+                    for told in again if not told.tls.get("established")]
+
+
 def check_file(program, path, rows):
     """Returns [(stream, difference)]."""
     lines, wrong = run(program, path)
     found = [("file", what) for what in wrong]
+    found += check_renegotiations(rows, [told for told in lines if told.mtls.get("renegotiation")])
+    lines = [told for told in lines if not told.mtls.get("renegotiation")]
     signatures = collections.Counter(str(told.signature()) for told in lines)
     for row in rows:
         # TLS inside QUIC, EAP, OpenVPN is out of scope; of what is in doubt nothing is asserted

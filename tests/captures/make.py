@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 START = 1700000000  # seconds since the epoch of every capture's first packet
@@ -113,6 +114,32 @@ def record_tls(directory, server_options, client_options):
             client.stdin.close()
             client.stdin = None
             return relay_tcp(listener, port)
+
+
+def record_renegotiation(directory, server_options, client_options, key):
+    """A TLS 1.2 handshake, a request and an answer, and then what the server does when somebody types the key."""
+    port = free_port(socket.SOCK_STREAM)
+    server_arguments = ["s_server", "-tls1_2", "-accept", "127.0.0.1:%d" % port, "-cert", "server.pem", "-key", "server.key",
+                        *server_options]
+    with socket.create_server(("127.0.0.1", 0)) as listener, running(server_arguments, directory) as server:
+        wait_for_line(server, b"ACCEPT")
+        client_arguments = ["s_client", "-connect", "127.0.0.1:%d" % listener.getsockname()[1], *client_options]
+        with running(client_arguments, directory) as client:
+            script = [(1.0, client.stdin, b"hello\n"), (1.5, server.stdin, key + b"\n"), (2.5, client.stdin, b"again\n"),
+                      (3.0, client.stdin, b"Q\n")]
+            timers = [threading.Timer(delay, say, (stream, text)) for delay, stream, text in script]
+            for timer in timers:
+                timer.start()
+            told = relay_tcp(listener, port)
+            for timer in timers:
+                timer.join()
+            return told
+
+
+def say(stream, text):
+    with contextlib.suppress(OSError):
+        stream.write(text)
+        stream.flush()
 
 
 def record_hello(directory, server_options, hello):
@@ -447,8 +474,8 @@ def presented(**options):
 
 
 def not_requested(**options):
-    return expect(**NOT_REQUESTED, client_auth="not_requested", requested="no", evidence="cleartext",
-                  established="yes", **options)
+    return expect(**{**NOT_REQUESTED, **options}, client_auth="not_requested", requested="no", evidence="cleartext",
+                  established="yes")
 
 
 def make_tunnels(out, told):
@@ -525,6 +552,28 @@ def make_tls_1_3(out, directory, identity):
                [expect(**TLS_1_3, client_auth="presented", requested="yes", answer="certificate")])
 
 
+def again(client_auth, **options):
+    return expect("", "", client_auth, evidence="inferred", established="yes", renegotiation="yes", **options)
+
+
+def make_renegotiations(out, directory, identity):
+    """Of the records of a renegotiation nothing but types and lengths is in cleartext (RFC 5246 section 7.4.1.1)."""
+    gcm = ["-no_ticket", "-no_cache", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384", "-CAfile", "ca0.pem"]
+    cbc = ["-no_ticket", "-no_cache", "-cipher", "ECDHE-ECDSA-AES128-SHA256", "-CAfile", "ca0.pem"]
+    asked = {"requested": "yes"}
+    for name, server, client, key, expected in (
+            ("presented", gcm, identity, b"R", again("presented", answer="certificate", **asked)),
+            ("declined", gcm, [], b"R", again("declined", answer="empty", **asked)),
+            ("not-requested", gcm, identity, b"r", again("not_requested", requested="no")),
+            ("cbc-presented", cbc, identity, b"R", again("presented", answer="certificate", **asked)),
+            ("cbc-declined", cbc, [], b"R", again("declined", answer="empty", **asked)),
+            ("cbc-not-requested", cbc, [], b"r", again("unknown", reason="encrypted")),
+            ("resumed", gcm[2:], [], b"r", again("resumed", requested="no"))):
+        told = record_renegotiation(directory, server, client, key)
+        first = not_requested() if name != "resumed" else not_requested(server="2,11,12,14,4")
+        out.frames("renegotiation-" + name, connection(told), plain, [first, expected])
+
+
 def make_dtls(out, directory, identity):
     """With a cookie, and messages in fragments: RFC 6347 sections 4.2.1 and 4.2.3."""
     told = record_dtls(directory, ["-verify", "1", "-CAfile", "authorities.pem", "-listen", "-mtu", "500"],
@@ -552,6 +601,7 @@ def make_all(out, directory):
     make_ports(out, told_declined, record_tls(directory, request, []))
     make_ends(out, directory, request)
     make_tls_1_3(out, directory, identity)
+    make_renegotiations(out, directory, identity)
     make_dtls(out, directory, identity)
     hello = record_hello(directory, [*asking, "-cipher", "ALL:@SECLEVEL=0"], ssl2_client_hello())
     out.frames("ssl2-hello", connection(hello), plain, [expect("1", "2,11,13,14", "unanswered", requested="yes")])

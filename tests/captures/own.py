@@ -48,7 +48,7 @@ def facts(line):
     alert = mtls.get("alert")
     return {**told, "client_auth": mtls["client_auth"], "requested": words[mtls.get("requested")],
             "answer": mtls.get("answer"), "evidence": mtls["evidence"], "reason": mtls.get("reason"),
-            "version": tls.get("version"), "established": words[tls.get("established")],
+            "version": tls.get("version"), "renegotiation": words[mtls.get("renegotiation", False)], "established": words[tls.get("established")],
             "alert": alert and "%s:%s" % (alert["from"], alert["description"])}
 
 

@@ -368,6 +368,7 @@ static struct device *load(void)
 	if (!programs)
 		return NULL;
 	programs->rodata->row_mask = ROWS - 1;
+	programs->rodata->follow_established = 1;
 	if (!bpf_map__set_max_entries(programs->maps.rows, ROWS) && !device__load(programs))
 		return programs;
 	device__destroy(programs);

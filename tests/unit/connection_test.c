@@ -751,15 +751,21 @@ static void tells_what_is_wanted(void **state)
 	feed_play(&feed, "< server_hello certificate");
 	assert_true(feed.wanted);
 	feed_play(&feed, "< server_hello_done " FINISHES);
-	/* the client's direction has told all it can */
-	assert_false(feed.wanted);
+	/* the client's direction has told all of the handshake; it is followed for another one */
+	assert_true(feed.wanted);
 	assert_int_equal(reports.count, 0);
 	feed_play(&feed, "< ccs finished");
-	assert_false(feed.wanted);
+	assert_true(feed.wanted);
 	assert_int_equal(reports.count, 1);
-	feed_play(&feed, "< data:100 > data:100 fin < fin");
-	assert_false(feed.wanted);
+	assert_false(reports.last.facts.renegotiation);
+	feed_play(&feed, "< data:100 > data:100");
+	assert_true(feed.wanted);
 	assert_int_equal(reports.count, 1);
+	feed_play(&feed, "> finished fin < fin");
+	assert_false(feed.wanted);
+	assert_int_equal(reports.count, 2);
+	assert_true(reports.last.facts.renegotiation);
+	assert_int_equal(reports.last.client.port, 40001);
 	feed_release(&feed);
 	connection_table_free(table);
 }

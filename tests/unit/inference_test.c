@@ -196,7 +196,7 @@ static const struct vector vectors[] = {
 	},
 	{
 		.name = "RFC 8448 section 4: resumed, EndOfEarlyData before Finished (its early data came before "
-                        "ServerHello)",
+			"ServerHello)",
 		.suite = AES_128_GCM_SHA256,
 		.pre_shared_key = true,
 		.server = {80},
@@ -216,7 +216,7 @@ static const struct vector vectors[] = {
 	},
 	{
 		.name = "RFC 8448 section 6: client authentication, each flight in one record; the client's "
-                        "close_notify",
+			"close_notify",
 		.suite = AES_128_GCM_SHA256,
 		.server = {534},
 		.client = {640, 19},

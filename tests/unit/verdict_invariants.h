@@ -169,6 +169,24 @@ static inline const char *broken_outcome(const struct handshake_facts *facts, co
 	return NULL;
 }
 
+/* All of a renegotiation is inferred, from nothing but types and lengths of records. */
+static inline const char *broken_renegotiation(const struct handshake_facts *facts, const struct verdict *verdict)
+{
+	if (verdict->client_auth != CLIENT_AUTH_UNKNOWN && (facts->lost_events || facts->gap))
+		return "a renegotiation is known although something of it was lost";
+	if (verdict->client_auth != CLIENT_AUTH_UNKNOWN && verdict->evidence != EVIDENCE_INFERRED)
+		return "a renegotiation is known, and not inferred";
+	if ((verdict->requested == KNOWN_NO) != verdict_says_no(verdict))
+		return "requested no, and a verdict that does not say so, or the other way round";
+	if (verdict_says_no(verdict) && !facts->change_cipher_spec[FROM_CLIENT])
+		return "a renegotiation without request, and without the client's ChangeCipherSpec";
+	if (verdict_completed(verdict) && !facts_both_finished(facts))
+		return "presented or declined without both Finished";
+	if (verdict_rejected(verdict) && (facts->finished[FROM_SERVER] || facts->end == END_NONE))
+		return "rejected, and the server has finished, or nobody has ended";
+	return NULL;
+}
+
 /* What does not hold, NULL where all does. */
 static inline const char *verdict_broken(const struct handshake_facts *facts, const struct verdict *verdict)
 {
@@ -177,6 +195,8 @@ static inline const char *verdict_broken(const struct handshake_facts *facts, co
 	/* what follows is of the wire alone; a library's view has invariants of its own (library_join_test.c) */
 	if (verdict->evidence == EVIDENCE_LIBRARY)
 		return broken;
+	if (facts->renegotiation)
+		return broken ? broken : broken_renegotiation(facts, verdict);
 	if (!broken)
 		broken = broken_certainty(facts, verdict);
 	if (!broken)

@@ -1436,6 +1436,93 @@ static void test_phases(void **state)
 	free(stream);
 }
 
+/* Walk a stream that goes on behind Finished, count bytes at a time; the kinds of records told are put into told. */
+static struct tls_walk follow_stream(const struct stream *stream, struct tls_walk walk, uint32_t count, char *told)
+{
+	size_t position = 0;
+
+	while (position < stream->length) {
+		uint32_t wanted = tls_walk_wanted(&walk);
+		uint32_t most = wanted ? wanted : tls_walk_passable(&walk);
+		uint8_t bytes[TLS_WALK_READ_MAX] = {};
+		uint32_t now = most < count ? most : count;
+
+		if (tls_walk_may_follow(&walk))
+			tls_walk_follow(&walk);
+		else if (tls_walk_ended(&walk))
+			break;
+		else if (wanted) {
+			struct tls_walk_event event;
+
+			memcpy(bytes, stream->bytes + position, now);
+			event = tls_walk_read(&walk, bytes, now);
+			told += sprintf(told, event.kind == TLS_WALK_EVENT_RECORD ? " %u(%u)" : "", event.type,
+			                event.length);
+			position += now;
+		} else {
+			now = now < stream->length - position ? now : stream->length - position;
+			tls_walk_pass(&walk, now);
+			position += now;
+		}
+	}
+	return walk;
+}
+
+static void build_renegotiation(struct stream *stream)
+{
+	stream_change_cipher_spec(stream, 0x0303);
+	stream_encrypted(stream, 22, 0x0303, 40);
+	stream_encrypted(stream, 22, 0x0303, 41);
+	stream_encrypted(stream, 23, 0x0303, 1000);
+	stream_encrypted(stream, 22, 0x0303, 248);
+	stream_encrypted(stream, 23, 0x0303, 0);
+	stream_encrypted(stream, 20, 0x0303, 25);
+	stream_encrypted(stream, 22, 0x0303, 42);
+	stream_encrypted(stream, 24, 0x0303, 60);
+	stream_encrypted(stream, 21, 0x0303, 26);
+}
+
+/* Behind the handshake all but data is told; of a client not what may be NextProtocol and then Finished. */
+static void test_follow(void **state)
+{
+	static const uint32_t counts[] = {1, 2, 3, 5, 7, 1000};
+	static const struct tls_walk client = {.phase = TLS_WALK_RECORD, .flags = TLS_WALK_STARTED | TLS_WALK_CLIENT};
+	static const struct tls_walk server = {.phase = TLS_WALK_RECORD, .flags = TLS_WALK_STARTED};
+	struct stream *stream = stream_new();
+	char told[256];
+
+	(void)state;
+	build_renegotiation(stream);
+	for (size_t index = 0; index < sizeof(counts) / sizeof(*counts); index++) {
+		assert_int_equal(follow_stream(stream, client, counts[index], told).phase, TLS_WALK_RECORD);
+		assert_string_equal(told, " 20(1) 22(40) 22(248) 20(25) 22(42) 21(26)");
+		assert_int_equal(follow_stream(stream, server, counts[index], told).phase, TLS_WALK_RECORD);
+		assert_string_equal(told, " 20(1) 22(40) 22(41) 22(248) 20(25) 22(42) 21(26)");
+	}
+	free(stream);
+}
+
+/* What is no record behind the handshake ends the walk without a word, and so do more records than are told. */
+static void test_follow_ends(void **state)
+{
+	static const struct tls_walk server = {.phase = TLS_WALK_RECORD, .flags = TLS_WALK_STARTED};
+	struct stream *stream = stream_new();
+	char told[16 * (TLS_WALK_FOLLOWED_MAX + 2)];
+
+	(void)state;
+	build_renegotiation(stream);
+	stream_text(stream, "220 in the clear again\r\n");
+	assert_int_equal(follow_stream(stream, server, 5, told).phase, TLS_WALK_DONE);
+	assert_null(strstr(told, "not"));
+	stream_reset(stream);
+	stream_change_cipher_spec(stream, 0x0303);
+	for (int index = 0; index < TLS_WALK_FOLLOWED_MAX + 2; index++)
+		stream_encrypted(stream, 22, 0x0303, 40);
+	assert_int_equal(follow_stream(stream, server, 5, told).phase, TLS_WALK_DONE);
+	assert_int_equal(strlen(told), strlen(" 20(1)") + (TLS_WALK_FOLLOWED_MAX + 1) * strlen(" 22(40)"));
+	free(stream);
+}
+
 static void test_client_flag(void **state)
 {
 	struct stream *stream = stream_new();
@@ -1591,6 +1678,8 @@ int main(void)
 	};
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_phases),
+		cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_follow_ends),
 		cmocka_unit_test(test_client_flag),
 		cmocka_unit_test(test_answer_after_candidate),
 		cmocka_unit_test(test_search_ends),
