@@ -118,11 +118,19 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 
-## vmlinux     regenerate vmlinux/<arch>/vmlinux.h from the running kernel
+## check-arm64  build for arm64 with Debian's cross compiler
+.PHONY: check-arm64
+check-arm64:
+	@tests/install-packages $(DEPS_BUILD) gcc-aarch64-linux-gnu
+	@tests/kernels/arm64.py
+
+## vmlinux     regenerate vmlinux/<arch>/vmlinux.h: ARCH=aarch64 FILE=vmlinuz of another kernel than the running one
+FILE ?= /sys/kernel/btf/vmlinux
 .PHONY: vmlinux
 vmlinux:
-	mkdir -p $(VMLINUX)
-	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > $(VMLINUX)/vmlinux.h
+	@mkdir -p $(VMLINUX) $(BUILD)
+	vmlinux/btf-of $(FILE) > $(BUILD)/vmlinux.btf
+	$(BPFTOOL) btf dump file $(BUILD)/vmlinux.btf format c > $(VMLINUX)/vmlinux.h
 
 ## install     program, manual, service, completion under DESTDIR and PREFIX; an options file that is there stays
 ## uninstall   remove them, but for the options file
