@@ -91,7 +91,7 @@ check-deb:
 	@CI=true tests/run package
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe $(BUILD)/tests/points
+tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe $(BUILD)/tests/points $(BUILD)/tests/verify
 
 ## check-kernels  the BPF programs on Debian's kernels 5.10, 6.1 and 6.12, in emulated machines
 .PHONY: check-kernels
