@@ -7,7 +7,7 @@ import ssl
 from dataclasses import replace
 
 import endpoints
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, Failure, Skip, Truth, expect
+from harness import DECLINED, NOT_REQUESTED, PRESENTED, Failure, Skip, Tracer, Truth, expect, wait_until
 from namespaces import Namespace, join_by_veth
 
 # of each kind; with the loss below nearly each of them meets it
@@ -98,6 +98,23 @@ class Link:
                 namespace.tc("qdisc", "del", "dev", "veth0", "root")
 
 
+def library(link):
+    """Probes in the TLS library of this process, which is all ends: behind ServerHello they see what no packet shows."""
+    kinds = [kind for kind in KINDS if KINDS[kind][3].established]
+    with Tracer("--library", "auto") as tracer:
+
+        def probed():
+            source = link.shake_hands("presented", "1.3")
+            records = tracer.wait(source, "server")
+            return records and records[0]["mtls"]["evidence"] == "library"
+
+        wait_until(probed, "a handshake seen by the library", 20)
+        for kind in kinds:
+            source = link.shake_hands(kind, "1.3")
+            tracer.check(source, replace(truth_of(kind, "1.3"), evidence="library"))
+        return f"{len(kinds)} handshakes"
+
+
 def dropped(namespace):
     return sum(map(int, re.findall(r"dropped (\d+)", namespace.tc("-s", "qdisc"))))
 
@@ -121,3 +138,4 @@ def run(suite, stack, keys, tracer):
             suite.run(f"veth: TLS {version}, {kind}", link.shake_hands_and_check, [kind], version)
     for version in VERSIONS:
         suite.run(f"veth: TLS {version}, netem loses, repeats and reorders", impaired, link, version)
+    suite.run("library: TLS 1.3, exactly", library, link)

@@ -4,7 +4,8 @@
 The tests of the BPF programs on kernels that people run: Debian's, in emulated machines; and what the verifier made of
 each program, there and on this host. usage: run.py [--all | --release NAME] [WORD...]
 
-Without --all the oldest and the newest kernel run what fits a minute and a half. WORD chooses cases, as in the suites.
+Without --all the oldest and the newest kernel run what fits a minute and a half. WORD chooses cases: SUITE/WORD, as in the
+suite.
 """
 
 import argparse
@@ -34,14 +35,19 @@ FILES = ["/etc/passwd", "/etc/group", "/etc/ssl/openssl.cnf", "/usr/lib/ssl/open
 NOT_IN_GUEST = {"test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "pydoc_data", "unittest",
                 "distutils", "dist-packages", "site-packages"}  # fmt: skip
 
+SUITES = ("kernel", "device")
+BUILT = ("mtlsnoop", "tests/verify", "tests/without-tcx/mtlsnoop")
+
 MACHINES_AT_ONCE = 2
 MEMORY_MB = 768
 # nothing is said of time: an emulated machine has as much as its host leaves it
 APPEND = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off no_timer_check random.trust_cpu=on nokaslr audit=0"
 
-# what of tests/kernel is of use there: no known limits, nothing of this host's tools
-ALL = ("work", "path:", "veth:", "listener", "reuse", "load", "life", "start:", "segments", "ends:", "end: ")
-EVERYDAY = ("work", "veth:", "path: third ACK", "SIGKILL", "start:", "end: ")
+# what of the suites is of use there, by words in the names of cases: no known limits, nothing of this host's tools
+ALL = ("kernel/work", "kernel/path:", "kernel/veth:", "kernel/library:", "kernel/listener", "kernel/reuse", "kernel/load",
+       "kernel/life", "kernel/start:", "kernel/segments", "kernel/ends:", "kernel/end: ")  # fmt: skip
+EVERYDAY = ("kernel/work", "kernel/veth:", "kernel/library:", "kernel/path: third ACK", "kernel/SIGKILL", "kernel/start:",
+            "kernel/end: ")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def obstacle():
     """Why no machine can be run here, None where one can."""
     if platform.machine() != "x86_64":
         return "for x86-64 alone"
-    missing = [str(path.relative_to(ROOT)) for path in (BUILD / "mtlsnoop", BUILD / "tests" / "verify") if not path.exists()]
+    missing = [str(path.relative_to(ROOT)) for path in map(BUILD.joinpath, BUILT) if not path.exists()]
     missing += [path for path in TOOLS if not os.path.exists(path)]
     missing += [tool for tool in ("qemu-system-x86_64", "readelf") if not shutil.which(tool)]
     return f"no {', '.join(missing)}" if missing else None
@@ -81,8 +87,9 @@ def programs():
                              text=True, check=True).stdout.strip()  # fmt: skip
     files.take_tree(library, lambda name: name in NOT_IN_GUEST or name.startswith("config-"))
     files.copy(ROOT / "tests" / "kernels" / "guest.py", "/init")
-    files.copy_tree(ROOT / "tests" / "kernel", f"{GUEST_ROOT}/tests/kernel", lambda name: name == "__pycache__")
-    for path in [BUILD / "mtlsnoop", BUILD / "tests" / "verify", *sorted((BUILD / "bpf").glob("*.bpf.o"))]:
+    for suite in SUITES:
+        files.copy_tree(ROOT / "tests" / suite, f"{GUEST_ROOT}/tests/{suite}", lambda name: name == "__pycache__")
+    for path in [BUILD / path for path in BUILT] + sorted((BUILD / "bpf").glob("*.bpf.o")):
         files.copy(path, f"{GUEST_ROOT}/{path.relative_to(ROOT)}")
     files.device("/dev/console", 5, 1)
     return files.archive()
@@ -93,7 +100,9 @@ def particulars(kernel, words):
     files = Initramfs()
     for module in kernel.modules:
         files.copy(module, f"/modules/{module.name}")
-    files.file("/plan", "\t".join([PYTHON, f"{GUEST_ROOT}/tests/kernel/run.py", *words]).encode() + b"\n")
+    suites = {suite: [word.removeprefix(f"{suite}/") for word in words if word.startswith(f"{suite}/")] for suite in SUITES}
+    plan = [[PYTHON, f"{GUEST_ROOT}/tests/{suite}/run.py", *chosen] for suite, chosen in suites.items() if chosen]
+    files.file("/plan", "".join("\t".join(command) + "\n" for command in plan).encode())
     return files.archive()
 
 
@@ -141,7 +150,7 @@ class Boot:
         timer = threading.Timer(60 * self._machine.minutes, process.kill)
         timer.start()
         try:
-            with open(self._log, "wb") as log:
+            with open(self._log, "wb", buffering=0) as log:
                 for line in process.stdout:
                     log.write(line)
                     self._read(line.decode(errors="replace").strip())
@@ -190,7 +199,7 @@ def table(verified):
 def choose(arguments):
     if arguments.release:
         chosen = [machine for machine in MACHINES if machine.release == arguments.release][:1]
-    elif arguments.all or os.environ.get("CI") == "true":
+    elif arguments.all:
         chosen = MACHINES
     else:
         chosen = [replace(machine, words=EVERYDAY) for machine in MACHINES if machine.everyday]
