@@ -31,6 +31,13 @@ def cgroup_root():
     raise Failure("no cgroup v2 hierarchy is mounted")
 
 
+def removed(path):
+    """A process that has ended leaves its cgroup a moment later."""
+    with contextlib.suppress(OSError):
+        path.rmdir()
+        return True
+
+
 @contextlib.contextmanager
 def own_cgroup():
     """This process, and what it starts, is in a cgroup that nobody else is in."""
@@ -44,7 +51,8 @@ def own_cgroup():
     finally:
         (root / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
         wait_until(lambda: not (path / "cgroup.procs").read_text())
-        path.rmdir()
+        if not wait_until(lambda: removed(path)):
+            path.rmdir()
 
 
 def own_network():

@@ -226,7 +226,7 @@ def check_silence(tracer):
 
 
 def run_planned(suite, bench):
-    with bench.tracer("--quiet") as tracer:
+    with bench.tracer("--quiet", "--library=off") as tracer:
         tracer.wait_for_start()
         before = time.time()
         ports = bench.carry_out_plan()
