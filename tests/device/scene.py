@@ -19,6 +19,7 @@ from namespaces import IPV4_NETWORK, Namespace  # noqa: E402
 
 PROGRAMS = {"tcx": PROGRAM, "clsact": str(ROOT / "build" / "tests" / "without-tcx" / "mtlsnoop")}
 NOBODY = 65534
+CAP_NET_ADMIN = 1 << 12
 ETH_P_ALL = 3
 PLAIN_PORT, REQUEST_PORT = 4430, 4440
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -32,6 +33,11 @@ def truth_of(version, request, certificate):
     if version == "1.2":
         return truth
     return Truth(truth.client_auth, truth.requested, truth.answer, None, "1.3", "inferred")
+
+
+def capabilities_of(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^CapEff:\t(\w+)", status, re.MULTILINE)[1], 16)
 
 
 class DeviceTracer(Tracer):
@@ -51,8 +57,9 @@ class DeviceTracer(Tracer):
         return int(re.search(r"^Uid:\t(\d+)", status, re.MULTILINE)[1])
 
     def children(self):
+        """The one that attaches: others keep other capabilities."""
         listed = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in listed.split()]
+        return [int(pid) for pid in listed.split() if capabilities_of(pid) & CAP_NET_ADMIN]
 
 
 class Net:
