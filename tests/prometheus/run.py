@@ -402,7 +402,7 @@ def run_scraped(suite, stack, directory):
     policy = directory / "policy"
     policy.write_text(f"{traffic.service('required')} required\n{traffic.service('optional')} never\n"
                       f"{traffic.service('never')} never\n")
-    tracer = stack.enter_context(Tracer(cgroup, "--quiet", f"--expect={policy}"))
+    tracer = stack.enter_context(Tracer(cgroup, "--quiet", "--library=off", f"--expect={policy}"))
     prometheus = stack.enter_context(Prometheus(directory))
     tracer.wait_for_start()
     prometheus.wait_for_start()

@@ -178,7 +178,9 @@ def ready_behind_attached(bench):
     if not wait_until(lambda: "+++ exited" in log.read_text()):
         raise Failure("strace tells of no end")
     found = re.findall(r"BPF_LINK_CREATE|\{len=|READY=1|STOPPING=1", log.read_text())
-    expect(found, ["BPF_LINK_CREATE", "BPF_LINK_CREATE", "{len=", "READY=1", "STOPPING=1"], "calls in their order")
+    links = found.count("BPF_LINK_CREATE")
+    expect(links >= 2, True, f"at least two links among {found}")
+    expect(found, ["BPF_LINK_CREATE"] * links + ["{len=", "READY=1", "STOPPING=1"], "calls in their order")
 
 
 def not_ready_where_it_fails(bench):
