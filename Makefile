@@ -59,7 +59,7 @@ all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
 DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
-DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace qemu-system-x86
+DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace qemu-system-x86 golang-go
 # What testing the package takes in addition: in CI, and with check-deb.
 DEPS_PACKAGE := dpkg-dev lintian mmdebstrap
 

@@ -99,16 +99,16 @@ def start_openssl(environment, port, asks, *options, authority=None):
     return Server("openssl", asks, port)
 
 
-def start_gnutls(environment, port, asks):
+def start_gnutls(environment, port, asks, priority="NORMAL:+VERS-TLS1.0:+VERS-TLS1.1"):
     """gnutls-serv asks unless told otherwise, and looks at what it gets only with --verify-client-cert."""
     verify = {"never": ["--disable-client-cert"], "optional": [],
               "required": ["--require-client-cert", "--verify-client-cert"]}[asks]
     server = environment.certificates.server
-    command = ["gnutls-serv", "--http", "--port", port, "--priority", "NORMAL:+VERS-TLS1.0:+VERS-TLS1.1", *verify]
+    command = ["gnutls-serv", "--http", "--port", port, "--priority", priority, *verify]
     for pair in server.values():
         command += ["--x509certfile", pair.certificate, "--x509keyfile", pair.key]
     command += ["--x509cafile", environment.certificates.authority]
-    process = environment.start(environment.network.servers, f"gnutls-{asks}", *command)
+    process = environment.start(environment.network.servers, f"gnutls-{asks}-{port}", *command)
     wait_for_port(environment.network.servers, port, process)
     return Server("gnutls", asks, port)
 
