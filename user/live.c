@@ -77,6 +77,9 @@ static void update_exporter(const struct trace *trace, const uint64_t statistics
 	state.last_event_ns = trace->last_event_ns;
 	tracer_runs(trace->tracer, state.runs);
 	tracer_look(trace->tracer, &state.sight);
+	state.libraries = *library_counts(trace->library);
+	if (trace->probes)
+		probes_statistics(trace->probes, state.library_statistics);
 	state.settings = settings_state(live->settings);
 	state.now_ns = now_ns;
 	state.realtime_offset_ns = realtime_offset_ns;
@@ -169,6 +172,8 @@ static void finish(struct trace *trace)
 	connection_table_finish(trace->live->table);
 	tracer_statistics(trace->tracer, statistics);
 	losses_summarize(statistics, connection_table_counts(trace->live->table));
+	if (trace->probes)
+		probes_summarize(trace->probes);
 }
 
 /* Probes in TLS libraries: where they cannot be had that was said, and sockets are traced all the same. */

@@ -55,6 +55,9 @@ int probes_read_until(struct probes *probes, uint64_t time_ns);
 /* The counters (enum library_statistic) as they are now. */
 void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_STATISTICS]);
 
+/* Tell on standard error what was lost or left out, where anything was. */
+void probes_summarize(const struct probes *probes);
+
 /*
  * In a process that was made by fork(2) to attach probes: close all files but those that this needs, and keep[], so that
  * nothing stays attached or open because of it. What follows here is all that they are good for from then on.

@@ -261,12 +261,13 @@ struct loss {
 };
 
 enum {
-	LOSSES = 13,
+	LOSSES = 18,
 };
 
 static void gather_losses(const struct report_metrics_state *state, struct loss losses[LOSSES])
 {
 	const uint64_t *statistics = state->statistics;
+	const uint64_t *library = state->library_statistics;
 	const struct connection_counts *counts = &state->counts;
 	const struct loss all[LOSSES] = {
 		{"ring_buffer", statistics[STATISTIC_LOST_RING], true},
@@ -274,11 +275,16 @@ static void gather_losses(const struct report_metrics_state *state, struct loss 
 		{"listener", statistics[STATISTIC_LOST_LISTENER], true},
 		{"two_cpus", statistics[STATISTIC_CONTENDED], true},
 		{"device_table", statistics[STATISTIC_EVICTED], true},
+		{"library_ring", library[LIBRARY_STATISTIC_LOST_RING], false},
+		{"library_memory", library[LIBRARY_STATISTIC_LOST_READ], false},
+		{"library_state", library[LIBRARY_STATISTIC_LOST_STATE], false},
 		{"connection_table", counts->table_full, true},
 		{"malformed_event", counts->malformed_events, true},
 		{"handover_bound", statistics[STATISTIC_HANDOVER_BOUND], false},
 		{"body_bound", statistics[STATISTIC_BODY_BOUND], false},
 		{"held_bound", counts->bounds, false},
+		{"library_bound", library[LIBRARY_STATISTIC_CALL_BOUND], false},
+		{"library_targets", state->libraries.bound, false},
 		{"outside_stream", statistics[STATISTIC_OUTSIDE], false},
 		{"fragment", statistics[STATISTIC_FRAGMENTS], false},
 		{"established", statistics[STATISTIC_UNFOLLOWED], false},
@@ -738,6 +744,21 @@ static void write_settings(struct page *page, const struct report_metrics_state 
 	            "When files were last taken over, in seconds since the epoch.", state->settings.since);
 }
 
+static void write_libraries(struct page *page, const struct report_metrics_state *state)
+{
+	static const struct family targets = {
+		"mtlsnoop_library_targets", GAUGE, NULL,
+		"Files of TLS libraries, and programs that hold one, that are probed now."};
+	static const char *const names[LIBRARY_KINDS] = {
+		[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls", [LIBRARY_GO] = "go"};
+
+	begin_family(page, &targets);
+	for (int kind = 0; kind < LIBRARY_KINDS; kind++)
+		write_sample(page, "library", names[kind], state->libraries.attached[kind]);
+	write_counter(page, "mtlsnoop_library_refused", "Files of TLS libraries that could not be probed.",
+	              state->libraries.refused);
+}
+
 /* Where the kernel does not count there is nothing: 0 would say that the programs do not run. */
 static void write_runs(struct page *page, const struct report_metrics_state *state)
 {
@@ -786,6 +807,7 @@ char *report_metrics_text(const struct report_metrics *metrics, enum report_metr
 	write_times(&page, &metrics->state);
 	write_sight(&page, &metrics->state);
 	write_runs(&page, &metrics->state);
+	write_libraries(&page, &metrics->state);
 	write_settings(&page, &metrics->state);
 	write_build(&page);
 	if (format == REPORT_METRICS_OPENMETRICS)

@@ -17,6 +17,7 @@
 #include "../bpf/event.h"
 #include "connection.h"
 #include "handshake.h"
+#include "library.h"
 #include "settings.h"
 #include "tracer.h"
 
@@ -38,6 +39,8 @@ struct report_metrics_state {
 	uint64_t last_event_ns;     /* 0: none yet */
 	int64_t realtime_offset_ns; /* to be added for the time since the epoch */
 	struct tracer_sight sight;
+	uint64_t library_statistics[LIBRARY_STATISTICS];
+	struct library_counts libraries;
 	struct settings_state settings;
 	struct tracer_runs runs[TRACER_PROGRAMS]; /* a program without any is not written */
 };
