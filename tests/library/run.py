@@ -377,7 +377,8 @@ def off(_):
     try:
         wait_until(lambda: "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text(), SECONDS)
         expect(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "", "children")
-        expect(len(links_of(process.pid)), 2, "links")
+        files = [os.readlink(file) for file in Path(f"/proc/{process.pid}/fd").iterdir()]
+        expect([file for file in files if "perf_event" in file], [], "probes")
     finally:
         process.terminate()
         expect(process.wait(SECONDS), 0, "exit status")
