@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * library_gnutls - GnuTLS adds each handshake message to a buffer of its session, sent or received, as it goes into the
- * transcript hash: gnutls_buffer_append_data(buffer, data, length). (Seen with 3.7.1, 3.7.9 and 3.8.9.)
+ * transcript hash: gnutls_buffer_append_data(buffer, data, length). (Seen with 3.7.9 and 3.8.9.)
  *
  * - A message that is sent comes in one call. One that is received comes in two, header and content. So the direction shows.
  * - What other buffers are for (300 calls of a handshake, 30 of which are of its transcript) does not begin with a

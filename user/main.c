@@ -21,6 +21,7 @@
 #include "sandbox.h"
 #include "settings.h"
 #include "signals.h"
+#include "standard_output.h"
 
 enum {
 	CAPTURE_PACKETS = 4096, /* read between looks at the clock and at signals */
@@ -145,6 +146,7 @@ int main(int argc, char **argv)
 		signals_catch_reload(settings_are_named(&options));
 	sinks.options = &options;
 	sinks.output.options = &options;
+	sinks.output.stream = standard_output_open(signals_stop);
 	if (settings_open(&sinks.settings, &options) || open_processes(&sinks))
 		return EXIT_FAILURE;
 	table = make_table(&options, &sinks);

@@ -10,6 +10,11 @@
 #include "report_json.h"
 #include "report_text.h"
 
+static FILE *stream_of(const struct output *output)
+{
+	return output->stream ?: stdout;
+}
+
 static bool wanted(const struct output *output, const struct handshake *handshake)
 {
 	const struct options *options = output->options;
@@ -30,7 +35,7 @@ void output_begin(struct output *output, const struct options *options)
 	output->printed = 0;
 	/* the journal's lines are read one by one, and by many */
 	if (options->format == FORMAT_TABLE && !options->quiet && !journal_takes(STDOUT_FILENO))
-		report_text_header(stdout);
+		report_text_header(stream_of(output));
 }
 
 void output_handshake(const struct handshake *handshake, void *context)
@@ -45,13 +50,13 @@ void output_handshake(const struct handshake *handshake, void *context)
 		return;
 	switch (output->options->format) {
 	case FORMAT_TABLE:
-		report_text_line(stdout, handshake);
+		report_text_line(stream_of(output), handshake);
 		break;
 	case FORMAT_LADDER:
-		report_text_ladder(stdout, handshake, output->options->redact);
+		report_text_ladder(stream_of(output), handshake, output->options->redact);
 		break;
 	case FORMAT_JSON:
-		if (report_json_line(stdout, handshake, &json))
+		if (report_json_line(stream_of(output), handshake, &json))
 			fprintf(stderr, "mtlsnoop: a handshake is not printed: out of memory\n");
 		break;
 	}
@@ -64,11 +69,12 @@ bool output_is_complete(const struct output *output)
 
 int output_flush(struct output *output)
 {
+	FILE *stream = stream_of(output);
 	int error;
 
-	error = fflush(stdout) ? -errno : 0;
+	error = fflush(stream) ? -errno : 0;
 	/* what did not fit stdio's buffer was written, or not, before */
-	if (!error && ferror(stdout))
+	if (!error && ferror(stream))
 		error = -EIO;
 	if (error && !output->failed)
 		fprintf(stderr, "mtlsnoop: cannot write to standard output: %s\n", strerror(-error));

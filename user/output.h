@@ -10,9 +10,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct output {
 	const struct options *options;
+	FILE *stream; /* standard output; NULL: stdio's own */
 	uint64_t printed;
 	bool failed; /* standard output could not be written, and that was said */
 };

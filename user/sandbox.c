@@ -63,6 +63,8 @@ static const struct rule common[] = {
 	{CALL(munmap), {}},
 	/* how the C library asks for fstat() */
 	{CALL(newfstatat), BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
 	{CALL(pread64), {}},
 	{CALL(read), {}},
 	{CALL(restart_syscall), {}},
@@ -87,8 +89,6 @@ static const struct rule live[] = {
 	{CALL(fcntl), VALUE(1, F_SETFD)},
 	{CALL(getsockname), {}},
 	{CALL(getsockopt), {}},
-	{CALL(poll), {}},
-	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},
 	{CALL(recvmsg), {}},
 	/* a thread's first steps: one that was started before may take them behind the filter */
@@ -118,8 +118,6 @@ static const struct rule interfaces[] = {
 	{CALL(bpf), VALUE(0, BPF_OBJ_GET_INFO_BY_FD)},
 	{CALL(getsockname), {}},
 	{CALL(ioctl), VALUE(1, SIOCGIFINDEX)},
-	{CALL(poll), {}},
-	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},
 	{CALL(recvmsg), {}},
 	{CALL(sendmsg), {}},
@@ -146,8 +144,6 @@ static const struct rule library[] = {
 	/* for reading alone, and only what is there */
 	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
 	{CALL(perf_event_open), {}},
-	{CALL(poll), {}},
-	{CALL(ppoll), {}},
 	{CALL(readlink), {}},
 	{CALL(readlinkat), {}},
 	{CALL(sendto), VALUE(4, 0)},

@@ -70,7 +70,8 @@ def nothing_newer(path):
         found += [f"{what}: {text}" for what, pattern in NEWER.items() if pattern.search(text)]
     if not instructions or not helpers:
         raise Failure(f"{instructions} instructions and {len(helpers)} helpers found: not disassembled")
-    found += [f"helper {number}" for number in sorted(helpers) if number > LAST_HELPER and number != ATTACH_COOKIE]
+    known = {ATTACH_COOKIE} if os.path.basename(path) == "library.bpf.o" else set()
+    found += [f"helper {number}" for number in sorted(helpers - known) if number > LAST_HELPER]
     if found:
         raise Failure("newer than 5.10: " + "; ".join(found[:5]))
     return f"{instructions} instructions, helpers {' '.join(map(str, sorted(helpers)))}"

@@ -48,7 +48,7 @@ static void headings(void **state)
 		{{.format = FORMAT_LADDER, .quiet = true}, false},
 	};
 	struct captured_output captured, header;
-	struct output output;
+	struct output output = {};
 	size_t i;
 
 	(void)state;
@@ -66,7 +66,7 @@ static void formats(void **state)
 	struct certificate certificate = sample_certificate();
 	struct handshake handshake = sample_handshake();
 	struct captured_output captured, expected;
-	struct output output;
+	struct output output = {};
 	size_t i;
 	int redact;
 
@@ -94,7 +94,7 @@ static void formats(void **state)
 static bool is_printed(const struct options *options, const struct handshake *handshake)
 {
 	struct captured_output captured;
-	struct output output;
+	struct output output = {};
 	bool something = *printed(&captured, options, handshake, 1, &output);
 
 	assert_int_equal(output.printed, something);
@@ -159,7 +159,7 @@ static void count(void **state)
 	const struct options other_port = {.format = FORMAT_JSON, .count = 1, .ports = 1, .port = {1}};
 	struct handshake handshake = sample_handshake();
 	struct captured_output captured;
-	struct output output;
+	struct output output = {};
 
 	(void)state;
 	assert_int_equal(lines_of(printed(&captured, &three, &handshake, 2, &output)), 2);
@@ -180,7 +180,7 @@ static void quiet(void **state)
 	const struct options options = {.format = FORMAT_TABLE, .quiet = true, .count = 2};
 	struct handshake handshake = sample_handshake();
 	struct captured_output captured;
-	struct output output;
+	struct output output = {};
 
 	(void)state;
 	assert_string_equal(printed(&captured, &options, &handshake, 1, &output), "");
