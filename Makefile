@@ -43,7 +43,7 @@ BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
 # these need a kernel; the rest links and is tested without
-KERNEL_SOURCES := user/main.c user/live.c user/tracer.c user/interfaces.c user/attachment.c user/netlink.c user/probes.c user/library.c user/library_process.c user/library_targets.c
+KERNEL_SOURCES := user/main.c user/live.c user/tracer.c user/interfaces.c user/attachment.c user/netlink.c user/probes.c user/program_runs.c user/library.c user/library_process.c user/library_targets.c
 PURE_SOURCES := $(filter-out $(KERNEL_SOURCES),$(wildcard user/*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(PURE_SOURCES))
 SANITIZED := $(PURE_SOURCES:%.c=$(BUILD)/sanitized/%.o)

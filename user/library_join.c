@@ -446,8 +446,10 @@ void library_join_fill(struct library_join *join, struct handshake *handshake)
 	if (!handshake->facts.client_hello)
 		return;
 	best = best_of(join, handshake, &role);
-	if (!best)
+	if (!best) {
+		join->counts.untold += handshake->facts.version_1_3 && handshake->role != ROLE_OBSERVER;
 		return;
+	}
 	join->counts.joined++;
 	fill_process(handshake, best, role);
 	fill(handshake, best, role);

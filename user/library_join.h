@@ -24,6 +24,7 @@ struct library_join_limits {
 struct library_join_counts {
 	uint64_t joined;     /* records with a library's view */
 	uint64_t unjoined;   /* handshakes of libraries of which the wire has no record */
+	uint64_t untold;     /* records of TLS 1.3 at sockets of this host without a library's view */
 	uint64_t table_full; /* handshakes that made room for others before they were joined */
 };
 

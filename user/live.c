@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "library.h"
+#include "listening.h"
 #include "losses.h"
 #include "notify.h"
 #include "privileges.h"
@@ -66,6 +67,17 @@ static void take_library_handshake(const struct library_handshake *seen, void *c
 	connection_table_library(trace->live->table, seen, target ? target->name : NULL);
 }
 
+static struct listening listening_of(const struct trace *trace)
+{
+	struct listening listening = {};
+
+	if (trace->transcripts) {
+		listening.transcripts = *transcript_table_counts(trace->transcripts);
+		listening.join = *connection_table_library_counts(trace->live->table);
+	}
+	return listening;
+}
+
 static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS], uint64_t now_ns,
                             int64_t realtime_offset_ns)
 {
@@ -78,6 +90,7 @@ static void update_exporter(const struct trace *trace, const uint64_t statistics
 	tracer_runs(trace->tracer, state.runs);
 	tracer_look(trace->tracer, &state.sight);
 	state.libraries = *library_counts(trace->library);
+	state.listening = listening_of(trace);
 	if (trace->probes)
 		probes_statistics(trace->probes, state.library_statistics);
 	state.settings = settings_state(live->settings);
@@ -161,6 +174,7 @@ static int read_events(struct trace *trace)
 static void finish(struct trace *trace)
 {
 	uint64_t statistics[STATISTICS];
+	struct listening listening;
 
 	library_close(trace->library);
 	trace->library = NULL;
@@ -171,7 +185,10 @@ static void finish(struct trace *trace)
 	look_around(trace);
 	connection_table_finish(trace->live->table);
 	tracer_statistics(trace->tracer, statistics);
-	losses_summarize(statistics, connection_table_counts(trace->live->table));
+	listening = listening_of(trace);
+	/* libraries are those of the whole host: what is not of the cgroup is missed by nobody */
+	losses_summarize(statistics, connection_table_counts(trace->live->table),
+	                 trace->live->options->cgroup ? NULL : &listening);
 	if (trace->probes)
 		probes_summarize(trace->probes);
 }

@@ -121,7 +121,26 @@ static void summarize(const struct loss *loss, uint64_t count)
 		fprintf(stderr, "mtlsnoop: %llu %s\n", (unsigned long long)count, words(loss, count));
 }
 
-void losses_summarize(const uint64_t *statistics, const struct connection_counts *counts)
+static void summarize_listening(const struct listening *listening)
+{
+	static const struct loss unjoined = {"handshake of a TLS library is of no connection that was seen: not told",
+	                                     "handshakes of TLS libraries are of no connection that was seen: not told",
+	                                     NULL};
+	static const struct loss damaged = {"handshake of a TLS library was not seen in whole",
+	                                    "handshakes of TLS libraries were not seen in whole", NULL};
+	static const struct loss table_full = {"handshake of a TLS library made room for others",
+	                                       "handshakes of TLS libraries made room for others", NULL};
+	static const struct loss malformed = {"event of a TLS library had no valid form: left out",
+	                                      "events of TLS libraries had no valid form: left out", NULL};
+
+	summarize(&unjoined, listening->join.unjoined);
+	summarize(&damaged, listening->transcripts.damaged);
+	summarize(&table_full, listening->transcripts.table_full + listening->join.table_full);
+	summarize(&malformed, listening->transcripts.malformed_events);
+}
+
+void losses_summarize(const uint64_t *statistics, const struct connection_counts *counts,
+                      const struct listening *listening)
 {
 	struct count_loss table[TABLE_LOSSES];
 
@@ -130,6 +149,8 @@ void losses_summarize(const uint64_t *statistics, const struct connection_counts
 	gather_table_losses(table, counts);
 	for (int index = 0; index < TABLE_LOSSES; index++)
 		summarize(&table[index].loss, table[index].count);
+	if (listening)
+		summarize_listening(listening);
 }
 
 _Static_assert((int)STATISTICS + (int)TABLE_LOSSES <= (int)LOSSES_MAX, "each kind of loss has a place");

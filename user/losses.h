@@ -12,6 +12,7 @@
 
 #include "../bpf/event.h"
 #include "connection.h"
+#include "listening.h"
 
 enum {
 	LOSSES_MAX = 32,
@@ -28,7 +29,8 @@ struct losses {
  */
 bool losses_tell(struct losses *losses, const uint64_t *statistics, const struct connection_counts *counts);
 
-/* Tell the sums of all that is not zero. */
-void losses_summarize(const uint64_t *statistics, const struct connection_counts *counts);
+/* Tell the sums of all that is not zero. listening is NULL where libraries are not listened to. */
+void losses_summarize(const uint64_t *statistics, const struct connection_counts *counts,
+                      const struct listening *listening);
 
 #endif /* LOSSES_H */

@@ -90,7 +90,7 @@ static int read_capture(const struct options *options, struct connection_table *
 	} while (more > 0 && !signals_stop() && !output_is_complete(output));
 	connection_table_finish(table);
 	capture_print_left_out(reading.capture, stderr);
-	losses_summarize(NULL, connection_table_counts(table));
+	losses_summarize(NULL, connection_table_counts(table), NULL);
 	capture_close(reading.capture);
 	return more < 0 ? more : 0;
 }

@@ -162,6 +162,22 @@ static const struct bpf_program *program_of(const struct probes *probes, uint8_t
 	}
 }
 
+void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS])
+{
+	static const char *const names[PROBES] = {
+		[PROBE_DIGEST] = "digest",
+		[PROBE_GNUTLS_APPEND] = "gnutls_append",
+		[PROBE_GO_RECEIVED] = "go_received",
+		[PROBE_GO_SENT] = "go_sent",
+		[PROBE_GO_CONNECTION_RECEIVED] = "go_connection_received",
+		[PROBE_GO_CONNECTION_SENT] = "go_connection_sent",
+	};
+
+	for (uint8_t probe = 0; probe < PROBES; probe++)
+		runs[probe] = program_runs(names[probe], program_of(probes, probe));
+	runs[PROBES] = program_runs("exec", probes->programs->progs.mtlsnoop_exec);
+}
+
 /* The lowest of the descriptors from `from` on; UINT_MAX where there is none. */
 static unsigned int lowest_from(unsigned int from, const int descriptors[], int count)
 {

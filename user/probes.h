@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../bpf/library_event.h"
+#include "program_runs.h"
 
 /* What a probe calls: one program for each way of probing. */
 enum probe {
@@ -25,6 +26,7 @@ enum probe {
 
 enum probes_bounds {
 	PROBES_KEEP_MAX = 4,
+	PROBES_RUNS = PROBES + 1,
 };
 
 /* Where a probe is to be. */
@@ -54,6 +56,9 @@ int probes_read_until(struct probes *probes, uint64_t time_ns);
 
 /* The counters (enum library_statistic) as they are now. */
 void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_STATISTICS]);
+
+/* The runs of each program as of now. The time is the program's: without the trap that led to it. */
+void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS]);
 
 /* Tell on standard error what was lost or left out, where anything was. */
 void probes_summarize(const struct probes *probes);

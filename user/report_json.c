@@ -270,14 +270,14 @@ static void add_verdict(struct line *line, struct json_object *mtls)
 		add_null(line, mtls, "reason");
 }
 
-/* A handshake that is not its connection's first, as a library saw it. */
+/* A handshake that is not its connection's first: the wire may show it, or a library, or both. */
 static void add_later(struct line *line, struct json_object *mtls)
 {
-	const struct library_view *view = &line->handshake->facts.library;
+	const struct handshake_facts *facts = &line->handshake->facts;
 
-	if (view->renegotiation)
+	if (facts->renegotiation || facts->library.renegotiation)
 		add(line, mtls, "renegotiation", json_object_new_boolean(true));
-	if (view->post_handshake)
+	if (facts->library.post_handshake)
 		add(line, mtls, "post_handshake", json_object_new_boolean(true));
 }
 
@@ -406,8 +406,6 @@ static void add_mtls(struct line *line, struct json_object *root)
 	struct json_object *mtls = add_object(line, root, "mtls");
 
 	add_string(line, mtls, "role", report_role_name(handshake->role));
-	if (handshake->facts.renegotiation && !handshake->facts.library.renegotiation)
-		add(line, mtls, "renegotiation", json_object_new_boolean(true));
 	add_verdict(line, mtls);
 	add_string(line, mtls, "library", handshake->library);
 	add_later(line, mtls);
@@ -415,8 +413,8 @@ static void add_mtls(struct line *line, struct json_object *root)
 	add_alert(line, mtls);
 	add_end(line, mtls);
 	add_request_to_answer(line, mtls);
-	if (handshake->facts.client_hello && !handshake->facts.library.renegotiation &&
-	    !handshake->facts.library.post_handshake)
+	if (handshake->facts.client_hello && !handshake->facts.renegotiation &&
+	    !handshake->facts.library.renegotiation && !handshake->facts.library.post_handshake)
 		add(line, mtls, "post_handshake_auth",
 		    json_object_new_boolean(handshake->client_hello.post_handshake_auth));
 	add_certificate_request(line, mtls);

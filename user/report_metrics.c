@@ -261,13 +261,14 @@ struct loss {
 };
 
 enum {
-	LOSSES = 18,
+	LOSSES = 20,
 };
 
 static void gather_losses(const struct report_metrics_state *state, struct loss losses[LOSSES])
 {
 	const uint64_t *statistics = state->statistics;
 	const uint64_t *library = state->library_statistics;
+	const struct listening *listening = &state->listening;
 	const struct connection_counts *counts = &state->counts;
 	const struct loss all[LOSSES] = {
 		{"ring_buffer", statistics[STATISTIC_LOST_RING], true},
@@ -279,12 +280,14 @@ static void gather_losses(const struct report_metrics_state *state, struct loss 
 		{"library_memory", library[LIBRARY_STATISTIC_LOST_READ], false},
 		{"library_state", library[LIBRARY_STATISTIC_LOST_STATE], false},
 		{"connection_table", counts->table_full, true},
-		{"malformed_event", counts->malformed_events, true},
+		{"malformed_event", counts->malformed_events + listening->transcripts.malformed_events, true},
 		{"handover_bound", statistics[STATISTIC_HANDOVER_BOUND], false},
 		{"body_bound", statistics[STATISTIC_BODY_BOUND], false},
 		{"held_bound", counts->bounds, false},
 		{"library_bound", library[LIBRARY_STATISTIC_CALL_BOUND], false},
 		{"library_targets", state->libraries.bound, false},
+		{"library_table", listening->transcripts.table_full + listening->join.table_full, false},
+		{"library_damaged", listening->transcripts.damaged, false},
 		{"outside_stream", statistics[STATISTIC_OUTSIDE], false},
 		{"fragment", statistics[STATISTIC_FRAGMENTS], false},
 		{"established", statistics[STATISTIC_UNFOLLOWED], false},
@@ -583,8 +586,8 @@ static void write_services(struct page *page, const struct report_metrics *metri
 		"mtlsnoop_handshake_duration_seconds", HISTOGRAM, "seconds",
 		"From the ClientHello to what ended the handshake, where that was seen."};
 	static const struct family answer = {"mtlsnoop_certificate_answer_seconds", HISTOGRAM, "seconds",
-	                                     "From CertificateRequest to the client's Certificate, where both are in "
-	                                     "cleartext."};
+	                                     "From CertificateRequest to the client's Certificate, where both were "
+	                                     "seen."};
 
 	static const struct family expiry = {
 		"mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds", GAUGE, "seconds",
@@ -618,7 +621,7 @@ static void write_by_number(struct page *page, const uint64_t counts[OCTET_VALUE
 static void write_messages(struct page *page, const struct report_metrics *metrics)
 {
 	static const struct family messages = {"mtlsnoop_handshake_messages", COUNTER, NULL,
-	                                       "Handshake messages in cleartext."};
+	                                       "Handshake messages, in cleartext or told by a TLS library."};
 	static const struct family alerts = {"mtlsnoop_handshake_alerts", COUNTER, NULL,
 	                                     "Alerts in cleartext during handshakes."};
 
@@ -744,11 +747,27 @@ static void write_settings(struct page *page, const struct report_metrics_state 
 	            "When files were last taken over, in seconds since the epoch.", state->settings.since);
 }
 
+/* What was told by both, by the library alone, and in TLS 1.3 by the wire alone. */
+static void write_library_handshakes(struct page *page, const struct report_metrics_state *state)
+{
+	static const struct family handshakes = {
+		"mtlsnoop_library_handshakes", COUNTER, NULL,
+		"Handshakes that TLS libraries told of, or might have, by whether the wire has the same."};
+	const struct library_join_counts *join = &state->listening.join;
+
+	begin_family(page, &handshakes);
+	write_sample(page, "state", "joined", join->joined);
+	write_sample(page, "state", "unjoined", join->unjoined);
+	write_sample(page, "state", "untold", join->untold);
+}
+
 static void write_libraries(struct page *page, const struct report_metrics_state *state)
 {
 	static const struct family targets = {
 		"mtlsnoop_library_targets", GAUGE, NULL,
 		"Files of TLS libraries, and programs that hold one, that are probed now."};
+	static const struct family calls = {"mtlsnoop_library_calls", COUNTER, NULL,
+	                                    "Calls that the BPF programs in TLS libraries were shown."};
 	static const char *const names[LIBRARY_KINDS] = {
 		[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls", [LIBRARY_GO] = "go"};
 
@@ -757,6 +776,12 @@ static void write_libraries(struct page *page, const struct report_metrics_state
 		write_sample(page, "library", names[kind], state->libraries.attached[kind]);
 	write_counter(page, "mtlsnoop_library_refused", "Files of TLS libraries that could not be probed.",
 	              state->libraries.refused);
+	write_library_handshakes(page, state);
+	begin_family(page, &calls);
+	write_sample(page, "state", "told", state->library_statistics[LIBRARY_STATISTIC_CALLS]);
+	write_sample(page, "state", "left_alone", state->library_statistics[LIBRARY_STATISTIC_STRANGERS]);
+	write_counter(page, "mtlsnoop_library_stranger_calls", "Calls that were told and belong to no handshake.",
+	              state->listening.transcripts.strangers);
 }
 
 /* Where the kernel does not count there is nothing: 0 would say that the programs do not run. */
@@ -768,7 +793,7 @@ static void write_runs(struct page *page, const struct report_metrics_state *sta
 	int index;
 
 	begin_family(page, &seconds);
-	for (index = 0; index < TRACER_PROGRAMS; index++) {
+	for (index = 0; index < TRACER_RUNS; index++) {
 		if (!state->runs[index].runs)
 			continue;
 		begin_sample(page, "_total");
@@ -776,7 +801,7 @@ static void write_runs(struct page *page, const struct report_metrics_state *sta
 		end_sample_seconds(page, state->runs[index].run_ns);
 	}
 	begin_family(page, &runs);
-	for (index = 0; index < TRACER_PROGRAMS; index++)
+	for (index = 0; index < TRACER_RUNS; index++)
 		if (state->runs[index].runs)
 			write_sample(page, "program", state->runs[index].program, state->runs[index].runs);
 }

@@ -18,6 +18,7 @@
 #include "connection.h"
 #include "handshake.h"
 #include "library.h"
+#include "listening.h"
 #include "settings.h"
 #include "tracer.h"
 
@@ -41,8 +42,9 @@ struct report_metrics_state {
 	struct tracer_sight sight;
 	uint64_t library_statistics[LIBRARY_STATISTICS];
 	struct library_counts libraries;
+	struct listening listening;
 	struct settings_state settings;
-	struct tracer_runs runs[TRACER_PROGRAMS]; /* a program without any is not written */
+	struct program_runs runs[TRACER_RUNS]; /* a program without any is not written */
 };
 
 struct report_metrics;

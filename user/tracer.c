@@ -444,26 +444,17 @@ void tracer_look(const struct tracer *tracer, struct tracer_sight *sight)
 				__atomic_load_n(&tracer->packets[cpu].packets[program], __ATOMIC_RELAXED);
 }
 
-static void read_runs(struct tracer_runs *runs, const char *name, const struct bpf_program *program)
+void tracer_runs(const struct tracer *tracer, struct program_runs runs[TRACER_RUNS])
 {
-	struct bpf_prog_info info = {};
-	__u32 size = sizeof(info);
-
-	*runs = (struct tracer_runs){.program = name};
-	/* kernels before 5.19 refuse where sysctl kernel.unprivileged_bpf_disabled is set */
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
-		return;
-	runs->runs = info.run_cnt;
-	runs->run_ns = info.run_time_ns;
-}
-
-void tracer_runs(const struct tracer *tracer, struct tracer_runs runs[TRACER_PROGRAMS])
-{
+	memset(runs, 0, TRACER_RUNS * sizeof(*runs));
 	if (tracer->device) {
-		read_runs(&runs[0], "device", tracer->device->progs.mtlsnoop_device);
-		read_runs(&runs[1], "device_ip", tracer->device->progs.mtlsnoop_device_ip);
+		runs[0] = program_runs("device", tracer->device->progs.mtlsnoop_device);
+		runs[1] = program_runs("device_ip", tracer->device->progs.mtlsnoop_device_ip);
 	} else {
-		read_runs(&runs[0], "receive", tracer->socket->progs.mtlsnoop_receive);
-		read_runs(&runs[1], "send", tracer->socket->progs.mtlsnoop_send);
+		runs[0] = program_runs("receive", tracer->socket->progs.mtlsnoop_receive);
+		runs[1] = program_runs("send", tracer->socket->progs.mtlsnoop_send);
+		runs[TRACER_PROGRAMS] = program_runs("create", tracer->socket->progs.mtlsnoop_create);
 	}
+	if (tracer->probes)
+		probes_runs(tracer->probes, runs + TRACER_PROGRAMS + 1);
 }

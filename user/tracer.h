@@ -21,14 +21,8 @@ struct tracer_options {
 };
 
 enum tracer_bounds {
-	TRACER_PROGRAMS = 2,
-};
-
-/* What the kernel counts of the runs of a BPF program. */
-struct tracer_runs {
-	const char *program; /* a static string */
-	uint64_t runs;       /* 0 where the kernel does not count (sysctl kernel.bpf_stats_enabled) or does not tell */
-	uint64_t run_ns;
+	TRACER_PROGRAMS = 2, /* that are shown packets */
+	TRACER_RUNS = TRACER_PROGRAMS + 1 + PROBES_RUNS,
 };
 
 /* Whether it sees anything, and how full the way to here is. */
@@ -72,7 +66,7 @@ void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTI
 
 void tracer_look(const struct tracer *tracer, struct tracer_sight *sight);
 
-/* The runs of each program as of now. Needs no privileges, unless the kernel keeps bpf(2) to those who have some. */
-void tracer_runs(const struct tracer *tracer, struct tracer_runs runs[TRACER_PROGRAMS]);
+/* The runs of each program as of now, those that are shown packets first; without a name where there is none. */
+void tracer_runs(const struct tracer *tracer, struct program_runs runs[TRACER_RUNS]);
 
 #endif /* TRACER_H */

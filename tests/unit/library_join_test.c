@@ -183,6 +183,7 @@ static void test_both_ends(void **state)
 	expect_number("client", "role", fixture.reports.last.role, ROLE_CLIENT);
 	expect_text("client", "library", fixture.reports.last.library, "OpenSSL 3.0.19");
 	expect_number("both", "joined", connection_table_library_counts(fixture.table)->joined, 2);
+	expect_number("both", "untold", connection_table_library_counts(fixture.table)->untold, 0);
 	feed_release(&client);
 	fixture_close(&fixture);
 }
@@ -231,6 +232,8 @@ static void test_nobody_spoke(void **state)
 	              EVIDENCE_INFERRED, 0);
 	connection_table_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
 	expect_number("nobody", "unjoined", connection_table_library_counts(fixture.table)->unjoined, 1);
+	expect_number("nobody", "untold", connection_table_library_counts(fixture.table)->untold, 1);
+	expect_number("nobody", "joined", connection_table_library_counts(fixture.table)->joined, 0);
 	fixture_close(&fixture);
 }
 

@@ -18,7 +18,7 @@ static const char *summarize(struct captured_output *captured, const uint64_t *s
                              const struct connection_counts *counts)
 {
 	captured_begin(captured, stderr);
-	losses_summarize(statistics, counts);
+	losses_summarize(statistics, counts, NULL);
 	return captured_end(captured);
 }
 
@@ -139,6 +139,39 @@ static void every_count_has_words(void **state)
 	}
 }
 
+/* What became of what libraries told; where nobody listened, nothing. */
+static void listening_has_words(void **state)
+{
+	static const struct {
+		struct listening listening;
+		const char *sum;
+	} cases[] = {
+		{{.join = {.joined = 5, .untold = 6}, .transcripts = {.handshakes = 7, .strangers = 8}}, ""},
+		{{.join = {.unjoined = 1}},
+	         "mtlsnoop: 1 handshake of a TLS library is of no connection that was seen: not told\n"},
+		{{.join = {.unjoined = 2}},
+	         "mtlsnoop: 2 handshakes of TLS libraries are of no connection that was seen: not told\n"},
+		{{.transcripts = {.damaged = 1}}, "mtlsnoop: 1 handshake of a TLS library was not seen in whole\n"},
+		{{.transcripts = {.damaged = 2}}, "mtlsnoop: 2 handshakes of TLS libraries were not seen in whole\n"},
+		{{.transcripts = {.table_full = 1}}, "mtlsnoop: 1 handshake of a TLS library made room for others\n"},
+		{{.transcripts = {.table_full = 1}, .join = {.table_full = 2}},
+	         "mtlsnoop: 3 handshakes of TLS libraries made room for others\n"},
+		{{.transcripts = {.malformed_events = 1}},
+	         "mtlsnoop: 1 event of a TLS library had no valid form: left out\n"},
+		{{.transcripts = {.malformed_events = 2}},
+	         "mtlsnoop: 2 events of TLS libraries had no valid form: left out\n"},
+	};
+	const uint64_t statistics[STATISTICS] = {0};
+	struct captured_output captured;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		captured_begin(&captured, stderr);
+		losses_summarize(statistics, &nothing, &cases[i].listening);
+		assert_string_equal(captured_end(&captured), cases[i].sum);
+	}
+}
+
 /* Several at once: each has its own line and is told on its own. */
 static void losses_do_not_hide_each_other(void **state)
 {
@@ -167,11 +200,9 @@ static void losses_do_not_hide_each_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_lost),
-		cmocka_unit_test(told_once_and_summed_up),
-		cmocka_unit_test(every_statistic_has_words),
-		cmocka_unit_test(every_count_has_words),
-		cmocka_unit_test(losses_do_not_hide_each_other),
+		cmocka_unit_test(nothing_is_lost),           cmocka_unit_test(told_once_and_summed_up),
+		cmocka_unit_test(every_statistic_has_words), cmocka_unit_test(every_count_has_words),
+		cmocka_unit_test(listening_has_words),       cmocka_unit_test(losses_do_not_hide_each_other),
 	};
 
 	return cmocka_run_group_tests_name("losses", tests, NULL, NULL);

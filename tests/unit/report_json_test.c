@@ -586,6 +586,137 @@ static void policy(void **state)
 	json_object_put(object);
 }
 
+/* As often as needle is in the line: a parser keeps one of several members of the same name. */
+static size_t count_in_line(const struct handshake *handshake, const char *needle)
+{
+	char *line = line_of(handshake, &whole);
+	size_t count = 0;
+
+	for (const char *found = strstr(line, needle); found; found = strstr(found + 1, needle))
+		count++;
+	free(line);
+	return count;
+}
+
+/* The wire, a library, or both may know of a renegotiation: it is said once, and of others not at all. */
+static void later_handshakes(void **state)
+{
+	static const struct {
+		bool wire, library, post_handshake;
+	} cases[] = {
+		{false, false, false}, {true, false, false}, {false, true, false},
+		{true, true, false},   {false, false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct handshake handshake = sample_handshake();
+		bool renegotiation = cases[i].wire || cases[i].library;
+
+		handshake.facts.renegotiation = cases[i].wire;
+		handshake.facts.library.renegotiation = cases[i].library;
+		handshake.facts.library.post_handshake = cases[i].post_handshake;
+		assert_int_equal(count_in_line(&handshake, "\"renegotiation\":true"), renegotiation);
+		assert_int_equal(count_in_line(&handshake, "\"renegotiation\""), renegotiation);
+		assert_int_equal(count_in_line(&handshake, "\"post_handshake\":true"), cases[i].post_handshake);
+		assert_int_equal(count_in_line(&handshake, "\"post_handshake\""), cases[i].post_handshake);
+		/* what the ClientHello offered is said where one was read */
+		assert_int_equal(count_in_line(&handshake, "\"post_handshake_auth\""),
+		                 !renegotiation && !cases[i].post_handshake);
+	}
+}
+
+/* Said where it is so, and else left out. */
+static void conflict(void **state)
+{
+	struct handshake handshake = sample_handshake();
+	struct json_object *object = object_of(&handshake, &whole);
+
+	(void)state;
+	assert_absent(object, "/mtls/conflict");
+	json_object_put(object);
+	handshake.verdict.conflict = 1;
+	object = object_of(&handshake, &whole);
+	assert_boolean(object, "/mtls/conflict", true);
+	json_object_put(object);
+}
+
+/* Who makes the handshake, or else who opened the socket; the names are anybody's. */
+static void processes(void **state)
+{
+	struct handshake handshake = sample_handshake();
+	struct json_object *object = object_of(&handshake, &whole);
+
+	(void)state;
+	assert_absent(object, "/process");
+	assert_absent(object, "/container");
+	assert_absent(object, "/mtls/library");
+	json_object_put(object);
+	handshake.owner = (struct process){1, "systemd"};
+	object = object_of(&handshake, &whole);
+	assert_number(object, "/process/pid", 1);
+	assert_string(object, "/process/name", "systemd");
+	json_object_put(object);
+	handshake.process = (struct process){.id = 4194303};
+	memcpy(handshake.process.name, HOSTILE, PROCESS_NAME_MAX - 1);
+	strcpy(handshake.container, HOSTILE);
+	strcpy(handshake.library, "OpenSSL 3.0.19");
+	object = object_of(&handshake, &whole);
+	assert_number(object, "/process/pid", 4194303);
+	field(object, "/process/name", json_type_string);
+	field(object, "/container/id", json_type_string);
+	assert_string(object, "/mtls/library", "OpenSSL 3.0.19");
+	json_object_put(object);
+	/* a process without a name, a container without a process */
+	handshake.process.name[0] = '\0';
+	object = object_of(&handshake, &whole);
+	assert_absent(object, "/process/name");
+	json_object_put(object);
+	handshake.process.id = handshake.owner.id = 0;
+	strcpy(handshake.container, "0123abcd");
+	object = object_of(&handshake, &whole);
+	assert_absent(object, "/process");
+	assert_string(object, "/container/id", "0123abcd");
+	json_object_put(object);
+}
+
+/* TLS 1.3: what the wire encrypts, as the library had it, beside the records that carried it. */
+static void fields_of_the_library(void **state)
+{
+	struct certificate_request request = sample_request();
+	struct certificate certificate = sample_certificate();
+	struct handshake handshake = sample_library_handshake();
+	struct json_object *object;
+
+	(void)state;
+	handshake.request = &request;
+	handshake.certificate = &certificate;
+	object = object_of(&handshake, &whole);
+	assert_string(object, "/tls/version", "1.3");
+	assert_string(object, "/mtls/evidence", "library");
+	assert_string(object, "/mtls/client_auth", "presented");
+	assert_elements(object, "/mtls/messages", 4);
+	assert_absent(object, "/mtls/messages/0/evidence");
+	assert_string(object, "/mtls/messages/2/name", "certificate_request");
+	assert_string(object, "/mtls/messages/2/evidence", "library");
+	assert_string(object, "/mtls/messages/3/name", "certificate");
+	assert_string(object, "/mtls/messages/3/from", "client");
+	assert_string(object, "/mtls/messages/3/evidence", "library");
+	assert_elements(object, "/mtls/records", 1);
+	assert_absent(object, "/mtls/records/0/evidence");
+	assert_number(object, "/mtls/request_to_answer_us", 412);
+	assert_elements(object, "/mtls/certificate_request/authorities", 2);
+	assert_string(object, "/tls/client/subject", "CN=client,O=Example");
+	assert_string(object, "/tls/client/hash/sha256", SAMPLE_SHA256);
+	json_object_put(object);
+	/* redacted the names go, wherever they were read */
+	object = object_of(&handshake, &redacted);
+	assert_absent(object, "/tls/client/subject");
+	assert_absent(object, "/tls/client/issuer");
+	assert_string(object, "/tls/client/hash/sha256", SAMPLE_SHA256);
+	json_object_put(object);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -606,6 +737,10 @@ int main(void)
 		cmocka_unit_test(slashes_stay),
 		cmocka_unit_test(counts_are_bounded),
 		cmocka_unit_test(policy),
+		cmocka_unit_test(later_handshakes),
+		cmocka_unit_test(conflict),
+		cmocka_unit_test(processes),
+		cmocka_unit_test(fields_of_the_library),
 	};
 
 	/* times are UTC, whatever the local time zone */

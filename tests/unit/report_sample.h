@@ -91,6 +91,25 @@ static inline struct handshake sample_handshake(void)
 	return handshake;
 }
 
+/* The same in TLS 1.3: the wire shows the hellos, and a library told the rest. */
+static inline struct handshake sample_library_handshake(void)
+{
+	struct handshake handshake = sample_handshake();
+
+	handshake.version = 0x0304;
+	handshake.server_hello = (struct server_hello){.version = 0x0304, .cipher_suite = 0x1301};
+	handshake.facts.version_1_3 = true;
+	handshake.facts.library.seen = true;
+	handshake.verdict.evidence = EVIDENCE_LIBRARY;
+	handshake.process = (struct process){1234, "nginx"};
+	strcpy(handshake.library, "OpenSSL 3.0.19");
+	handshake.steps = 2;
+	sample_step(&handshake, 300, STEP_LIBRARY, FROM_SERVER, 13, 104);
+	sample_step(&handshake, 310, STEP_RECORD, FROM_SERVER, 23, 1200);
+	sample_step(&handshake, 712, STEP_LIBRARY, FROM_CLIENT, 11, 847);
+	return handshake;
+}
+
 static inline struct certificate sample_certificate(void)
 {
 	struct certificate certificate = {

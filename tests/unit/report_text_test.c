@@ -565,6 +565,88 @@ static void policy(void **state)
 	assert_result(&handshake, "rejected_without_certificate (handshake_failure from server), breaks optional");
 }
 
+/* What was inferred, disputed or is not the first of its connection says so. */
+static void result_says_where_it_is_from(void **state)
+{
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	handshake.verdict.evidence = EVIDENCE_LIBRARY;
+	assert_result(&handshake, "presented");
+	handshake.verdict.conflict = 1;
+	assert_result(&handshake, "presented, conflict");
+	handshake.verdict.evidence = EVIDENCE_INFERRED;
+	assert_result(&handshake, "presented, inferred, conflict");
+	handshake.verdict.conflict = 0;
+	handshake.facts.renegotiation = true;
+	assert_result(&handshake, "presented, inferred, renegotiation");
+	handshake.verdict.evidence = EVIDENCE_LIBRARY;
+	handshake.facts.library.renegotiation = true;
+	assert_result(&handshake, "presented, renegotiation");
+	handshake.facts.renegotiation = false;
+	assert_result(&handshake, "presented, renegotiation");
+	handshake.facts.library.renegotiation = false;
+	handshake.facts.library.post_handshake = true;
+	assert_result(&handshake, "presented, post-handshake");
+	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 1};
+	assert_result(&handshake, "presented, post-handshake, breaks never");
+	handshake.verdict = (struct verdict){.client_auth = CLIENT_AUTH_UNKNOWN, .reason = REASON_ABANDONED};
+	handshake.policy = (struct policy_judgement){};
+	assert_result(&handshake, "unknown, post-handshake (abandoned)");
+}
+
+/* TLS 1.3: what the wire encrypts is in the ladder, as the library had it, with what it says. */
+static void ladder_of_a_library(void **state)
+{
+	struct handshake handshake = sample_library_handshake();
+	struct certificate certificate = sample_certificate();
+	struct certificate_request request = sample_request();
+
+	(void)state;
+	handshake.request = &request;
+	handshake.certificate = &certificate;
+	assert_ladder(&handshake, false,
+	              "* 11:00:00.123456 as server: 10.0.0.5:51234 -> 10.0.0.1:443, SNI example.org, TLSv1.3, "
+	              "TLS_AES_128_GCM_SHA256\n"
+	              "* Process: nginx (1234), OpenSSL 3.0.19\n"
+	              "     0.000 ms (IN)  TLS handshake, Client hello (1), 508 bytes\n"
+	              "     0.250 ms (OUT) TLS handshake, Server hello (2), 89 bytes\n"
+	              "     0.300 ms (OUT) TLS handshake, Request CERT (13), 104 bytes, in the library\n"
+	              "     0.310 ms (OUT) encrypted record, 1200 bytes\n"
+	              "     0.712 ms (IN)  TLS handshake, Certificate (11), 847 bytes, in the library\n"
+	              "* Certificate request:\n"
+	              "*   certificate types: rsa_sign (1), ecdsa_sign (64), unknown (99)\n"
+	              "*   signature algorithms: 2\n"
+	              "*   CA names: 2\n"
+	              "*     CN=Example CA\n"
+	              "*     CN=M\xc3\xbcller\n"
+	              "* Client certificate:\n"
+	              "*   subject: CN=client,O=Example\n"
+	              "*   issuer: CN=Example CA\n"
+	              "*   not after: 2027-11-23T10:59:59Z\n"
+	              "*   sha256: " SAMPLE_SHA256 "\n"
+	              "* presented; evidence: library; asked: yes; answer: certificate; completed after 1.83 ms\n"
+	              "\n");
+}
+
+/* Who makes the handshake, or else who opened the socket; the names are anybody's. */
+static void ladder_of_a_process(void **state)
+{
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	handshake.owner = (struct process){1, "systemd"};
+	assert_in_ladder(&handshake, "\n* Socket of: systemd (1)\n");
+	strcpy(handshake.container, "0123abcd");
+	assert_in_ladder(&handshake, "\n* Socket of: systemd (1), container 0123abcd\n");
+	handshake.process = (struct process){4194303, "nginx: worker"};
+	strcpy(handshake.library, "OpenSSL 3.0.19");
+	assert_in_ladder(&handshake, "\n* Process: nginx: worker (4194303), OpenSSL 3.0.19, container 0123abcd\n");
+	memcpy(handshake.process.name, HOSTILE, PROCESS_NAME_MAX - 1);
+	strcpy(handshake.container, HOSTILE);
+	assert_in_ladder(&handshake, " (4194303), OpenSSL 3.0.19, container ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -588,6 +670,9 @@ int main(void)
 		cmocka_unit_test(hostile_text_is_escaped),
 		cmocka_unit_test(policy),
 		cmocka_unit_test(numbers_out_of_range),
+		cmocka_unit_test(result_says_where_it_is_from),
+		cmocka_unit_test(ladder_of_a_library),
+		cmocka_unit_test(ladder_of_a_process),
 	};
 
 	/* TIME is local time */
