@@ -160,6 +160,20 @@ static bool may_overrule(uint8_t reason)
 	}
 }
 
+/*
+ * Whether a library denies a request or an answer that was read in cleartext. Those stand, be the rest of the wire's verdict
+ * unknown: a "no" against what was read is somebody's mistake, or lie.
+ */
+static bool denies_what_was_read(const struct handshake_facts *facts, const struct verdict *library)
+{
+	uint8_t answer = facts->client_certificate_empty ? ANSWER_EMPTY : ANSWER_CERTIFICATE;
+
+	if (facts->client_certificate && library->answer != ANSWER_NOT_KNOWN && library->answer != answer)
+		return true;
+	return (facts->certificate_request || facts->client_certificate || facts->no_certificate_alert) &&
+	       library->requested != KNOWN_YES;
+}
+
 struct verdict verdict_with_library(const struct handshake_facts *facts, struct verdict wire)
 {
 	const struct library_view *view = &facts->library;
@@ -175,6 +189,10 @@ struct verdict verdict_with_library(const struct handshake_facts *facts, struct 
 	/* what was read on the wire is as strong, and nobody's account of himself */
 	if (wire.evidence == EVIDENCE_CLEARTEXT && wire.client_auth != CLIENT_AUTH_UNKNOWN) {
 		wire.conflict = library.conflict;
+		return wire;
+	}
+	if (denies_what_was_read(facts, &library)) {
+		wire.conflict = true;
 		return wire;
 	}
 	return library;

@@ -6,9 +6,10 @@
  *	1 byte    what: enum operation, 16 * connection (0 to 3), 64: it was sent, 128: EVENT_LOST
  *	the rest  what read_...() below take
  *
- * An input that ends in the middle of an operation goes on in zeroes. Whatever comes, nothing is read beyond an event,
- * nothing leaks, the reports can be printed, and what they say keeps to the invariants of the verdict; a CertificateRequest
- * that the source told of is never denied.
+ * The operation that loses events tells, with 128, what a TLS library saw instead. An input that ends in the middle of an
+ * operation goes on in zeroes. Whatever comes, nothing is read beyond an event, nothing leaks, the reports can be printed, and
+ * what they say keeps to the invariants of the verdict, with a library's view and without; a CertificateRequest that the source
+ * told of is never denied.
  */
 #include <netinet/in.h>
 #include <stdint.h>
@@ -46,6 +47,8 @@ enum {
 	LOCAL_PORT = 443,
 	REMOTE_PORT = 50000,
 	OPERATIONS_MAX = 2000,
+	HELLO_RANDOM = 7, /* each byte of those of hellos that can be read */
+	SIGHTINGS = 16,   /* handshakes of libraries, by id */
 };
 
 struct fuzz {
@@ -87,10 +90,12 @@ static void read_bytes(struct fuzz *fuzz, uint8_t *bytes, size_t length)
 
 static void fail(const char *what, const struct handshake *handshake)
 {
-	fprintf(stderr, "%s: %s, reason %s, requested %u, answer %u, established %u\n", what,
-	        client_auth_name(handshake->verdict.client_auth),
+	fprintf(stderr,
+	        "%s: %s, %s, reason %s, requested %u, answer %u, established %u, library %u, renegotiation %u\n", what,
+	        client_auth_name(handshake->verdict.client_auth), evidence_name(handshake->verdict.evidence),
 	        unknown_reason_name(handshake->verdict.reason) ?: "none", handshake->verdict.requested,
-	        handshake->verdict.answer, handshake->verdict.established);
+	        handshake->verdict.answer, handshake->verdict.established, handshake->facts.library.seen,
+	        handshake->facts.renegotiation);
 	abort();
 }
 
@@ -106,6 +111,24 @@ static void check_requests(struct fuzz *fuzz, const struct handshake *handshake)
 	requested[EVENT_SENT] = false;
 }
 
+/* Nothing on the wire shows it: it is a record beside that of its connection. */
+static bool is_later(const struct handshake *handshake)
+{
+	return handshake->facts.library.renegotiation || handshake->facts.library.post_handshake;
+}
+
+static const char *broken_by_library(const struct handshake *handshake)
+{
+	struct handshake_facts facts = handshake->facts;
+	struct verdict wire;
+
+	if (!facts.library.seen || facts.renegotiation || is_later(handshake))
+		return NULL;
+	facts.library = (struct library_view){};
+	wire = verdict_of(&facts);
+	return verdict_broken_by_library(&handshake->facts.library, &wire, &handshake->verdict);
+}
+
 static void take_report(const struct handshake *handshake, void *context)
 {
 	const struct report_json_options options = {.redact = handshake->steps & 1};
@@ -113,11 +136,14 @@ static void take_report(const struct handshake *handshake, void *context)
 	struct fuzz *fuzz = context;
 
 	fuzz->reports++;
+	if (!broken)
+		broken = broken_by_library(handshake);
 	if (broken)
 		fail(broken, handshake);
 	if (handshake->steps > HANDSHAKE_STEPS_MAX)
 		fail("more steps than there is room for", handshake);
-	check_requests(fuzz, handshake);
+	if (!is_later(handshake))
+		check_requests(fuzz, handshake);
 	report_text_line(fuzz->out, handshake);
 	report_text_ladder(fuzz->out, handshake, options.redact);
 	if (report_json_line(fuzz->out, handshake, &options))
@@ -244,8 +270,10 @@ static void give_whole(struct fuzz *fuzz)
 	size_t begin = whole->hello ? 2 + 32 : 0;
 
 	/* SSL 3.0 has an answer of its own */
-	if (whole->hello)
+	if (whole->hello) {
 		body[1] = which & 0x80 ? 0 : 3;
+		memset(body + 2, HELLO_RANDOM, 32);
+	}
 	memcpy(body + begin, whole->body, whole->length);
 	tell_message(fuzz, whole->type, begin + whole->length, false);
 	if (begin + whole->length)
@@ -364,8 +392,70 @@ static void pass_time(struct fuzz *fuzz)
 	connection_table_time(fuzz->table, fuzz->time_ns);
 }
 
+static struct library_view read_view(struct fuzz *fuzz)
+{
+	uint32_t bits = read_number(fuzz, 2);
+
+	return (struct library_view){
+		.seen = true,
+		.version = bits & 1 << 0 ? 0x0304 : 0x0303,
+		.version_1_3 = bits & 1 << 0,
+		.server_hello = bits & 1 << 1,
+		.pre_shared_key = bits & 1 << 2,
+		.certificate_request = bits & 1 << 3,
+		.server_certificate = bits & 1 << 4,
+		.server_hello_done = bits & 1 << 5,
+		.client_certificate = bits & 1 << 6,
+		.client_certificate_empty = bits & 1 << 7,
+		.server_finished = bits & 1 << 8,
+		.client_finished = bits & 1 << 9,
+		.renegotiation = bits & 1 << 10,
+		.post_handshake = bits & 1 << 11,
+		.damaged = bits & 1 << 12,
+	};
+}
+
+/* More, or less, is known of one of SIGHTINGS handshakes; some of them have randoms that no hello has, or none. */
+static void give_library(struct fuzz *fuzz)
+{
+	static struct certificate_request request = {.certificate_types = 3, .authorities = 40};
+	static struct certificate certificate = {.certificates = 1};
+	uint8_t id = read_byte(fuzz), what = read_byte(fuzz);
+	struct library_handshake seen = {
+		.id = 1 + id % SIGHTINGS,
+		.process = 1 + (id >> 4) % 2,
+		.cgroup = id >> 5 & 1,
+		.role = what % 3,
+		.start_ns = fuzz->time_ns,
+		.last_ns = fuzz->time_ns,
+		.name = "fuzz",
+		.view = read_view(fuzz),
+		.request = what & 4 ? &request : NULL,
+		.certificate = what & 8 ? &certificate : NULL,
+		.messages = (what >> 4) % (LIBRARY_MESSAGES_MAX + 1),
+	};
+
+	memset(seen.random, id % SIGHTINGS > 13 ? id % SIGHTINGS - 14 : HELLO_RANDOM, sizeof(seen.random));
+	memset(seen.server_random, HELLO_RANDOM, sizeof(seen.server_random));
+	for (uint16_t index = 0; index < seen.messages; index++) {
+		uint8_t message = read_byte(fuzz);
+
+		seen.message[index] = (struct library_message){
+			.time_ns = fuzz->time_ns + index - (message >> 7),
+			.type = message & 31,
+			.from = message >> 5 & 1,
+			.prompt = message >> 6 & 1,
+		};
+	}
+	connection_table_library(fuzz->table, &seen, id & 0x80 ? "OpenSSL 3.0.19" : NULL);
+}
+
 static void lose_events(struct fuzz *fuzz)
 {
+	if (fuzz->event.flags & EVENT_LOST) {
+		give_library(fuzz);
+		return;
+	}
 	connection_table_lost_events(fuzz->table);
 }
 
@@ -407,7 +497,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int count;
 
 	fuzz.table = connection_table_new(&limits, take_report, &fuzz);
-	if (!fuzz.table || !fuzz.out)
+	if (!fuzz.table || !fuzz.out || connection_table_listen(fuzz.table))
 		abort();
 	for (count = 0; fuzz.left && count < OPERATIONS_MAX; count++)
 		operate(&fuzz);

@@ -567,36 +567,6 @@ static struct handshake_facts wire_of(size_t flight, uint8_t end, uint8_t by, bo
 	return facts;
 }
 
-static const char *broken_view(const struct library_view *view, const struct verdict *wire, const struct verdict *both)
-{
-	bool whole = view->server_hello && (view->server_finished || (!view->version_1_3 && view->server_hello_done));
-
-	if (broken_form(both))
-		return broken_form(both);
-	if (both->evidence != EVIDENCE_LIBRARY)
-		return memcmp(both, wire, offsetof(struct verdict, conflict)) ? "the wire's verdict is altered" : NULL;
-	if (both->requested == KNOWN_NO && (view->certificate_request || !whole))
-		return "no, without the whole of the server's flight or in spite of a request";
-	if (view->certificate_request && both->requested != KNOWN_YES)
-		return "a request was seen, and is not told";
-	if (verdict_completed(both) && !(view->client_certificate && view->certificate_request))
-		return "completed with an answer that was not seen";
-	if (verdict_completed(both) && both->established != KNOWN_YES && both->client_auth != wire->client_auth)
-		return "completed, and nobody says so";
-	if (verdict_rejected(both) && (both->client_auth != wire->client_auth || both->answer != wire->answer))
-		return "rejected, and the wire does not say so";
-	if (both->client_auth == CLIENT_AUTH_UNANSWERED &&
-	    (view->client_certificate || wire->client_auth != CLIENT_AUTH_FAILED_BEFORE_REQUEST))
-		return "unanswered in spite of an answer";
-	if (both->answer == ANSWER_CERTIFICATE && view->client_certificate && view->client_certificate_empty)
-		return "an empty answer is told as a certificate";
-	if (both->answer == ANSWER_EMPTY && view->client_certificate && !view->client_certificate_empty)
-		return "a certificate is told as an empty answer";
-	if (wire->reason == REASON_MALFORMED)
-		return "the wire left the protocol, and the library is believed";
-	return NULL;
-}
-
 static void check_views(struct handshake_facts *facts)
 {
 	struct verdict wire, both;
@@ -607,7 +577,7 @@ static void check_views(struct handshake_facts *facts)
 	for (uint32_t number = 0; number < VIEWS; number++) {
 		facts->library = view_of(number);
 		both = verdict_of(facts);
-		broken = broken_view(&facts->library, &wire, &both);
+		broken = verdict_broken_by_library(&facts->library, &wire, &both);
 		if (broken)
 			fail_msg("view %#x beside %s (%s): %s: %s (%s)", number, client_auth_name(wire.client_auth),
 			         unknown_reason_name(wire.reason) ?: "-", broken, client_auth_name(both.client_auth),
@@ -628,6 +598,57 @@ static void test_every_view(void **state)
 			}
 }
 
+/* A request or an answer in cleartext, of a handshake that is unknown for the rest: no library can deny it. */
+static void test_read_is_not_denied(void **state)
+{
+	static const struct {
+		const char *name;
+		struct handshake_facts wire;
+		struct library_view view;
+		bool denied;
+	} cases[] = {
+		{"request, none", {.certificate_request = true}, {}, true},
+		{"answer, none", {.certificate_request = true, .client_certificate = true}, {}, true},
+		{"answer of SSL 3.0, none", {.no_certificate_alert = true}, {}, true},
+		{"certificate, empty",
+	         {.certificate_request = true, .client_certificate = true},
+	         {.certificate_request = true, .client_certificate = true, .client_certificate_empty = true},
+	         true},
+		{"empty, certificate",
+	         {.certificate_request = true, .client_certificate = true, .client_certificate_empty = true},
+	         {.certificate_request = true, .client_certificate = true},
+	         true},
+		{"certificate, certificate",
+	         {.certificate_request = true, .client_certificate = true},
+	         {.certificate_request = true, .client_certificate = true},
+	         false},
+		{"certificate, certificate without a request",
+	         {.certificate_request = true, .client_certificate = true},
+	         {.client_certificate = true},
+	         true},
+		{"nothing, none", {}, {}, false},
+	};
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		struct handshake_facts facts = cases[index].wire;
+		struct verdict verdict;
+
+		facts.client_hello = facts.server_hello = facts.server_hello_done = true;
+		facts.gap = true;
+		facts.library = cases[index].view;
+		facts.library.seen = facts.library.server_hello = facts.library.server_hello_done = true;
+		facts.library.client_finished = facts.library.server_finished = true;
+		verdict = verdict_of(&facts);
+		expect_number(cases[index].name, "conflict", verdict.conflict, cases[index].denied);
+		expect_number(cases[index].name, "evidence", verdict.evidence == EVIDENCE_LIBRARY,
+		              !cases[index].denied);
+		expect_number(cases[index].name, "unknown", verdict.client_auth == CLIENT_AUTH_UNKNOWN,
+		              cases[index].denied);
+		assert_null(verdict_broken(&facts, &verdict));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -643,6 +664,7 @@ int main(void)
 		cmocka_unit_test(test_later),
 		cmocka_unit_test(test_later_of_nobody),
 		cmocka_unit_test(test_every_view),
+		cmocka_unit_test(test_read_is_not_denied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

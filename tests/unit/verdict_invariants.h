@@ -10,6 +10,7 @@
 #include "verdict.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static inline bool facts_both_finished(const struct handshake_facts *facts)
 {
@@ -192,7 +193,11 @@ static inline const char *verdict_broken(const struct handshake_facts *facts, co
 {
 	const char *broken = broken_form(verdict);
 
-	/* what follows is of the wire alone; a library's view has invariants of its own (library_join_test.c) */
+	/* what was read is never denied; what follows is of the wire alone, and a library's view has invariants of its own, below */
+	if (!broken && facts->certificate_request && verdict->requested != KNOWN_YES)
+		broken = "CertificateRequest was seen, and requested is not yes";
+	if (!broken && facts_answered(facts) && verdict->requested == KNOWN_NO)
+		broken = "the client answered a request, and the verdict denies that there was one";
 	if (verdict->evidence == EVIDENCE_LIBRARY)
 		return broken;
 	if (facts->renegotiation)
@@ -208,6 +213,38 @@ static inline const char *verdict_broken(const struct handshake_facts *facts, co
 	if (!broken && !facts->version_1_3)
 		broken = broken_outcome(facts, verdict);
 	return broken;
+}
+
+/* What does not hold between what a library saw, the verdict of the wire alone, and that of both; NULL where all does. */
+static inline const char *verdict_broken_by_library(const struct library_view *view, const struct verdict *wire,
+                                                    const struct verdict *both)
+{
+	bool whole = view->server_hello && (view->server_finished || (!view->version_1_3 && view->server_hello_done));
+
+	if (broken_form(both))
+		return broken_form(both);
+	if (both->evidence != EVIDENCE_LIBRARY)
+		return memcmp(both, wire, offsetof(struct verdict, conflict)) ? "the wire's verdict is altered" : NULL;
+	if (both->requested == KNOWN_NO && (view->certificate_request || !whole))
+		return "no, without the whole of the server's flight or in spite of a request";
+	if (view->certificate_request && both->requested != KNOWN_YES)
+		return "a request was seen, and is not told";
+	if (verdict_completed(both) && !(view->client_certificate && view->certificate_request))
+		return "completed with an answer that was not seen";
+	if (verdict_completed(both) && both->established != KNOWN_YES && both->client_auth != wire->client_auth)
+		return "completed, and nobody says so";
+	if (verdict_rejected(both) && (both->client_auth != wire->client_auth || both->answer != wire->answer))
+		return "rejected, and the wire does not say so";
+	if (both->client_auth == CLIENT_AUTH_UNANSWERED &&
+	    (view->client_certificate || wire->client_auth != CLIENT_AUTH_FAILED_BEFORE_REQUEST))
+		return "unanswered in spite of an answer";
+	if (both->answer == ANSWER_CERTIFICATE && view->client_certificate && view->client_certificate_empty)
+		return "an empty answer is told as a certificate";
+	if (both->answer == ANSWER_EMPTY && view->client_certificate && !view->client_certificate_empty)
+		return "a certificate is told as an empty answer";
+	if (wire->reason == REASON_MALFORMED)
+		return "the wire left the protocol, and the library is believed";
+	return NULL;
 }
 
 #endif /* VERDICT_INVARIANTS_H */
