@@ -99,6 +99,12 @@ check-kernels: deps-check
 	@$(MAKE) --no-print-directory -j2 all tests
 	@tests/kernels/run.py --all
 
+## check-stacks  TLS stacks against each other with all suites
+.PHONY: check-stacks
+check-stacks: deps-check
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/stacks/run.py --all
+
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
 .PHONY: fuzz

@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE.parent / "live"))
 
 from certificates import Certificates  # noqa: E402
 from expectation import ABSENT, field  # noqa: E402
+from go_program import DEBIAN, build_go  # noqa: E402
 from harness import ROOT, Failure, Skip, Suite, Tracer, expect, wait_until  # noqa: E402
 from matrix import CERTIFICATES, DECLINED, NOT_REQUESTED, PRESENTED, REJECTED, REJECTED_WITHOUT, RESUMED  # noqa: E402
 from network import Network  # noqa: E402
@@ -36,7 +37,7 @@ PROBED_SECONDS = 20
 BUILDS = {"go": (), "go-stripped": ("-ldflags=-s -w",), "go-pie": ("-buildmode=pie", "-ldflags=-s -w")}
 
 # Debian's own Go, and one that was unpacked: tests/unpack-release trixie build/go golang-1.24-go golang-1.24-src
-TOOLCHAINS = {"": "/usr/lib/go", "-1.24": str(ROOT / "build" / "go" / "usr" / "lib" / "go-1.24")}
+TOOLCHAINS = {"": DEBIAN, "-1.24": str(ROOT / "build" / "go" / "usr" / "lib" / "go-1.24")}
 
 # The server has none of the groups that the client has keys of: HelloRetryRequest.
 RETRY = "NORMAL:-GROUP-ALL:+GROUP-SECP521R1"
@@ -67,21 +68,6 @@ class GoClient:
 
 def visit_with_gnutls(environment, visit):
     return CLIENTS["gnutls"](environment, visit)[0]
-
-
-def build_go(directory, name, toolchain, options):
-    """The program, or the reason why there is none."""
-    if not os.access(f"{toolchain}/bin/go", os.X_OK):
-        return f"{toolchain} is not there"
-    variables = {**os.environ, "HOME": str(directory), "GOPATH": str(directory / "go"), "GOFLAGS": "-mod=mod",
-                 "GOCACHE": str(ROOT / "build" / "go" / "cache"), "GOPROXY": "off", "GOTOOLCHAIN": "local",
-                 "GOROOT": toolchain, "CGO_ENABLED": "0"}
-    program = directory / name
-    done = subprocess.run([f"{toolchain}/bin/go", "build", *options, "-o", program, HERE / "go" / "peer.go"],
-                          env=variables, cwd=directory, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{name}: {done.stderr.strip()}")
-    return program
 
 
 def start_go(environment, name, program, port, asks):
@@ -154,7 +140,7 @@ class Library:
         return Stack("gnutls", servers, visit_with_gnutls)
 
     def _start_go(self, name, toolchain, options):
-        program = build_go(self._directory, name, toolchain, options)
+        program = build_go(self._directory, name, toolchain, options, HERE / "go" / "peer.go")
         if isinstance(program, str):
             self.missing[name] = program
             return

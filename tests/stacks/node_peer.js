@@ -17,52 +17,48 @@ function limits(job) {
 	};
 }
 
-function listen(job, told) {
+function listen(job) {
 	const asks = { requestCert: job.asks !== "never", rejectUnauthorized: job.asks === "required" };
 	const server = tls.createServer({ ...limits(job), ...asks }, (peer) => {
 		peer.on("error", () => peer.destroy());
 		peer.once("data", () => {
 			const certificate = Boolean((peer.getPeerCertificate() || {}).raw);
-			peer.write(JSON.stringify({ certificate, resumed: peer.isSessionReused() }) + "\n");
+			const seen = { certificate, resumed: peer.isSessionReused(), suite: peer.getCipher().name };
+			peer.end("HTTP/1.0 200 OK\r\n\r\n" + JSON.stringify(seen) + "\n");
 		});
 	});
 	server.on("tlsClientError", () => {});
-	server.listen(0, address, () => told(server.address().port));
+	return new Promise((listening) => server.listen(0, address, () => listening(server.address().port)));
 }
 
-function visitOnce(job, name, session, done) {
-	let said = { error: "closed" };
+function visitOnce(job, session) {
+	let answer = "";
+	let error = "closed";
 	let next;
-	const peer = tls.connect({ host: address, port: job.port, servername: name, session, timeout: 5000, ...limits(job) });
+	const peer = tls.connect({ host: address, port: job.port, servername: job.name, session, timeout: 5000, ...limits(job) });
 	peer.on("session", (one) => (next = one));
-	peer.on("secureConnect", () => peer.write("x"));
-	peer.on("data", (line) => {
-		said = { ...JSON.parse(line), suite: peer.getCipher().name };
-		setTimeout(() => peer.end(), 5);
-	});
-	peer.on("error", (error) => (said = { error: error.message }));
+	peer.on("secureConnect", () => peer.write("GET / HTTP/1.0\r\n\r\n"));
+	peer.on("data", (text) => (answer += text));
+	peer.on("error", (one) => (error = one.message));
 	peer.on("timeout", () => peer.destroy());
-	peer.on("close", () => done(said, next));
+	return new Promise((done) => peer.on("close", () => done([answer ? { answer } : { error }, next])));
 }
 
-function visit(job, said, session) {
-	if (said.length === job.names.length) {
-		console.log(JSON.stringify(said));
-		return;
+async function visit(job) {
+	const said = [];
+	let one, session;
+	while (said.length < job.visits) {
+		[one, session] = await visitOnce(job, session);
+		said.push(one);
 	}
-	visitOnce(job, job.names[said.length], session, (one, next) => visit(job, [...said, one], next));
+	return said;
 }
 
-const ports = [];
-readline.createInterface({ input: process.stdin }).on("line", (line) => {
-	const read = JSON.parse(line);
-	if (mode === "client") {
-		visit(read, []);
-		return;
+async function main() {
+	for await (const line of readline.createInterface({ input: process.stdin })) {
+		const read = JSON.parse(line);
+		console.log(JSON.stringify(await (mode === "client" ? visit(read) : Promise.all(read.map(listen)))));
 	}
-	read.forEach((job, index) => listen(job, (port) => {
-		ports[index] = port;
-		if (Object.keys(ports).length === read.length)
-			console.log(JSON.stringify(ports));
-	}));
-});
+}
+
+main();

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """
-TLS stacks against each other, each as one process that makes many handshakes: what mtlsnoop says of each at both ends is
-held against what was configured, and against what the server said it saw; once inferred alone, once with what the
-libraries say. Each case is a full handshake and a second one that may resume it. A line for each pair of stacks, and at
-the end a table of right, wrong and unknown, with the reasons. One wrong verdict fails; so does an unknown one: between
-these stacks there is none that could not be told.
+TLS stacks against each other: what mtlsnoop says of each handshake at both ends is held against what was configured, and
+against what the server said it saw; once inferred alone, once with what the libraries say. Each case is a full handshake
+and a second one, which has to resume it where both stacks can. A line for each pair of stacks, and at the end a table of
+right, wrong and unknown, with the reasons. One wrong verdict fails; so does one that is unknown, but for the reasons in
+ALLOWED_UNKNOWN.
 
-usage: run.py [WORD...]     only the pairs whose name contains one of the words
+usage: run.py [--all] [WORD...]     only the pairs whose name contains one of the words
+
+Without --all, each version is tried with one suite.
 """
 import collections
 import contextlib
@@ -15,58 +17,46 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "live"))
+sys.path[:0] = [str(HERE.parent / "live"), str(HERE.parent / "metrics")]
 
+import peers  # noqa: E402
 from certificates import DOMAIN, Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Suite, Tracer, wait_until  # noqa: E402
 from network import Network  # noqa: E402
+from program import own_cgroup  # noqa: E402
 
+# As OpenSSL names them, and as the registry does.
 SUITES = {
-    "1.2": ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"),
-    "1.3": ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
+    "1.2": {"ECDHE-RSA-AES128-GCM-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "ECDHE-RSA-AES256-GCM-SHA384": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            "ECDHE-RSA-CHACHA20-POLY1305": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
+    "1.3": {name: name for name in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")},
 }
+STANDARD = {**SUITES["1.2"], **SUITES["1.3"]}
 ASKS = ("never", "optional", "required")
 CERTIFICATES = ("none", "good", "strange")
 LIBRARY_MODES = ("off", "auto")  # inferred alone, and with what the libraries say
-PEERS = {"python": [sys.executable, str(HERE / "python_peer.py")], "node": ["node", str(HERE / "node_peer.js")]}
-# Python sets no suites of TLS 1.3: one that is not on both sides' mind is left to the other
-SETS_SUITES = {"python": {"1.2"}, "node": {"1.2", "1.3"}}
+VISITS = 2
 
+# JSSE resumes no session without an extended master secret (RFC 7627 section 5.3), and Go knows that from 1.21 on.
+NOT_RESUMED = {("1.2", frozenset(("go", "java")))}
 
-class Peer:
-    """A process that speaks lines of JSON."""
-
-    def __init__(self, stack, namespace, name, mode, address):
-        command = namespace.command(*PEERS[name], mode, address)
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        stack.callback(self.close)
-
-    def close(self):
-        self.process.kill()
-        self.process.communicate()
-
-    def ask(self, what):
-        self.process.stdin.write(json.dumps(what) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise Failure("the peer has ended")
-        return json.loads(line)
+# JSSE writes each message of its flight by itself. A server that refuses the first, the Certificate, may do so before the
+# second is there, which shows that the client does not pad.
+ALLOWED_UNKNOWN = {("java", "1.3", "rejected_certificate"): "padding"}
 
 
 def expected_verdict(server, asks, certificate):
-    """What the configuration makes of a full handshake. Python's CERT_OPTIONAL refuses what it cannot verify; Node does not."""
+    """What the configuration makes of a full handshake."""
     if asks == "never":
         return "not_requested"
     if certificate == "none":
         return "declined" if asks == "optional" else "rejected_without_certificate"
-    refuses = asks == "required" or server == "python"
-    if certificate == "strange" and refuses:
+    if certificate == "strange" and (asks == "required" or server.refuses_strange):
         return "rejected_certificate"
     return "presented"
 
@@ -75,41 +65,50 @@ class Case:
     def __init__(self, number, server, client, listener, certificate, port):
         self.listener, self.certificate, self.port = listener, certificate, port
         self.server, self.client = server, client
-        self.names = [f"s{number}-{turn}-{os.getpid()}.{DOMAIN}" for turn in range(2)]
+        # the same for both visits: servers resume no session of another name
+        self.name = f"s{number}-{os.getpid()}.{DOMAIN}"
         self.first = expected_verdict(server, listener["asks"], certificate)
+        # None where it is left to both sides
+        version = listener["version"]
+        chosen = version in server.sets_suites or version in client.sets_suites
+        self.suite = listener["standard"] if chosen else None
 
     def __str__(self):
         return f"TLS {self.listener['version']} {self.listener['suite']} {self.listener['asks']} {self.certificate}"
 
     def job(self, certificates):
         pair = {"good": certificates.good, "strange": certificates.stranger}.get(self.certificate)
-        job = {**{key: self.listener[key] for key in ("version", "suite", "authority")}, "port": self.port,
-               "names": self.names}
+        job = {**{key: self.listener[key] for key in ("version", "suite", "standard", "authority")}, "port": self.port,
+               "name": self.name, "visits": VISITS}
         if pair:
             job.update(certificate=str(pair["rsa"].certificate), key=str(pair["rsa"].key))
         return job
 
-    def expected(self, said):
-        """The verdict, and what is wrong with the configuration: the server's word of it."""
+    def expected(self, turn, said):
+        """The verdict and the suite. What is wrong with the configuration, the server's word tells."""
         refused = self.first.startswith("rejected")
-        # up to TLS 1.2 a refused client hears of it in the handshake, later it may be told as its connection's end
-        if ("error" in said) != refused:
+        if ("answer" in said) == refused:
             raise Failure(f"{self}: the client says {said}, expected {self.first}")
         if refused:
-            return self.first
-        if said["resumed"]:
-            return "resumed"
-        if said["certificate"] != (self.first == "presented"):
-            raise Failure(f"{self}: the server saw {said}, expected {self.first}")
-        return self.first
+            return self.first, None
+        seen = json.loads(said["answer"].splitlines()[-1])
+        suite = STANDARD.get(seen["suite"], seen["suite"])
+        if self.suite not in (None, suite):
+            raise Failure(f"{self}: the server has the suite {suite}")
+        resumed = bool(turn) and (self.listener["version"], frozenset((self.server.name, self.client.name))) not in NOT_RESUMED
+        if seen["resumed"] != resumed:
+            raise Failure(f"{self}: in visit {turn} the server says that resumed is {seen['resumed']}")
+        if not resumed and seen["certificate"] != (self.first == "presented"):
+            raise Failure(f"{self}: the server saw {seen}, expected {self.first}")
+        return "resumed" if resumed else self.first, suite
 
 
-def listeners(server, certificates):
+def listeners(certificates):
     for version, suites in SUITES.items():
-        chosen = suites if version in SETS_SUITES[server] else suites[:1]
-        for suite, asks in itertools.product(chosen, ASKS):
-            yield {"version": version, "suite": suite, "asks": asks, "authority": str(certificates.authority),
-                   "certificate": str(certificates.server["rsa"].certificate), "key": str(certificates.server["rsa"].key)}
+        for suite, asks in itertools.product(suites, ASKS):
+            yield {"version": version, "suite": suite, "standard": suites[suite], "asks": asks,
+                   "authority": str(certificates.authority), "certificate": str(certificates.server["rsa"].certificate),
+                   "key": str(certificates.server["rsa"].key)}
 
 
 class Table:
@@ -119,32 +118,42 @@ class Table:
 
     def add(self, pair, expected, record):
         actual, reason = record["mtls"]["client_auth"], record["mtls"]["reason"]
+        counts = self.counts[pair]
         if actual == expected:
-            self.counts[pair]["right"] += 1
+            counts["right"] += 1
+            counts[record["mtls"]["evidence"]] += 1
             return None
         if actual == "unknown":
-            self.counts[pair]["unknown"] += 1
+            counts["unknown"] += 1
             self.reasons[pair, reason] += 1
+            if ALLOWED_UNKNOWN.get((pair[1], record["tls"]["version"], expected)) == reason:
+                return None
             return f"unknown ({reason}), expected {expected}"
-        self.counts[pair]["wrong"] += 1
+        counts["wrong"] += 1
         return f"{actual}, expected {expected}"
 
     def print(self):
-        print("server   client   library  right  wrong  unknown")
+        print("                            right, by what evidence")
+        print("server   client   library   all  cleartext inferred library  wrong  unknown")
         for (server, client, mode), counts in sorted(self.counts.items()):
-            print(f"{server:8} {client:8} {mode:8} {counts['right']:5} {counts['wrong']:6} {counts['unknown']:8}")
+            print(f"{server:8} {client:8} {mode:7} {counts['right']:5} {counts['cleartext']:10} {counts['inferred']:8} "
+                  f"{counts['library']:7} {counts['wrong']:6} {counts['unknown']:8}")
         for ((server, client, mode), reason), count in sorted(self.reasons.items()):
             print(f"unknown: {count} of server {server}, client {client}, library {mode}: {reason}")
 
 
 class Stacks:
-    def __init__(self, stack, directory):
+    def __init__(self, stack, directory, everything):
+        # what others do on this host at the same time is not looked at
+        cgroup = stack.enter_context(own_cgroup())
         self.network = Network(stack)
         self.certificates = Certificates(directory / "certificates")
         self.stack = stack
+        self.everything = everything
         self.table = Table()
         self.numbers = itertools.count()
-        self.tracers = {mode: stack.enter_context(Tracer("--json", f"--library={mode}")) for mode in LIBRARY_MODES}
+        self.servers, self.clients = {}, {}
+        self.tracers = {mode: stack.enter_context(Tracer("--json", f"--library={mode}", f"--cgroup={cgroup}")) for mode in LIBRARY_MODES}
         for tracer in self.tracers.values():
             if not wait_until(lambda: self._attached(tracer), 20):
                 raise Failure(f"not attached: {tracer.errors()}")
@@ -156,52 +165,87 @@ class Stacks:
                  if os.path.islink(f"{directory}/{fd}")]
         return sum("bpf_link" in link for link in links) >= 2
 
-    def peer(self, namespace, name, mode):
-        return Peer(self.stack, namespace, name, mode, self.network.servers.address)
+    def _peer(self, namespace, stack, mode):
+        return peers.Peer(self.stack, namespace, stack.command, mode, self.network.servers.address)
+
+    def server(self, stack):
+        """Its listeners, each with its port. It is started once."""
+        if stack.name not in self.servers:
+            jobs = list(listeners(self.certificates))
+            self.servers[stack.name] = list(zip(jobs, self._peer(self.network.servers, stack, "server").ask(jobs)))
+        return self.servers[stack.name]
+
+    def client(self, stack):
+        if stack.name not in self.clients:
+            self.clients[stack.name] = self._peer(self.network.clients, stack, "client")
+        return self.clients[stack.name]
+
+    def wanted(self, server, client, listener):
+        """The same handshake is not made twice, where none of both is told the suite."""
+        suites = list(SUITES[listener["version"]])
+        if listener["version"] not in server.sets_suites + client.sets_suites:
+            return listener["suite"] == suites[0]
+        # one of them for each way of asking
+        return self.everything or suites.index(listener["suite"]) == ASKS.index(listener["asks"])
 
     def pair(self, server, client):
-        jobs = list(listeners(server, self.certificates))
-        ports = self.peer(self.network.servers, server, "server").ask(jobs)
-        visitor = self.peer(self.network.clients, client, "client")
-        wrong, done = [], []
-        for listener, port in zip(jobs, ports):
-            for certificate in CERTIFICATES:
+        ports = self.server(server)
+        visitor = self.client(client)
+        done, wrong = [], []
+        for (listener, port), certificate in itertools.product(ports, CERTIFICATES):
+            if self.wanted(server, client, listener):
                 case = Case(next(self.numbers), server, client, listener, certificate, port)
                 done.append((case, visitor.ask(case.job(self.certificates))))
         for case, said in done:
-            wrong += self.judge((server, client), case, said)
+            wrong += self.judge((server.name, client.name), case, said)
         if wrong:
             raise Failure("; ".join(wrong[:10]))
 
     def judge(self, pair, case, said):
+        """In the order in which they began, at each end."""
         wrong = []
-        for (turn, one), mode in itertools.product(enumerate(said), LIBRARY_MODES):
-            expected = case.expected(one)
-            records = self.tracers[mode].wait_for(case.names[turn], 2)
-            if len(records) != 2:
-                wrong.append(f"{case}, library {mode}: {len(records)} records, expected 2")
-            for record in records:
-                found = self.table.add((*pair, mode), expected, record)
-                if found:
-                    wrong.append(f"{case}, library {mode}, as {record['mtls']['role']}, turn {turn}: {found}")
+        expected = [case.expected(turn, one) for turn, one in enumerate(said)]
+        for mode, tracer in self.tracers.items():
+            records = tracer.wait_for(case.name, 2 * VISITS)
+            for role in ("client", "server"):
+                found = [record for record in records if record["mtls"]["role"] == role]
+                if len(found) != VISITS:
+                    wrong.append(f"{case}, library {mode}: {len(found)} records of the {role}, expected {VISITS}")
+                    continue
+                found.sort(key=lambda record: record["@timestamp"])
+                for turn, record in enumerate(found):
+                    where = f"{case}, library {mode}, as {role}, visit {turn}"
+                    wrong += [f"{where}: {what}" for what in self.differences((*pair, mode), *expected[turn], record)]
         return wrong
+
+    def differences(self, key, verdict, suite, record):
+        found = self.table.add(key, verdict, record)
+        if found:
+            yield found
+        if suite and record["tls"]["cipher"] != suite:
+            yield f"the suite {record['tls']['cipher']}, expected {suite}"
 
 
 def main():
     if os.geteuid() or not os.access(PROGRAM, os.X_OK):
         print("SKIP stacks: needs root and a built program")
         return 0
-    suite = Suite(sys.argv[1:])
+    words = sys.argv[1:]
+    everything = "--all" in words
+    suite = Suite([word for word in words if word != "--all"])
     directory = ROOT / "build" / "stacks-run" / str(os.getpid())
     directory.mkdir(parents=True, exist_ok=True)
-    names = [name for name in PEERS if shutil.which(PEERS[name][0])]
-    for name in sorted(PEERS.keys() - set(names)):
-        print(f"SKIP stacks: {name}: not installed")
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, True)
-        stacks = Stacks(stack, directory)
-        for server, client in itertools.product(names, repeat=2):
-            suite.run(f"stacks: server {server}, client {client}", stacks.pair, server, client)
+        there = []
+        for one in peers.stacks(directory):
+            if one.missing:
+                print(f"SKIP stacks: {one.name}: {one.missing}")
+            else:
+                there.append(one)
+        stacks = Stacks(stack, directory, everything)
+        for server, client in itertools.product(there, repeat=2):
+            suite.run(f"stacks: server {server.name}, client {client.name}", stacks.pair, server, client)
         stacks.table.print()
     return 1 if suite.failed else 0
 
