@@ -14,7 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.append(str(ROOT / "tests" / "kernel"))
 
 import endpoints  # noqa: E402
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, PROGRAM, Failure, Tracer, Truth, expect  # noqa: E402
+from harness import (  # noqa: E402
+    DECLINED, NOT_REQUESTED, PATIENCE, PRESENTED, PROGRAM, Failure, Tracer, Truth, expect,
+)  # fmt: skip
 from namespaces import IPV4_NETWORK, Namespace  # noqa: E402
 
 PROGRAMS = {"tcx": PROGRAM, "clsact": str(ROOT / "build" / "tests" / "without-tcx" / "mtlsnoop")}
@@ -143,7 +145,7 @@ def record_frames(net):
     """The frames of a handshake as they pass the router: [(frame, source address and port)]."""
     with net.router.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as tap:
         tap.bind(("s0", ETH_P_ALL))
-        tap.settimeout(0.3)
+        tap.settimeout(0.3 * PATIENCE)
         source = net.shake_hands()
         frames = []
         with contextlib.suppress(TimeoutError):

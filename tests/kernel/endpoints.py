@@ -9,6 +9,8 @@ import subprocess
 import threading
 import time
 
+from harness import PATIENCE
+
 PASSPHRASE_FREE = "-nodes"
 
 
@@ -149,7 +151,7 @@ class Server:
             thread.start()
 
     def _serve(self, connection, peer):
-        connection.settimeout(15)
+        connection.settimeout(15 * PATIENCE)
         chosen = self._context() if callable(self._context) else self._context
         try:
             with connection:
@@ -165,7 +167,7 @@ def connect(namespace, server, context, source=("", 0), options=(), payload=b"pi
     """
     family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
     with namespace.socket(family) as plain:
-        plain.settimeout(timeout)
+        plain.settimeout(timeout * PATIENCE)
         for level, name, value in options:
             plain.setsockopt(level, name, value)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -259,7 +261,7 @@ def serve_by_byte(connection, context):
 
 def connect_by_byte(namespace, server, context, source):
     with namespace.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET) as plain:
-        plain.settimeout(15)
+        plain.settimeout(15 * PATIENCE)
         plain.bind(source)
         plain.connect(server)
         shake_hands_with(MemoryTls(context), plain, send_by_byte)

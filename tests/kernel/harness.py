@@ -191,6 +191,7 @@ class Tracer:
 
     def stop(self, number=signal.SIGINT, timeout=10):
         """End it, and return what it wrote on standard error."""
+        timeout *= PATIENCE
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:

@@ -9,7 +9,7 @@ import socket
 import threading
 
 import endpoints
-from harness import PRESENTED, Failure, differences, expect, wait_until
+from harness import PATIENCE, PRESENTED, Failure, differences, expect, wait_until
 from peer import pieces, say_goodbye, send_plain, shake_hands
 from peer_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT, Bench
 
@@ -66,7 +66,7 @@ class FullListener:
     def fill(self):
         """To be called when the connections at test have their SYN/ACK: a full queue drops each SYN."""
         for filler in self._fillers:
-            filler.settimeout(5)
+            filler.settimeout(5 * PATIENCE)
             filler.connect(self._address)
 
     def open(self):
@@ -138,7 +138,7 @@ def fast_open_once(bench, configuration, source):
         hello = tls.step()
         # blocking: without a cookie it sends a plain SYN first, and waits for the answer
         sent = plain.sendto(hello, socket.MSG_FASTOPEN, (bench.KERNEL[4], FASTOPEN_PORT + request))
-        plain.settimeout(5)
+        plain.settimeout(5 * PATIENCE)
         plain.sendall(hello[sent:])
         endpoints.shake_hands_with(tls, plain, lambda connection, data: connection.sendall(data))
         options = plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[5]

@@ -13,7 +13,7 @@ import subprocess
 import threading
 
 import endpoints
-from harness import PRESENTED, PROGRAM, Failure, Tracer, differences, expect, wait_until
+from harness import PATIENCE, PRESENTED, PROGRAM, Failure, Tracer, differences, expect, wait_until
 from namespaces import IPV4_NETWORK, Namespace, join_by_veth
 from path_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT
 
@@ -74,7 +74,7 @@ def send_bulk(pair, megabytes):
     """Send so much, and compare what the receiver makes of it."""
     digest = hashlib.sha256()
     with pair.client.socket() as plain:
-        plain.settimeout(30)
+        plain.settimeout(30 * PATIENCE)
         plain.connect((pair.SERVER, BULK_PORT))
         for number in range(megabytes):
             # no two parts alike, so that none can be lost, repeated or moved unseen
@@ -147,9 +147,9 @@ async def shake_hands_at_once(connections):
     async def one(plain, context):
         finished = loop.create_future()
         await loop.create_connection(
-            lambda: Crowd(finished), sock=plain, ssl=context, server_hostname="", ssl_handshake_timeout=60
+            lambda: Crowd(finished), sock=plain, ssl=context, server_hostname="", ssl_handshake_timeout=60 * PATIENCE
         )
-        return await asyncio.wait_for(finished, 60)
+        return await asyncio.wait_for(finished, 60 * PATIENCE)
 
     results = await asyncio.gather(*(one(*connection) for connection in connections), return_exceptions=True)
     return [result for result in results if result is not None]
@@ -279,7 +279,7 @@ class HalfHandshake:
     def __init__(self, pair):
         self.source = pair.new_source()
         self._socket = pair.client.socket()
-        self._socket.settimeout(15)
+        self._socket.settimeout(15 * PATIENCE)
         self._socket.bind(self.source)
         self._socket.connect((pair.SERVER, REQUEST_PORT))
         self._tls = endpoints.MemoryTls(pair.client_contexts[True])
@@ -314,7 +314,7 @@ def midstream(pair):
         sockets = {}
         for source in (fresh, used):
             sockets[source] = stack.enter_context(pair.client.socket())
-            sockets[source].settimeout(15)
+            sockets[source].settimeout(15 * PATIENCE)
             sockets[source].bind(source)
             sockets[source].connect((pair.SERVER, REQUEST_PORT + 30))
         exchange(sockets[used])
@@ -411,7 +411,7 @@ def leaves_nothing(pair, number):
         if not all(objects.values()):
             raise Failure(f"the tracer holds no links, programs or maps: {objects}")
         tracer.process.send_signal(number)
-        status = tracer.process.wait(10)
+        status = tracer.process.wait(10 * PATIENCE)
         # the kernel frees maps and programs after a grace period
         with contextlib.suppress(Failure):
             wait_until(lambda: not existing(objects), "gone")
@@ -461,7 +461,7 @@ def one_cgroup(pair):
                     "-tls1_2", "-cert", pair.keys.path("client.crt"), "-key", pair.keys.path("client.key"),
                     "-quiet", "-no_ign_eof",
                 ),
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20 * PATIENCE,
             )  # fmt: skip
             expect(done.returncode, 0, f"openssl s_client ({done.stderr.strip()})")
             tracer.check(source, PRESENTED, ("client",))

@@ -5,6 +5,7 @@ The other end is a real socket of the kernel behind the device. The peer keeps t
 received in order) and acknowledges; what goes into which segment, and when, is the caller's.
 """
 
+import contextlib
 import os
 import queue
 import select
@@ -12,6 +13,7 @@ import threading
 import time
 
 import packet
+from harness import PATIENCE
 from packet import ACK, FIN, PSH, RST, SYN, Segment, difference
 
 
@@ -181,21 +183,22 @@ class Peer:
 
     def receive(self, until, what, timeout=5):
         """Take segments until until() holds; returns its value. Raises TimeoutError."""
+        timeout *= PATIENCE
+        try:
+            return self._take_until(until, timeout)
+        except queue.Empty:
+            raise TimeoutError(f"{what}: nothing within {timeout} s") from None
+
+    def _take_until(self, until, timeout):
         deadline = time.monotonic() + timeout
         while not (held := until()):
-            left = deadline - time.monotonic()
-            try:
-                self._take(self.inbox.get(timeout=max(left, 0)))
-            except queue.Empty:
-                raise TimeoutError(f"{what}: nothing within {timeout} s") from None
+            self._take(self.inbox.get(timeout=max(deadline - time.monotonic(), 0)))
         return held
 
     def drain(self, seconds):
         """Take segments for so long."""
-        try:
-            self.receive(lambda: False, "", seconds)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(queue.Empty):
+            self._take_until(lambda: False, seconds)
 
     def take_received(self):
         data, self.received = self.received, b""
@@ -211,7 +214,7 @@ class Peer:
 
     def accept(self):
         """Answer the SYN of the remote end, whose port is taken from it."""
-        syn = self.inbox.get(timeout=5)
+        syn = self.inbox.get(timeout=5 * PATIENCE)
         self.remote = (syn.source, syn.source_port)
         self._take(syn)
         options = packet.option_mss(self._mss)
