@@ -91,9 +91,17 @@ static const char *load_advice(int error)
 	switch (error) {
 	case ENOMEM:
 		return "there is not enough memory: try a smaller --buffer";
+	case ESRCH:
+		return "it needs CONFIG_DEBUG_INFO_BTF: /sys/kernel/btf/vmlinux";
 	default:
 		return "the kernel must be 5.10 or newer, with CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF";
 	}
+}
+
+static const char *load_reason(int error)
+{
+	/* libbpf's word for it */
+	return error == ESRCH ? "it has no BTF" : strerror(error);
 }
 
 static void print_load_error(int error)
@@ -104,8 +112,8 @@ static void print_load_error(int error)
 		kernel_log_print();
 	if (uname(&kernel))
 		strcpy(kernel.release, "?");
-	fprintf(stderr, "mtlsnoop: kernel %s did not load the BPF programs: %s; %s\n", kernel.release, strerror(error),
-	        load_advice(error));
+	fprintf(stderr, "mtlsnoop: kernel %s did not load the BPF programs: %s; %s\n", kernel.release,
+	        load_reason(error), load_advice(error));
 }
 
 /*
@@ -145,8 +153,8 @@ static int open_cgroup(const char *path)
 	int descriptor;
 
 	if (!path && !root) {
-		fprintf(stderr, "mtlsnoop: no cgroup v2 hierarchy is mounted; mount one: "
-		                "mount -t cgroup2 none /sys/fs/cgroup/unified\n");
+		fprintf(stderr, "mtlsnoop: no cgroup v2 hierarchy is mounted; mount one, anywhere: "
+		                "mkdir /run/cgroup2 && mount -t cgroup2 none /run/cgroup2\n");
 		return -ENOENT;
 	}
 	descriptor = open(path ?: root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

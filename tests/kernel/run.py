@@ -17,6 +17,7 @@ import load_cases
 import path_cases
 import peer_cases
 import program_cases
+import start_cases
 import veth_cases
 from harness import PROGRAM, Failure, Suite, Tracer, expect
 
@@ -50,6 +51,7 @@ def main():
         return 0
     suite = Suite(sys.argv[1:])
     program_cases.run(suite)
+    start_cases.run(suite)
     with contextlib.ExitStack() as stack:
         keys = endpoints.Keys(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtlsnoop-kernel-")))
         with Tracer() as tracer:
