@@ -12,7 +12,7 @@ from pathlib import Path
 
 import debian
 
-MODULES = ["veth", "tun", "bridge", "8021q", "dummy", "sch_ingress", "cls_bpf", "sch_netem"]
+MODULES = ["veth", "tun", "bridge", "8021q", "dummy", "vxlan", "sch_ingress", "cls_bpf", "cls_u32", "sch_netem"]
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """
 The tests of the BPF programs on kernels that people run: Debian's, in emulated machines; and what the verifier made of
-each program, there and on this host. usage: run.py [--all | --release NAME] [WORD...]
+each program, there and on this host. usage: run.py [--all] [--release NAME] [--cpus N] [WORD...]
 
-Without --all the oldest and the newest kernel run what fits a minute and a half. WORD chooses cases: SUITE/WORD, as in the
-suite.
+The oldest and the newest kernel run what fits a minute and a half; all machines, or those of a release or a number of
+CPUs, all that is of use there. WORD chooses cases: SUITE/WORD, as in the suite.
 """
 
 import argparse
@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD, LOGS = ROOT / "build", ROOT / "build" / "logs"
 GUEST_ROOT = "/mtlsnoop"
 PYTHON = "/usr/bin/python3"
-TOOLS = ["/bin/sh", "/usr/bin/env", PYTHON, "/usr/bin/openssl", "/usr/bin/ss", "/usr/sbin/ip", "/usr/sbin/tc",
-         "/usr/sbin/bpftool"]  # fmt: skip
+TOOLS = ["/bin/sh", "/usr/bin/env", "/usr/bin/mkdir", "/usr/bin/mount", "/usr/bin/umount", "/usr/bin/unshare", PYTHON,
+         "/usr/bin/openssl", "/usr/bin/ss", "/usr/sbin/ip", "/usr/sbin/tc", "/usr/sbin/bpftool"]  # fmt: skip
 FILES = ["/etc/passwd", "/etc/group", "/etc/ssl/openssl.cnf", "/usr/lib/ssl/openssl.cnf"]
 NOT_IN_GUEST = {"test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "pydoc_data", "unittest",
                 "distutils", "dist-packages", "site-packages"}  # fmt: skip
@@ -45,26 +45,33 @@ APPEND = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off no_timer_check
 
 # what of the suites is of use there, by words in the names of cases: no known limits, nothing of this host's tools
 ALL = ("kernel/work", "kernel/path:", "kernel/veth:", "kernel/library:", "kernel/listener", "kernel/reuse", "kernel/load",
-       "kernel/life", "kernel/start:", "kernel/segments", "kernel/ends:", "kernel/end: ")  # fmt: skip
+       "kernel/life", "kernel/start:", "kernel/segments:", "kernel/ends:", "kernel/end: ")  # fmt: skip
 EVERYDAY = ("kernel/work", "kernel/veth:", "kernel/library:", "kernel/path: third ACK", "kernel/SIGKILL", "kernel/start:",
             "kernel/end: ")  # fmt: skip
+DEVICE_EVERYDAY = ("routed", "SIGTERM and SIGKILL", "SIGKILL of both")
 
 
 @dataclass(frozen=True)
 class Machine:
     release: str
     cpus: int
+    ways: tuple  # to attach to devices: first that which the program chooses there
     everyday: bool = False
-    words: tuple = ALL
-    minutes: int = 25
+    whole: bool = True  # all cases
+    minutes: int = 45  # until it is given up
+
+    def words(self):
+        if self.whole:
+            return [*ALL, *(f"device/{way}:" for way in self.ways)]
+        return [*EVERYDAY, *(f"device/{self.ways[0]}: {case}" for case in DEVICE_EVERYDAY)]
 
 
 MACHINES = [
-    Machine("bullseye", 2, everyday=True),
-    Machine("trixie", 2, everyday=True),
-    Machine("bookworm", 2),
-    Machine("bullseye", 1, words=EVERYDAY),
-    Machine("trixie", 1, words=EVERYDAY),
+    Machine("bullseye", 2, ("clsact",), everyday=True),
+    Machine("trixie", 2, ("tcx", "clsact"), everyday=True),
+    Machine("bookworm", 2, ("clsact",)),
+    Machine("bullseye", 1, ("clsact",), whole=False),
+    Machine("trixie", 1, ("tcx",), whole=False),
 ]
 
 
@@ -140,9 +147,9 @@ class Boot:
 
     def _command(self):
         # not KVM: where it is nested it may hang
-        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", str(self._machine.cpus), "-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-serial",
-                "stdio", "-no-reboot", "-kernel", str(self._kernel.image), "-initrd", str(self._initramfs), "-append",
-                APPEND]  # fmt: skip
+        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", str(self._machine.cpus), "-m", str(MEMORY_MB),
+                "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", str(self._kernel.image),
+                "-initrd", str(self._initramfs), "-append", APPEND]  # fmt: skip
 
     def run(self):
         process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -197,13 +204,13 @@ def table(verified):
 
 
 def choose(arguments):
-    if arguments.release:
-        chosen = [machine for machine in MACHINES if machine.release == arguments.release][:1]
-    elif arguments.all:
-        chosen = MACHINES
-    else:
-        chosen = [replace(machine, words=EVERYDAY) for machine in MACHINES if machine.everyday]
-    return [replace(machine, words=arguments.words or machine.words) for machine in chosen]
+    if arguments.all or arguments.release or arguments.cpus:
+        return [
+            machine
+            for machine in MACHINES
+            if arguments.release in (None, machine.release) and arguments.cpus in (None, machine.cpus)
+        ]
+    return [replace(machine, whole=False) for machine in MACHINES if machine.everyday]
 
 
 def fetch(releases, output):
@@ -217,10 +224,10 @@ def fetch(releases, output):
     return kernels
 
 
-def boot(machine, kernel, common, output):
+def boot(machine, words, kernel, common, output):
     path = BUILD / "kernels" / f"initramfs-{machine.release}-{machine.cpus}-{os.getpid()}"
     try:
-        path.write_bytes(common + particulars(kernel, machine.words))
+        path.write_bytes(common + particulars(kernel, words))
         Boot(machine, kernel, path, output).run()
     finally:
         path.unlink(missing_ok=True)
@@ -230,6 +237,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--release", choices=sorted({machine.release for machine in MACHINES}))
+    parser.add_argument("--cpus", type=int, choices=sorted({machine.cpus for machine in MACHINES}))
     parser.add_argument("words", nargs="*")
     arguments = parser.parse_args()
     reason = obstacle()
@@ -243,7 +251,7 @@ def main():
     common = programs()
     with ThreadPoolExecutor(MACHINES_AT_ONCE) as pool:
         jobs = [
-            pool.submit(boot, machine, kernels[machine.release], common, output)
+            pool.submit(boot, machine, arguments.words or machine.words(), kernels[machine.release], common, output)
             for machine in machines
             if machine.release in kernels
         ]
