@@ -19,6 +19,7 @@ from path_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT
 
 # the tracer gives up a handshake that has stood still for a minute
 CROWD = 500 // PATIENCE
+BULK_MB = 32 // PATIENCE
 BULK_PORT, LONG_PORT = 4480, 4481
 ETH_P_ALL = 0x0003
 
@@ -399,7 +400,7 @@ def leaves_nothing(pair, number):
 
     def bulk():
         try:
-            send_bulk(pair, 64)
+            send_bulk(pair, 2 * BULK_MB)
         except (Failure, OSError) as error:
             failed.append(str(error))
 
@@ -427,13 +428,13 @@ def leaves_nothing(pair, number):
 
 
 def unchanged(pair):
-    send_bulk(pair, 32)
+    send_bulk(pair, BULK_MB)
     pair.shake_hands("presented")
     with Tracer() as tracer:
-        send_bulk(pair, 32)
+        send_bulk(pair, BULK_MB)
         pair.shake_hands_and_check(tracer)
-        send_bulk(pair, 32)
-    send_bulk(pair, 32)
+        send_bulk(pair, BULK_MB)
+    send_bulk(pair, BULK_MB)
 
 
 # One cgroup alone

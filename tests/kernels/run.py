@@ -46,9 +46,9 @@ APPEND = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off no_timer_check
 # what of the suites is of use there, by words in the names of cases: no known limits, nothing of this host's tools
 ALL = ("kernel/work", "kernel/path:", "kernel/veth:", "kernel/library:", "kernel/listener", "kernel/reuse", "kernel/load",
        "kernel/life", "kernel/start:", "kernel/segments:", "kernel/ends:", "kernel/end: ")  # fmt: skip
-EVERYDAY = ("kernel/work", "kernel/veth:", "kernel/library:", "kernel/path: third ACK", "kernel/SIGKILL", "kernel/start:",
+EVERYDAY = ("kernel/work", "kernel/veth:", "kernel/library:", "kernel/path: third ACK", "kernel/SIGKILL",
             "kernel/end: ")  # fmt: skip
-DEVICE_EVERYDAY = ("routed", "SIGTERM and SIGKILL", "SIGKILL of both")
+DEVICE_EVERYDAY = ("routed", "SIGKILL of both")
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,9 @@ class Boot:
 
     def _command(self):
         # not KVM: where it is nested it may hang
-        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", str(self._machine.cpus), "-m", str(MEMORY_MB),
-                "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", str(self._kernel.image),
-                "-initrd", str(self._initramfs), "-append", APPEND]  # fmt: skip
+        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", str(self._machine.cpus),
+                "-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+                "-kernel", str(self._kernel.image), "-initrd", str(self._initramfs), "-append", APPEND]  # fmt: skip
 
     def run(self):
         process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
