@@ -441,6 +441,19 @@ static void report(struct connection_table *table, struct handshake *handshake)
 	table->report(handshake, table->context);
 }
 
+/* What the library of its end saw is part of it, and it is part of what that library will see. */
+static void report_record(struct connection_table *table, struct handshake *handshake)
+{
+	if (table->join && library_join_told(table->join, handshake))
+		return;
+	if (table->join)
+		library_join_fill(table->join, handshake);
+	handshake->verdict = verdict_of(&handshake->facts);
+	report(table, handshake);
+	if (table->join)
+		library_join_remember(table->join, handshake);
+}
+
 static void gather_facts(struct connection *connection)
 {
 	struct connection_table *table = connection->table;
@@ -466,12 +479,7 @@ static bool connection_conclude(struct connection *connection)
 	handshake = connection->handshake;
 	if (handshake) {
 		gather_facts(connection);
-		if (table->join)
-			library_join_fill(table->join, handshake);
-		handshake->verdict = verdict_of(&handshake->facts);
-		report(table, handshake);
-		if (table->join)
-			library_join_remember(table->join, handshake);
+		report_record(table, handshake);
 	}
 	if (connection_goes_on(connection)) {
 		connection_go_on(connection);
@@ -934,7 +942,9 @@ static void conclude_those_who_wait(struct connection_table *table, const struct
 
 	for (; connection; connection = next) {
 		next = TAILQ_NEXT(connection, queued);
-		if (!memcmp(connection->handshake->client_hello.random, seen->random, sizeof(seen->random)) &&
+		/* the hello of a renegotiation is encrypted: it may be of any connection */
+		if ((connection->handshake->facts.renegotiation ||
+		     !memcmp(connection->handshake->client_hello.random, seen->random, sizeof(seen->random))) &&
 		    !library_join_waits(table->join, connection->handshake))
 			connection_conclude(connection);
 	}

@@ -32,7 +32,10 @@ struct sighting {
 /* A connection whose handshake was reported: what a later one is told with. */
 struct base {
 	LIST_ENTRY(base) by_random;
+	LIST_ENTRY(base) by_connection;
 	TAILQ_ENTRY(base) aged;
+	uint64_t
+		told_until_ns; /* the end of the latest renegotiation that was told, by the wire's record or the library's */
 	uint8_t random[MESSAGE_RANDOM];
 	uint8_t server_random[MESSAGE_RANDOM];
 	uint64_t connection;
@@ -66,6 +69,7 @@ struct library_join {
 	struct base_queue base_aged;
 	struct sighting_bucket by_random[BUCKETS];
 	struct base_bucket base_by_random[BUCKETS];
+	struct base_bucket base_by_connection[BUCKETS];
 };
 
 struct library_join *library_join_new(const struct library_join_limits *limits)
@@ -82,13 +86,18 @@ struct library_join *library_join_new(const struct library_join_limits *limits)
 	return join;
 }
 
+static uint32_t bucket_of_key(uint64_t key)
+{
+	return (key * 0x9e3779b97f4a7c15ull >> 32) % BUCKETS;
+}
+
 /* A random is random, unless somebody chooses it: then a bucket gets long, which the bound on all bounds too. */
 static uint32_t bucket_of(const uint8_t random[MESSAGE_RANDOM])
 {
 	uint64_t key;
 
 	memcpy(&key, random + MESSAGE_RANDOM - sizeof(key), sizeof(key));
-	return (key * 0x9e3779b97f4a7c15ull >> 32) % BUCKETS;
+	return bucket_of_key(key);
 }
 
 static bool is_later_view(const struct library_view *view)
@@ -395,14 +404,6 @@ static struct sighting *best_of(struct library_join *join, const struct handshak
 	return best;
 }
 
-bool library_join_waits(struct library_join *join, const struct handshake *handshake)
-{
-	enum handshake_role role = ROLE_OBSERVER;
-	const struct sighting *best = best_of(join, handshake, &role);
-
-	return best && !best->seen.view.damaged && best->seen.view.version_1_3 && !best->seen.view.client_finished;
-}
-
 static struct base *base_find(struct library_join *join, const struct library_handshake *seen)
 {
 	struct base *base;
@@ -414,26 +415,92 @@ static struct base *base_find(struct library_join *join, const struct library_ha
 	return NULL;
 }
 
-/* The wire followed the connection to a renegotiation: the library's view of it is of this record, and of none of its own. */
-static void fill_renegotiation(struct library_join *join, struct handshake *handshake)
+static struct base *base_of_connection(struct library_join *join, uint64_t connection)
+{
+	struct base *base;
+
+	LIST_FOREACH(base, &join->base_by_connection[bucket_of_key(connection)], by_connection)
+	if (base->connection == connection)
+		return base;
+	return NULL;
+}
+
+/*
+ * The library's view of a renegotiation that the wire has a record of: of the same connection, at the same time. A connection
+ * may have several behind each other, one of which either side may have missed.
+ */
+static struct sighting *sighting_of_renegotiation(struct library_join *join, const struct base *base,
+                                                  const struct handshake *handshake)
 {
 	struct sighting *sighting;
-	const struct base *base;
 
-	TAILQ_FOREACH(sighting, &join->later, aged)
-	{
-		base = sighting->seen.view.renegotiation ? base_find(join, &sighting->seen) : NULL;
-		if (base && base->connection == handshake->connection)
-			break;
-	}
+	LIST_FOREACH(sighting, &join->by_random[bucket_of(base->random)], by_random)
+	if (sighting->seen.view.renegotiation && !sighting->joined && base_find(join, &sighting->seen) == base &&
+	    sighting->seen.start_ns <= handshake->end_ns && sighting->seen.last_ns >= handshake->start_ns)
+		return sighting;
+	return NULL;
+}
+
+/* Whether there is no more to come of a handshake inside a connection. */
+static bool later_is_over(const struct library_view *view)
+{
+	if (view->damaged)
+		return true;
+	return view->client_finished && (view->post_handshake || view->server_finished);
+}
+
+/* The library that saw the connection's first handshake sees this one, too: as a rule it has begun, or is done with it. */
+static bool renegotiation_waits(struct library_join *join, const struct handshake *handshake)
+{
+	const struct base *base = base_of_connection(join, handshake->connection);
+	const struct sighting *sighting = base ? sighting_of_renegotiation(join, base, handshake) : NULL;
+
+	return base && !(sighting && later_is_over(&sighting->seen.view));
+}
+
+bool library_join_waits(struct library_join *join, const struct handshake *handshake)
+{
+	enum handshake_role role = ROLE_OBSERVER;
+	const struct sighting *best;
+
+	if (handshake->facts.renegotiation)
+		return renegotiation_waits(join, handshake);
+	best = best_of(join, handshake, &role);
+	return best && !best->seen.view.damaged && best->seen.view.version_1_3 && !best->seen.view.client_finished;
+}
+
+/*
+ * The wire followed the connection to a renegotiation: the library's view of it is of this record, and of none of its own.
+ * Whose connection it is is known without a view.
+ */
+static void fill_renegotiation(struct library_join *join, struct handshake *handshake)
+{
+	struct base *base = base_of_connection(join, handshake->connection);
+	struct sighting *sighting;
+
+	if (!base)
+		return;
+	handshake->process = base->process;
+	strcpy(handshake->client_hello.server_name, base->server_name);
+	if (base->told_until_ns < handshake->end_ns)
+		base->told_until_ns = handshake->end_ns;
+	sighting = sighting_of_renegotiation(join, base, handshake);
 	if (!sighting)
 		return;
 	join->counts.joined++;
-	handshake->process = base->process;
 	memcpy(handshake->library, sighting->library, sizeof(handshake->library));
-	strcpy(handshake->client_hello.server_name, base->server_name);
 	fill(handshake, sighting, base->role);
-	sighting_free(join, sighting);
+	sighting_set_joined(join, sighting);
+}
+
+bool library_join_told(struct library_join *join, const struct handshake *handshake)
+{
+	const struct base *base;
+
+	if (!handshake->facts.renegotiation)
+		return false;
+	base = base_of_connection(join, handshake->connection);
+	return base && handshake->start_ns <= base->told_until_ns && !sighting_of_renegotiation(join, base, handshake);
 }
 
 void library_join_fill(struct library_join *join, struct handshake *handshake)
@@ -441,8 +508,10 @@ void library_join_fill(struct library_join *join, struct handshake *handshake)
 	enum handshake_role role = ROLE_OBSERVER;
 	struct sighting *best;
 
-	if (handshake->facts.renegotiation)
+	if (handshake->facts.renegotiation) {
 		fill_renegotiation(join, handshake);
+		return;
+	}
 	if (!handshake->facts.client_hello)
 		return;
 	best = best_of(join, handshake, &role);
@@ -459,6 +528,7 @@ void library_join_fill(struct library_join *join, struct handshake *handshake)
 static void base_free(struct library_join *join, struct base *base)
 {
 	LIST_REMOVE(base, by_random);
+	LIST_REMOVE(base, by_connection);
 	TAILQ_REMOVE(&join->base_aged, base, aged);
 	join->bases--;
 	free(base);
@@ -492,16 +562,9 @@ void library_join_remember(struct library_join *join, const struct handshake *ha
 	base->cipher_suite = handshake->server_hello.cipher_suite;
 	strcpy(base->server_name, handshake->client_hello.server_name);
 	LIST_INSERT_HEAD(&join->base_by_random[bucket_of(base->random)], base, by_random);
+	LIST_INSERT_HEAD(&join->base_by_connection[bucket_of_key(base->connection)], base, by_connection);
 	TAILQ_INSERT_TAIL(&join->base_aged, base, aged);
 	join->bases++;
-}
-
-/* Whether there is no more to come of a handshake that no packet shows. */
-static bool later_is_over(const struct library_view *view)
-{
-	if (view->damaged)
-		return true;
-	return view->client_finished && (view->post_handshake || view->server_finished);
 }
 
 static void report_later(const struct sighting *sighting, const struct base *base, library_join_report report,
@@ -540,29 +603,46 @@ static bool is_quiet(const struct sighting *sighting, uint64_t now_ns, uint64_t 
 	return now_ns > sighting->seen.last_ns && now_ns - sighting->seen.last_ns >= timeout_ns;
 }
 
-static void report_all_later(struct library_join *join, uint64_t now_ns, library_join_report report, void *context)
+/* Tell of a handshake whose time has come, unless the wire did, or forget it. Returns false where its time is yet to come. */
+static bool conclude_later(struct library_join *join, const struct sighting *sighting, uint64_t now_ns,
+                           library_join_report report, void *context)
+{
+	const struct library_handshake *seen = &sighting->seen;
+	bool quiet = is_quiet(sighting, now_ns, join->limits.timeout_ns);
+	struct base *base;
+
+	if (sighting->joined)
+		return is_quiet(sighting, now_ns, JOINED_NS);
+	if (!quiet && !later_is_over(&seen->view))
+		return false;
+	/* the wire may have a record of it on its way */
+	if (seen->view.renegotiation && !is_quiet(sighting, now_ns, WIRE_LAST_WORD_NS))
+		return false;
+	base = base_find(join, seen);
+	/* its connection's own handshake may not be reported yet */
+	if (!base && !quiet)
+		return false;
+	if (!base) {
+		join->counts.unjoined++;
+		return true;
+	}
+	/* the library's words came later than is waited for them: the wire's record is out */
+	if (seen->view.renegotiation && seen->start_ns <= base->told_until_ns)
+		return true;
+	report_later(sighting, base, report, context);
+	if (seen->view.renegotiation)
+		base->told_until_ns = seen->last_ns;
+	return true;
+}
+
+static void conclude_all_later(struct library_join *join, uint64_t now_ns, library_join_report report, void *context)
 {
 	struct sighting *sighting = TAILQ_FIRST(&join->later), *next;
 
 	for (; sighting; sighting = next) {
-		bool quiet = is_quiet(sighting, now_ns, join->limits.timeout_ns);
-		const struct base *base;
-
 		next = TAILQ_NEXT(sighting, aged);
-		if (!quiet && !later_is_over(&sighting->seen.view))
-			continue;
-		/* the wire may have a record of it on its way */
-		if (sighting->seen.view.renegotiation && !is_quiet(sighting, now_ns, WIRE_LAST_WORD_NS))
-			continue;
-		base = base_find(join, &sighting->seen);
-		/* its connection's own handshake may not be reported yet */
-		if (!base && !quiet)
-			continue;
-		if (base)
-			report_later(sighting, base, report, context);
-		else
-			join->counts.unjoined++;
-		sighting_free(join, sighting);
+		if (conclude_later(join, sighting, now_ns, report, context))
+			sighting_free(join, sighting);
 	}
 }
 
@@ -570,7 +650,7 @@ void library_join_time(struct library_join *join, uint64_t now_ns, library_join_
 {
 	struct sighting *sighting;
 
-	report_all_later(join, now_ns, report, context);
+	conclude_all_later(join, now_ns, report, context);
 	while ((sighting = TAILQ_FIRST(&join->joined)) && is_quiet(sighting, now_ns, JOINED_NS))
 		sighting_free(join, sighting);
 	while ((sighting = TAILQ_FIRST(&join->aged)) && is_quiet(sighting, now_ns, join->limits.timeout_ns)) {

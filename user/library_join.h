@@ -40,8 +40,14 @@ void library_join_free(struct library_join *join);
 /* More is known of a handshake. library is the name of the library, NULL where not known. */
 void library_join_take(struct library_join *join, const struct library_handshake *seen, const char *library);
 
-/* Whether the library at the end of a record has begun its handshake, in TLS 1.3, and may still have a word to say of it. */
+/*
+ * Whether the library at the end of a record has begun its handshake, in TLS 1.3, and may still have a word to say of it; or
+ * has seen the first handshake of a connection that renegotiates, and may have a word to say of that.
+ */
 bool library_join_waits(struct library_join *join, const struct handshake *handshake);
+
+/* Whether a renegotiation was told already, as the library saw it. */
+bool library_join_told(struct library_join *join, const struct handshake *handshake);
 
 /* Set in a record what the library of its end saw: facts.library, process, library, and what the wire does not show. */
 void library_join_fill(struct library_join *join, struct handshake *handshake);

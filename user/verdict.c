@@ -346,7 +346,8 @@ struct verdict verdict_of(const struct handshake_facts *facts)
 {
 	struct verdict wire;
 
-	if (facts->library.renegotiation || facts->library.post_handshake)
+	/* no packet shows it, or none was seen */
+	if (facts->library.post_handshake || (facts->library.renegotiation && !facts->renegotiation))
 		return verdict_of_later(facts);
 	wire = verdict_of_wire(facts);
 	return facts->library.seen ? verdict_with_library(facts, wire) : wire;

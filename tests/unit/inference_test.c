@@ -199,7 +199,7 @@ static const struct vector vectors[] = {
 			"ServerHello)",
 		.suite = AES_128_GCM_SHA256,
 		.pre_shared_key = true,
-		.server = {80},
+		.server = {97},
 		.client = {21, 53, 67},
 		.reply = {67, 19},
 		.expected_flight = FLIGHT_FINISHED,

@@ -502,6 +502,245 @@ static void test_later_of_nobody(void **state)
 	fixture_close(&fixture);
 }
 
+/*
+ * A renegotiation up to TLS 1.2, which the wire shows by types and lengths of records ("c22:61": the client's, of type 22),
+ * and the library by its messages: one record, whoever of the two has seen it, and in whatever order they tell of it.
+ */
+#define AGAIN                "s22:28 c22:248 s22:133 s22:918 s22:139 s22:28 "
+#define AGAIN_ENDS           "c20:25 c22:40 s20:25 s22:40"
+#define AGAIN_PRESENTED      AGAIN "c22:400 c22:61 c22:104 " AGAIN_ENDS
+#define AGAIN_DECLINED       AGAIN "c22:31 c22:61 " AGAIN_ENDS
+#define AGAIN_NOT_ASKED      AGAIN "c22:61 " AGAIN_ENDS
+#define AGAIN_NOT_CLEAR      AGAIN "c22:286 " AGAIN_ENDS
+#define AGAIN_NEVER_FINISHED AGAIN "c22:400 c22:61"
+
+enum again_order {
+	AGAIN_WIRE_FIRST,
+	AGAIN_LIBRARY_FIRST,
+	AGAIN_IN_PARTS,     /* the wire is through while the library is at its hellos */
+	AGAIN_LIBRARY_LATE, /* by more than is waited for it */
+	AGAIN_WIRE_LATE,
+	AGAIN_WIRE_ALONE,
+	AGAIN_LIBRARY_ALONE,
+	AGAIN_ORDERS
+};
+
+static const char *const again_orders[AGAIN_ORDERS] = {
+	"wire first", "library first", "in parts", "library late", "wire late", "wire alone", "library alone",
+};
+
+enum again_seen {
+	AGAIN_SEEN_NOT_ASKED,
+	AGAIN_SEEN_DECLINED,
+	AGAIN_SEEN_PRESENTED
+};
+
+/* The handshake that is followed by another one; the library of the end that receives sees both. */
+static void open_established(struct fixture *fixture)
+{
+	fixture_open(fixture, EVENT_RECEIVED);
+	fixture->seen.view.version = 0x0303;
+	fixture->seen.view.version_1_3 = false;
+	fixture->seen.view.server_hello_done = true;
+	see_server_flight(fixture, false);
+	/* the wire shows it at 6 ms */
+	add_message(&fixture->seen, TLS_CLIENT_KEY_EXCHANGE, FROM_CLIENT, fixture->start_ns + 7 * MILLISECOND_NS);
+	see_client_flight(fixture, false);
+	tell(fixture);
+	feed_play(&fixture->feed, "> client_hello < server_hello certificate server_key_exchange server_hello_done "
+	                          "> client_key_exchange ccs finished < ccs finished");
+	expect_number("first", "reports", fixture->reports.count, 1);
+	expect_number("first", "process", fixture->reports.last.process.id, SERVER_PROCESS);
+	fixture->reports = (struct feed_reports){};
+	fixture->feed.time_ns += FEED_SECOND_NS;
+	fixture->start_ns = fixture->feed.time_ns;
+}
+
+static void renegotiate(struct feed *feed, const char *records)
+{
+	struct event_open open = {
+		.event = {.kind = EVENT_OPEN, .flags = EVENT_RENEGOTIATES},
+		.local_port = 443,
+		.remote_port = feed->port,
+		.family = 4,
+		.transport = IPPROTO_TCP,
+		.source = EVENT_FROM_SOCKET,
+		.cgroup = FEED_CGROUP,
+	};
+	unsigned int type, length;
+	char side;
+	int read;
+
+	feed_event(feed, &open, sizeof(open));
+	for (; sscanf(records, " %c%u:%u%n", &side, &type, &length, &read) == 3; records += read) {
+		struct event_record record = {
+			.event = {.kind = EVENT_RECORD,
+		                  .flags = EVENT_RENEGOTIATES,
+		                  .direction = side == 'c' ? EVENT_RECEIVED : EVENT_SENT},
+			.length = length,
+			.version = 0x0303,
+			.type = type,
+		};
+
+		feed->time_ns += FEED_STEP_NS;
+		feed_event(feed, &record, sizeof(record));
+	}
+	assert_int_equal(*records, '\0');
+}
+
+static void see_again_hellos(struct fixture *fixture)
+{
+	fixture->seen.id++;
+	fixture->seen.messages = 0;
+	fixture->seen.start_ns = fixture->start_ns + 2 * MILLISECOND_NS + 500000;
+	fixture->seen.view = (struct library_view){.seen = true, .version = 0x0303, .renegotiation = true};
+	see_hellos(fixture, 2);
+	fixture->seen.view.server_hello = true;
+}
+
+static void see_again_rest(struct fixture *fixture, enum again_seen seen)
+{
+	see_server_flight(fixture, seen != AGAIN_SEEN_NOT_ASKED);
+	fixture->seen.view.server_hello_done = true;
+	see_client_flight(fixture, seen == AGAIN_SEEN_PRESENTED);
+}
+
+static void play_again(struct fixture *fixture, enum again_order order, const char *wire, enum again_seen seen)
+{
+	uint64_t start_ns = fixture->feed.time_ns;
+
+	if (order == AGAIN_LIBRARY_FIRST || order == AGAIN_WIRE_LATE || order == AGAIN_LIBRARY_ALONE ||
+	    order == AGAIN_IN_PARTS)
+		see_again_hellos(fixture);
+	if (fixture->seen.view.renegotiation && order != AGAIN_IN_PARTS)
+		see_again_rest(fixture, seen);
+	if (fixture->seen.view.renegotiation)
+		tell(fixture);
+	if (order == AGAIN_WIRE_LATE)
+		connection_table_time(fixture->table, start_ns + FEED_SECOND_NS);
+	if (order != AGAIN_LIBRARY_ALONE)
+		renegotiate(&fixture->feed, wire);
+	if (order == AGAIN_LIBRARY_LATE)
+		connection_table_time(fixture->table, fixture->feed.time_ns + FEED_SECOND_NS);
+	if (order == AGAIN_WIRE_FIRST || order == AGAIN_LIBRARY_LATE)
+		see_again_hellos(fixture);
+	if (order == AGAIN_WIRE_FIRST || order == AGAIN_LIBRARY_LATE || order == AGAIN_IN_PARTS) {
+		see_again_rest(fixture, seen);
+		tell(fixture);
+	}
+	connection_table_time(fixture->table, fixture->feed.time_ns + FEED_SECOND_NS);
+}
+
+static void expect_again(const struct fixture *fixture, const char *about, const char *text, uint8_t evidence,
+                         bool conflict)
+{
+	expect_number(about, "reports", fixture->reports.count, 1);
+	expect_report(about, fixture, text, evidence, SERVER_PROCESS);
+	expect_number(about, "conflict", fixture->reports.last.verdict.conflict, conflict);
+	expect_number(about, "renegotiation",
+	              fixture->reports.last.facts.renegotiation || fixture->reports.last.facts.library.renegotiation,
+	              true);
+	expect_number(about, "port", fixture->reports.last.server.port, 443);
+}
+
+/* All in all one record of each, and the next renegotiation of the connection has its own. */
+static void test_renegotiation(void **state)
+{
+	static const struct {
+		const char *wire;
+		enum again_seen seen;
+		const char *both, *alone;
+	} cases[] = {
+		{AGAIN_PRESENTED, AGAIN_SEEN_PRESENTED,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed",
+	         "presented asked:yes answer:certificate established:yes resumed:? end:completed"},
+		{AGAIN_DECLINED, AGAIN_SEEN_DECLINED,
+	         "declined asked:yes answer:empty established:yes resumed:no end:completed",
+	         "declined asked:yes answer:empty established:yes resumed:? end:completed"},
+		{AGAIN_NOT_ASKED, AGAIN_SEEN_NOT_ASKED,
+	         "not_requested asked:no answer:none established:yes resumed:no end:completed",
+	         "not_requested asked:no answer:none established:yes resumed:? end:completed"},
+		{AGAIN_NOT_CLEAR, AGAIN_SEEN_PRESENTED,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed",
+	         "unknown:encrypted asked:? answer:? established:yes resumed:? end:completed"},
+	};
+	struct fixture fixture;
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		for (int order = 0; order < AGAIN_ORDERS; order++) {
+			bool alone = order == AGAIN_WIRE_ALONE || order == AGAIN_LIBRARY_LATE;
+
+			open_established(&fixture);
+			for (int time = 0; time < 2; time++) {
+				play_again(&fixture, order, cases[index].wire, cases[index].seen);
+				expect_again(&fixture, again_orders[order],
+				             alone ? cases[index].alone : cases[index].both,
+				             alone ? EVIDENCE_INFERRED : EVIDENCE_LIBRARY, false);
+				fixture.reports = (struct feed_reports){};
+				fixture.feed.time_ns += FEED_SECOND_NS;
+				fixture.start_ns = fixture.feed.time_ns;
+				fixture.seen.view.renegotiation = false;
+			}
+			connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+			expect_number(again_orders[order], "reports behind it", fixture.reports.count, 0);
+			expect_number(again_orders[order], "unjoined",
+			              connection_table_library_counts(fixture.table)->unjoined, 0);
+			fixture_close(&fixture);
+		}
+	}
+}
+
+/* What both cannot be right about: the library decides, and the record says that they disagree. */
+static void test_renegotiation_conflict(void **state)
+{
+	static const struct {
+		const char *wire;
+		enum again_seen seen;
+		const char *expected;
+	} cases[] = {
+		{AGAIN_PRESENTED, AGAIN_SEEN_NOT_ASKED,
+	         "not_requested asked:no answer:none established:yes resumed:no end:completed"},
+		{AGAIN_NOT_ASKED, AGAIN_SEEN_PRESENTED,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+		{AGAIN_PRESENTED, AGAIN_SEEN_DECLINED,
+	         "declined asked:yes answer:empty established:yes resumed:no end:completed"},
+	};
+	struct fixture fixture;
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		for (int order = AGAIN_WIRE_FIRST; order <= AGAIN_IN_PARTS; order++) {
+			open_established(&fixture);
+			play_again(&fixture, order, cases[index].wire, cases[index].seen);
+			expect_again(&fixture, again_orders[order], cases[index].expected, EVIDENCE_LIBRARY, true);
+			expect_number(again_orders[order], "conflicts",
+			              connection_table_counts(fixture.table)->conflicts, 1);
+			fixture_close(&fixture);
+		}
+	}
+}
+
+/* The wire lost track in the middle of it: its record is not over, and the library's is told. Later there is no other. */
+static void test_renegotiation_lost_on_the_wire(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	open_established(&fixture);
+	see_again_hellos(&fixture);
+	see_again_rest(&fixture, AGAIN_SEEN_PRESENTED);
+	renegotiate(&fixture.feed, AGAIN_NEVER_FINISHED);
+	tell(&fixture);
+	connection_table_time(fixture.table, fixture.feed.time_ns + FEED_SECOND_NS);
+	expect_again(&fixture, "lost",
+	             "presented asked:yes answer:certificate established:yes resumed:no end:completed",
+	             EVIDENCE_LIBRARY, false);
+	connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+	expect_number("lost", "reports", fixture.reports.count, 1);
+	fixture_close(&fixture);
+}
+
 /* Every view, also those that no library can have, beside wires of every kind. */
 
 static struct library_view view_of(uint32_t number)
@@ -663,6 +902,9 @@ int main(void)
 		cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_later),
 		cmocka_unit_test(test_later_of_nobody),
+		cmocka_unit_test(test_renegotiation),
+		cmocka_unit_test(test_renegotiation_conflict),
+		cmocka_unit_test(test_renegotiation_lost_on_the_wire),
 		cmocka_unit_test(test_every_view),
 		cmocka_unit_test(test_read_is_not_denied),
 	};
