@@ -181,7 +181,8 @@ TLS_WALK_FUNCTION int tls_walk_may_follow(const struct tls_walk *walk)
  * more, so that what is no record ends the walk without a word: DONE.
  *
  * A client may have encrypted messages in front of Finished (NextProtocol and its kin, which never became RFCs), so that what
- * was taken for Finished was one of these: its handshake records that follow without another between are no renegotiation.
+ * was taken for Finished was one of these: its handshake records that follow without another between are no renegotiation,
+ * until tls_walk_finished().
  */
 TLS_WALK_FUNCTION void tls_walk_follow(struct tls_walk *walk)
 {
@@ -192,6 +193,12 @@ TLS_WALK_FUNCTION void tls_walk_follow(struct tls_walk *walk)
 	walk->header_have = 0;
 	walk->header = 0;
 	walk->phase = walk->record_left ? TLS_WALK_SKIP : TLS_WALK_RECORD;
+}
+
+/* A direction that is followed, where the other one's Finished comes behind it: nothing of the handshake comes behind that. */
+TLS_WALK_FUNCTION void tls_walk_finished(struct tls_walk *walk)
+{
+	walk->flags &= ~TLS_WALK_FINISHING;
 }
 
 /* The other direction sent a ClientHello: what comes here from now on are records that answer it. */

@@ -422,6 +422,9 @@ static void count_unfollowed(struct connection *connection)
 
 static void connection_go_on(struct connection *connection)
 {
+	/* RFC 5246 section 7.3: in a full handshake the server's Finished is the last, in an abbreviated one the client's */
+	if (connection->handshake->verdict.resumed == KNOWN_NO)
+		reassembly_finished(connection->side[connection->client_direction].reassembly);
 	handshake_record_release(connection->handshake);
 	free(connection->handshake);
 	connection->handshake = NULL;

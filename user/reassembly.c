@@ -401,6 +401,11 @@ void reassembly_follow(struct reassembly *reassembly)
 	reassembly->follows = true;
 }
 
+void reassembly_finished(struct reassembly *reassembly)
+{
+	tls_walk_finished(&reassembly->walk);
+}
+
 bool reassembly_lost_track(const struct reassembly *reassembly)
 {
 	return reassembly_followed(reassembly) && (reassembly_ended(reassembly) || reassembly->held ||

@@ -74,6 +74,9 @@ bool reassembly_has_gap(const struct reassembly *reassembly);
  */
 void reassembly_follow(struct reassembly *reassembly);
 
+/* The other direction sent its Finished behind that of this one: tls_walk_finished(). */
+void reassembly_finished(struct reassembly *reassembly);
+
 /* Whether the direction is, or was, followed behind its handshake. */
 bool reassembly_followed(const struct reassembly *reassembly);
 

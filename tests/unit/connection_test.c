@@ -770,6 +770,38 @@ static void tells_what_is_wanted(void **state)
 	connection_table_free(table);
 }
 
+/*
+ * The client's next handshake record behind its Finished: where the server has finished behind it, a renegotiation; where the
+ * client finished last (a session resumed), its real Finished, what came before being NextProtocol.
+ */
+static void client_renegotiates_at_once(void **state)
+{
+	static const struct {
+		const char *handshake;
+		unsigned int reports;
+	} cases[] = {
+		{"> client_hello < server_hello certificate server_hello_done " FINISHES "< ccs finished ", 2},
+		{"> client_hello < server_hello:same ccs finished > ccs finished ", 1},
+	};
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		struct connection_table *table;
+		struct feed_reports reports;
+		struct feed feed;
+
+		table = table_new(&reports);
+		feed_init(&feed, table, FEED_CAPTURE, 1);
+		feed_play(&feed, cases[index].handshake);
+		assert_int_equal(reports.count, 1);
+		feed_play(&feed, "> finished fin < fin");
+		expect_number(cases[index].handshake, "reports", reports.count, cases[index].reports);
+		assert_int_equal(reports.last.facts.renegotiation, cases[index].reports == 2);
+		feed_release(&feed);
+		connection_table_free(table);
+	}
+}
+
 /* A connection in whose first bytes no ClientHello comes is not kept. */
 static void search_has_an_end(void **state)
 {
@@ -1360,6 +1392,7 @@ int main(void)
 		cmocka_unit_test(an_observer_is_no_end),
 		cmocka_unit_test(answer_without_a_hello),
 		cmocka_unit_test(tells_what_is_wanted),
+		cmocka_unit_test(client_renegotiates_at_once),
 		cmocka_unit_test(search_has_an_end),
 		cmocka_unit_test(hello_behind_a_dialog),
 		cmocka_unit_test(close_waits_for_its_place),

@@ -1502,6 +1502,30 @@ static void test_follow(void **state)
 	free(stream);
 }
 
+/* A client whose server has finished behind it may begin a renegotiation at once. */
+static void test_follow_finished(void **state)
+{
+	static const struct tls_walk client = {.phase = TLS_WALK_RECORD, .flags = TLS_WALK_STARTED | TLS_WALK_CLIENT};
+	struct stream *stream = stream_new();
+	struct tls_walk walk;
+	char told[256];
+
+	(void)state;
+	stream_change_cipher_spec(stream, 0x0303);
+	stream_encrypted(stream, 22, 0x0303, 40);
+	walk = follow_stream(stream, client, 1000, told);
+	assert_true(tls_walk_may_follow(&walk) || walk.flags & TLS_WALK_FOLLOWED);
+	if (tls_walk_may_follow(&walk))
+		tls_walk_follow(&walk);
+	tls_walk_finished(&walk);
+	stream_reset(stream);
+	stream_encrypted(stream, 22, 0x0303, 248);
+	stream_encrypted(stream, 22, 0x0303, 61);
+	follow_stream(stream, walk, 1000, told);
+	assert_string_equal(told, " 22(248) 22(61)");
+	free(stream);
+}
+
 /* What is no record behind the handshake ends the walk without a word, and so do more records than are told. */
 static void test_follow_ends(void **state)
 {
@@ -1677,13 +1701,10 @@ int main(void)
 		VECTORS = sizeof(vectors) / sizeof(vectors[0])
 	};
 	const struct CMUnitTest others[] = {
-		cmocka_unit_test(test_phases),
-		cmocka_unit_test(test_follow),
-		cmocka_unit_test(test_follow_ends),
-		cmocka_unit_test(test_client_flag),
-		cmocka_unit_test(test_answer_after_candidate),
-		cmocka_unit_test(test_search_ends),
-		cmocka_unit_test(test_events_have_their_origin),
+		cmocka_unit_test(test_phases),          cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_follow_finished), cmocka_unit_test(test_follow_ends),
+		cmocka_unit_test(test_client_flag),     cmocka_unit_test(test_answer_after_candidate),
+		cmocka_unit_test(test_search_ends),     cmocka_unit_test(test_events_have_their_origin),
 		cmocka_unit_test(test_reference),
 	};
 	struct CMUnitTest tests[VECTORS] = {};
