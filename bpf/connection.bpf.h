@@ -139,8 +139,12 @@ static __always_inline void statistic_add(enum statistic statistic)
 /* A value to make an entry of a hash from: it is too large for the stack */
 static const __u8 connection_zero[sizeof(struct connection)] __attribute__((unused));
 
-/* What each hook provides: the state of a packet's connection, NULL where there is none; and whose its socket is. */
+/*
+ * What each hook provides: the state of a packet's connection, NULL where there is none, the same where the packet was read
+ * already; and whose its socket is.
+ */
 static struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where);
+static struct connection *connection_of_packet(struct __sk_buff *skb, __u32 where, const struct packet *packet);
 static void open_owner(struct __sk_buff *skb, struct event_open *open);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
@@ -248,7 +252,9 @@ __noinline int connection_tell_open(struct __sk_buff *skb, __u32 where)
 	struct origin origin;
 	struct sight sight;
 
-	if (!sight_take(&sight, skb, connection_at_hand(skb, where), where) || !packet_at_hand(skb, where, &packet))
+	/* in the deepest chain of calls: a function less below it */
+	if (!packet_at_hand(skb, where, &packet) ||
+	    !sight_take(&sight, skb, connection_of_packet(skb, where, &packet), where))
 		return 0;
 	origin = sight_origin(&sight);
 	sight.connection->opened = emit_open_of(skb, &origin, &packet);
@@ -792,6 +798,9 @@ static __always_inline void direction_begin_to_follow(const struct sight *sight)
 
 	tls_walk_follow(&direction->walk);
 	direction->state = DIRECTION_FOLLOWED;
+	/* the other side finishes behind it, and what this one may say until then is not told (direction_tell()) */
+	if (!connection_is_over(sight->connection))
+		tls_walk_finished(&direction->walk);
 	if (direction_pass_record(direction))
 		direction_follow_records(sight);
 }

@@ -83,16 +83,22 @@ static __always_inline __u32 direction_of(const struct packet_flow *flow)
 	return flow->source_port > flow->destination_port ? EVENT_SENT : EVENT_RECEIVED;
 }
 
+static __always_inline struct connection *connection_of_packet(struct __sk_buff *skb, __u32 where,
+                                                               const struct packet *packet)
+{
+	struct packet_flow flow;
+
+	if (!packet_flow_of(skb, packet, where_index(where) == EVENT_SENT, &flow))
+		return NULL;
+	return bpf_map_lookup_elem(&flows, &flow);
+}
+
 /* Not inlined: the frames of its callers, which call each other, would not fit on the stack together. */
 static __noinline struct connection *flow_find(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
-	struct packet_flow flow;
 
-	if (!packet_at_hand(skb, where, &packet) ||
-	    !packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
-		return NULL;
-	return bpf_map_lookup_elem(&flows, &flow);
+	return packet_at_hand(skb, where, &packet) ? connection_of_packet(skb, where, &packet) : NULL;
 }
 
 static __always_inline struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where)

@@ -100,6 +100,20 @@ static __always_inline void open_owner(struct __sk_buff *skb, struct event_open 
 	__builtin_memcpy(open->process_name, owner->name, sizeof(open->process_name));
 }
 
+static __always_inline struct connection *connection_of_packet(struct __sk_buff *skb, __u32 where,
+                                                               const struct packet *packet)
+{
+	struct bpf_sock *socket = socket_of(skb);
+	struct packet_flow flow;
+
+	(void)where;
+	if (!socket)
+		return NULL;
+	if (socket->state != BPF_TCP_LISTEN)
+		return bpf_sk_storage_get(&sockets, socket, NULL, 0);
+	return early_key_of_packet(skb, packet, &flow) ? bpf_map_lookup_elem(&early, &flow) : NULL;
+}
+
 static __always_inline struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where)
 {
 	struct bpf_sock *socket = socket_of(skb);
