@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """
-Renegotiation in TLS 1.2, live: s_server and s_client with their keys R and r, gnutls-serv with gnutls-cli --rehandshake.
-One mtlsnoop sees the wire alone, another one the libraries too; each has to tell of it once at each end.
+Renegotiation in TLS 1.2, live: s_server and s_client with their keys R and r, gnutls-serv with gnutls-cli
+--rehandshake. One mtlsnoop sees the wire alone, another one the libraries too; each has to tell of it once at each end.
 usage: renegotiations.py [WORD...] (only the cases with one of the words in their name)
 
 What a case expects comes from how the programs were started, and has to agree with the messages that the client prints.
@@ -31,7 +31,7 @@ from stacks import Environment, end, start_gnutls, wait_for_port
 FIRST_PORT = 27501
 PROBE_PORT = FIRST_PORT + 30
 PORTS = 60
-STEP_SECONDS = 15     # the programs and mtlsnoop, for each step
+STEP_SECONDS = 15      # the programs and mtlsnoop, for each step
 SETTLED_SECONDS = 1.5  # longer than mtlsnoop waits for what a library or the wire may still say
 PROBED_SECONDS = 20
 
@@ -73,7 +73,7 @@ ASKING = (*NOT_RESUMED, "-verify", "1", "-client_renegotiation")
 
 
 def all_cases():
-    """s_server -verify asks once in a connection, whatever the answer (SSL_VERIFY_CLIENT_ONCE); its key R asks again."""
+    """s_server -verify asks once in a connection, whatever the answer (SSL_VERIFY_CLIENT_ONCE); its key R asks."""
     cases = []
     for suite in ("GCM", "CBC"):
         for what, first, second, options in (
@@ -101,7 +101,8 @@ def openssl_messages(log):
 
 def gnutls_messages(log):
     """The same of gnutls-cli -d 4; its names as openssl has them. Headers count in what was queued alone."""
-    return [(how == "queued", name.title().replace(" ", ""), int(length)) for name, how, length in GNUTLS_MESSAGES.findall(log)]
+    return [(how == "queued", name.title().replace(" ", ""), int(length))
+            for name, how, length in GNUTLS_MESSAGES.findall(log)]
 
 
 def outcomes(messages):
@@ -157,13 +158,13 @@ def run_openssl(peers, case):
     pair = peers.certificates.server["rsa"]
     server_log, client_log = f"server-{case.port}", f"client-{case.port}"
     server = peers.environment.start(
-        peers.namespace, server_log, "openssl", "s_server", "-accept", f"{peers.address}:{case.port}", "-tls1_2", "-cipher",
-        SUITES["openssl", case.suite], "-cert", pair.certificate, "-key", pair.key, "-CAfile", peers.certificates.authority,
-        *case.server, stdin=subprocess.PIPE)
+        peers.namespace, server_log, "openssl", "s_server", "-accept", f"{peers.address}:{case.port}", "-tls1_2",
+        "-cipher", SUITES["openssl", case.suite], "-cert", pair.certificate, "-key", pair.key,
+        "-CAfile", peers.certificates.authority, *case.server, stdin=subprocess.PIPE)
     peers.wait_for(server_log, "^ACCEPT")
     client = peers.environment.start(
-        peers.namespace, client_log, "openssl", "s_client", "-connect", f"{peers.address}:{case.port}", "-msg", "-servername",
-        f"case-{case.port}.live.test", *peers.identity(case, "-cert", "-key"), stdin=subprocess.PIPE)
+        peers.namespace, client_log, "openssl", "s_client", "-connect", f"{peers.address}:{case.port}", "-msg",
+        "-servername", f"case-{case.port}.live.test", *peers.identity(case, "-cert", "-key"), stdin=subprocess.PIPE)
     peers.wait_for(client_log, "Verify return code")
     say(client, "hello\n")
     peers.wait_for(server_log, "^hello")
@@ -183,9 +184,9 @@ def run_gnutls(peers, case):
     start_gnutls(peers.environment, case.port, case.server, priority)
     name = f"client-{case.port}"
     client = peers.environment.start(
-        peers.namespace, name, "gnutls-cli", "-d", "4", "--rehandshake", "--no-ca-verification", "--priority", priority, "--port",
-        case.port, "--sni-hostname", f"case-{case.port}.live.test", *peers.identity(case, "--x509certfile", "--x509keyfile"),
-        peers.address, stdin=subprocess.PIPE)
+        peers.namespace, name, "gnutls-cli", "-d", "4", "--rehandshake", "--no-ca-verification", "--priority", priority,
+        "--port", case.port, "--sni-hostname", f"case-{case.port}.live.test",
+        *peers.identity(case, "--x509certfile", "--x509keyfile"), peers.address, stdin=subprocess.PIPE)
     peers.wait_for(name, "ReHandshake was completed")
     say(client, "GET / HTTP/1.0\r\n\r\n")
     client.wait(STEP_SECONDS)
@@ -196,13 +197,15 @@ RUN = {"openssl": run_openssl, "gnutls": run_gnutls}
 
 
 def expected_fields(case, libraries):
-    """Of the record of the renegotiation. Of a block cipher the wire does not tell a ClientKeyExchange from anything else."""
+    """Of a block cipher the wire does not tell a ClientKeyExchange from anything else."""
     outcome = case.second
     fields = {"mtls.renegotiation": True, "mtls.client_auth": outcome.client_auth, "mtls.requested": outcome.requested,
-              "mtls.answer": outcome.answer, "mtls.reason": None, "mtls.evidence": "library" if libraries else "inferred",
+              "mtls.answer": outcome.answer, "mtls.reason": None,
+              "mtls.evidence": "library" if libraries else "inferred",
               "tls.established": True, "tls.version": "1.2", "event.outcome": "success", "mtls.end": "completed"}
     if case.suite == "CBC" and outcome is NOT_REQUESTED and not libraries:
-        fields.update({"mtls.client_auth": "unknown", "mtls.requested": None, "mtls.answer": ABSENT, "mtls.reason": "encrypted"})
+        fields.update({"mtls.client_auth": "unknown", "mtls.requested": None, "mtls.answer": ABSENT,
+                       "mtls.reason": "encrypted"})
     if libraries:
         fields["tls.client.server_name"] = f"case-{case.port}.live.test"
         fields["tls.resumed"] = outcome.resumed
@@ -212,10 +215,12 @@ def expected_fields(case, libraries):
 
 
 def check(case, peers, tracer, libraries):
-    records = [record for record in tracer.records() if record["destination"] == {"ip": peers.address, "port": case.port}]
+    server = {"ip": peers.address, "port": case.port}
+    records = [record for record in tracer.records() if record["destination"] == server]
     if case.stack == "gnutls":
         # whether the port listens was tried by a connection without a handshake, which is not told of
-        expect({str(server_name_of(record)) for record in records} <= {f"case-{case.port}.live.test", "None"}, True, "names")
+        names = {str(server_name_of(record)) for record in records}
+        expect(names - {f"case-{case.port}.live.test", "None"}, set(), "server names that nobody asked for")
     later = [record for record in records if record["mtls"].get("renegotiation")]
     differences = []
     for role, found in by_role(later, "the renegotiation").items():
@@ -257,11 +262,13 @@ def check_told(told, peers, tracers):
 def wait_until_probed(peers, tracers, stacks):
     """A library is known from its first handshake on that mtlsnoop tells with it."""
     def probed(stack, port):
-        case = Case(stack, "GCM", "probe", NOT_REQUESTED, NOT_REQUESTED, server=NOT_RESUMED if stack == "openssl" else "never",
-                    key="r", port=port)
-        RUN[stack](peers, case)
-        return wait_until(lambda: all(any(record["destination"]["port"] == port and (not libraries or "library" in record["mtls"])
-                                          for record in tracer.records()) for libraries, tracer in tracers.items()), 1)
+        def told(libraries, tracer):
+            of_port = [record for record in tracer.records() if record["destination"]["port"] == port]
+            return any(not libraries or "library" in record["mtls"] for record in of_port)
+
+        server = NOT_RESUMED if stack == "openssl" else "never"
+        RUN[stack](peers, Case(stack, "GCM", "probe", NOT_REQUESTED, NOT_REQUESTED, server, "r", port=port))
+        return wait_until(lambda: all(told(*one) for one in tracers.items()), 1)
 
     for number, stack in enumerate(stacks):
         deadline = time.monotonic() + PROBED_SECONDS
@@ -277,8 +284,8 @@ def run_all(suite, cases):
     ports = [f"--port={port}" for port in range(FIRST_PORT, FIRST_PORT + PORTS)]
     with contextlib.ExitStack() as stack:
         peers = Peers(stack)
-        tracers = {libraries: stack.enter_context(Tracer("--json", f"--library={'auto' if libraries else 'off'}", *ports))
-                   for libraries in (False, True)}
+        tracers = {libraries: stack.enter_context(Tracer("--json", f"--library={mode}", *ports))
+                   for libraries, mode in ((False, "off"), (True, "auto"))}
         wait_until_probed(peers, tracers, sorted({case.stack for case in cases}))
         tolds = [Told(peers, case) for case in cases]
         time.sleep(SETTLED_SECONDS)
