@@ -154,6 +154,9 @@ static uint8_t established_by(const struct handshake_facts *facts, const struct 
 		return facts->end == END_NONE ? NOT_KNOWN : KNOWN_NO;
 	if (inference->reply == REPLY_WENT_ON)
 		return KNOWN_YES;
+	/* of a client that pads close_notify is not known either: the server's alert may answer that */
+	if (inference->flight == FLIGHT_UNCLEAR || inference->flight == FLIGHT_ANSWER)
+		return NOT_KNOWN;
 	return refused(facts, inference) ? KNOWN_NO : NOT_KNOWN;
 }
 
