@@ -99,9 +99,11 @@ check-kernels: deps-check
 	@$(MAKE) --no-print-directory -j2 all tests
 	@tests/kernels/run.py --all
 
-## check-stacks  TLS stacks against each other with all suites
+## check-stacks  TLS stacks against each other with all suites, and OpenSSL of Debian 11 and 13
 .PHONY: check-stacks
 check-stacks: deps-check
+	@tests/unpack-release --needs bullseye $(BUILD)/debian-11 python3.9
+	@tests/unpack-release --needs trixie $(BUILD)/debian-13 python3.13
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/stacks/run.py --all
 

@@ -145,7 +145,7 @@ NGINX_SERVER = """	server {{
 		ssl_session_cache shared:port{port}:1m;
 		error_page 495 496 = /told;
 		location / {{
-			return 200 "verify=$ssl_client_verify reused=$ssl_session_reused\\n";
+			return 200 "verify=$ssl_client_verify reused=$ssl_session_reused suite=$ssl_cipher\\n";
 		}}
 	}}
 """

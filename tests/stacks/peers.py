@@ -2,6 +2,7 @@
 """The stacks that speak lines of JSON, each a process that makes many handshakes, as a server and as a client."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from go_program import DEBIAN, build_go
-from harness import Failure, Skip
+from harness import ROOT, Failure, Skip
 
 HERE = Path(__file__).resolve().parent
+# OpenSSL has them; it has the one of TLS 1.2 for ECDSA alone. That with a short tag is below the security level of
+# OpenSSL 3.5.
+CCM = ("ECDHE-ECDSA-AES128-CCM", "TLS_AES_128_CCM_SHA256")
+CCM_ALL = (*CCM, "TLS_AES_128_CCM_8_SHA256")
+LOADER = "ld-linux-x86-64.so.2"
 
 
 @dataclass(frozen=True)
@@ -21,15 +27,21 @@ class Stack:
     sets_suites: tuple = ("1.2",)  # the versions whose suites it can be told; the others are left to the other side
     # what it does with a certificate that it asked for, did not need, and cannot verify
     refuses_strange: bool = False
+    ccm: tuple = ()  # the suites with CCM that it takes
     missing: str = ""  # why it is not there
+    # of a server that is a program
+    start: object = None
+    verdict: object = None
+    read: object = None
 
 
 class Peer:
     """One process, in the namespace."""
 
     def __init__(self, stack, namespace, command, mode, address):
+        variables = {**os.environ, "OPENSSL_CONF": str(HERE / "openssl.cnf")}
         self.process = subprocess.Popen(namespace.command(*command, mode, address), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, env=variables)
         stack.callback(self.close)
 
     def close(self):
@@ -47,6 +59,20 @@ class Peer:
 
 def python(directory):
     return (sys.executable, HERE / "python_peer.py")
+
+
+def unpacked_python(release, version):
+    """That of another release of Debian, with the OpenSSL and the C library that it was built for."""
+    def command(directory):
+        root = ROOT / "build" / release
+        libraries = [root / "lib" / "x86_64-linux-gnu", root / "usr" / "lib" / "x86_64-linux-gnu"]
+        loader = next((path / LOADER for path in libraries if (path / LOADER).exists()), None)
+        if not loader:
+            raise Skip(f"not unpacked in {root.relative_to(ROOT)}: make check-stacks does that")
+        program = root / "usr" / "bin" / f"python{version}"
+        return ("env", f"PYTHONHOME={root / 'usr'}", "PYTHONDONTWRITEBYTECODE=1", loader, "--library-path",
+                ":".join(map(str, libraries)), program, HERE / "python_peer.py")
+    return command
 
 
 def node(directory):
@@ -74,11 +100,13 @@ def installed(name):
     return path
 
 
-# Python's CERT_OPTIONAL and JSSE's wantClientAuth refuse what they cannot verify; Node without rejectUnauthorized and Go's
-# RequestClientCert do not.
+# Python's CERT_OPTIONAL and JSSE's wantClientAuth refuse what they cannot verify; Node without rejectUnauthorized and
+# Go's RequestClientCert do not.
 KINDS = {
-    "python": (python, {"refuses_strange": True}),
-    "node": (node, {"sets_suites": ("1.2", "1.3")}),
+    "python": (python, {"refuses_strange": True, "ccm": CCM_ALL}),
+    "openssl-1.1.1": (unpacked_python("debian-11", "3.9"), {"refuses_strange": True, "ccm": CCM_ALL}),
+    "openssl-3.5": (unpacked_python("debian-13", "3.13"), {"refuses_strange": True, "ccm": CCM}),
+    "node": (node, {"sets_suites": ("1.2", "1.3"), "ccm": CCM_ALL}),
     "go": (go, {}),
     "java": (java, {"sets_suites": ("1.2", "1.3"), "refuses_strange": True}),
 }

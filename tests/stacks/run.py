@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """
-TLS stacks against each other: what mtlsnoop says of each handshake at both ends is held against what was configured, and
-against what the server said it saw; once inferred alone, once with what the libraries say. Each case is a full handshake
-and a second one, which has to resume it where both stacks can. A line for each pair of stacks, and at the end a table of
-right, wrong and unknown, with the reasons. One wrong verdict fails; so does one that is unknown, but for the reasons in
-ALLOWED_UNKNOWN.
+TLS stacks against each other: what mtlsnoop says of each handshake at both ends is held against what was configured,
+and against what the server said that it saw; once inferred alone, once with what the libraries say. Each case is a full
+handshake and a second one, which has to resume it where both stacks can. A line for each pair of stacks, and at the end
+a table of right, wrong and unknown, with the reasons. One wrong verdict fails; so does one that is unknown, but for the
+reasons in ALLOWED_UNKNOWN.
 
 usage: run.py [--all] [WORD...]     only the pairs whose name contains one of the words
 
-Without --all, each version is tried with one suite.
+Without --all, each suite is tried with one way of asking.
 """
 import collections
 import contextlib
@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "live"), str(HERE.parent / "metrics")]
 
 import peers  # noqa: E402
+import programs  # noqa: E402
 from certificates import DOMAIN, Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Suite, Tracer, wait_until  # noqa: E402
 from network import Network  # noqa: E402
@@ -36,7 +37,11 @@ SUITES = {
             "ECDHE-RSA-CHACHA20-POLY1305": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
     "1.3": {name: name for name in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")},
 }
-STANDARD = {**SUITES["1.2"], **SUITES["1.3"]}
+CCM = {
+    "1.2": {"ECDHE-ECDSA-AES128-CCM": "TLS_ECDHE_ECDSA_WITH_AES_128_CCM"},
+    "1.3": {name: name for name in ("TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256")},
+}
+STANDARD = {name: standard for table in (SUITES, CCM) for names in table.values() for name, standard in names.items()}
 ASKS = ("never", "optional", "required")
 CERTIFICATES = ("none", "good", "strange")
 LIBRARY_MODES = ("off", "auto")  # inferred alone, and with what the libraries say
@@ -45,13 +50,16 @@ VISITS = 2
 # JSSE resumes no session without an extended master secret (RFC 7627 section 5.3), and Go knows that from 1.21 on.
 NOT_RESUMED = {("1.2", frozenset(("go", "java")))}
 
-# JSSE writes each message of its flight by itself. A server that refuses the first, the Certificate, may do so before the
-# second is there, which shows that the client does not pad.
-ALLOWED_UNKNOWN = {("java", "1.3", "rejected_certificate"): "padding"}
+# JSSE writes each message of its flight by itself. A server that refuses the first, a Certificate or an empty one, may do
+# so before the next is there: then nothing shows that the client does not pad, or to what the server's alert is a reply.
+ALLOWED_UNKNOWN = {("java", "1.3", "rejected_certificate"): "padding",
+                   ("java", "1.3", "rejected_without_certificate"): "abandoned"}
 
 
 def expected_verdict(server, asks, certificate):
     """What the configuration makes of a full handshake."""
+    if server.verdict:
+        return server.verdict(server.name, asks, certificate)
     if asks == "never":
         return "not_requested"
     if certificate == "none":
@@ -84,31 +92,35 @@ class Case:
             job.update(certificate=str(pair["rsa"].certificate), key=str(pair["rsa"].key))
         return job
 
-    def expected(self, turn, said):
+    def expected(self, turn, all_said):
         """The verdict and the suite. What is wrong with the configuration, the server's word tells."""
+        said = all_said[turn]
         refused = self.first.startswith("rejected")
         if ("answer" in said) == refused:
             raise Failure(f"{self}: the client says {said}, expected {self.first}")
         if refused:
             return self.first, None
-        seen = json.loads(said["answer"].splitlines()[-1])
+        answers = [one.get("answer") for one in all_said[:turn + 1]]
+        seen = self.server.read(answers) if self.server.read else json.loads(answers[-1].splitlines()[-1])
         suite = STANDARD.get(seen["suite"], seen["suite"])
-        if self.suite not in (None, suite):
+        if None not in (self.suite, suite) and self.suite != suite:
             raise Failure(f"{self}: the server has the suite {suite}")
-        resumed = bool(turn) and (self.listener["version"], frozenset((self.server.name, self.client.name))) not in NOT_RESUMED
+        pair = frozenset((self.server.name, self.client.name))
+        resumed = bool(turn) and (self.listener["version"], pair) not in NOT_RESUMED
         if seen["resumed"] != resumed:
             raise Failure(f"{self}: in visit {turn} the server says that resumed is {seen['resumed']}")
-        if not resumed and seen["certificate"] != (self.first == "presented"):
+        if not resumed and seen["certificate"] not in (None, self.first == "presented"):
             raise Failure(f"{self}: the server saw {seen}, expected {self.first}")
-        return "resumed" if resumed else self.first, suite
+        return "resumed" if resumed else self.first, suite or self.suite
 
 
-def listeners(certificates):
-    for version, suites in SUITES.items():
-        for suite, asks in itertools.product(suites, ASKS):
-            yield {"version": version, "suite": suite, "standard": suites[suite], "asks": asks,
-                   "authority": str(certificates.authority), "certificate": str(certificates.server["rsa"].certificate),
-                   "key": str(certificates.server["rsa"].key)}
+def listeners(server, certificates):
+    for version in SUITES:
+        taken = [suite for suite in CCM[version] if suite in server.ccm]
+        for suite, asks in itertools.product([*SUITES[version], *taken], ASKS):
+            pair = certificates.server["ecdsa" if "ECDSA" in suite else "rsa"]
+            yield {"version": version, "suite": suite, "standard": STANDARD[suite], "asks": asks,
+                   "authority": str(certificates.authority), "certificate": str(pair.certificate), "key": str(pair.key)}
 
 
 class Table:
@@ -133,10 +145,9 @@ class Table:
         return f"{actual}, expected {expected}"
 
     def print(self):
-        print("                            right, by what evidence")
-        print("server   client   library   all  cleartext inferred library  wrong  unknown")
+        print("server        client        library  right  cleartext inferred library  wrong  unknown")
         for (server, client, mode), counts in sorted(self.counts.items()):
-            print(f"{server:8} {client:8} {mode:7} {counts['right']:5} {counts['cleartext']:10} {counts['inferred']:8} "
+            print(f"{server:13} {client:13} {mode:7} {counts['right']:6} {counts['cleartext']:10} {counts['inferred']:8} "
                   f"{counts['library']:7} {counts['wrong']:6} {counts['unknown']:8}")
         for ((server, client, mode), reason), count in sorted(self.reasons.items()):
             print(f"unknown: {count} of server {server}, client {client}, library {mode}: {reason}")
@@ -148,12 +159,14 @@ class Stacks:
         cgroup = stack.enter_context(own_cgroup())
         self.network = Network(stack)
         self.certificates = Certificates(directory / "certificates")
+        self.programs = programs.Programs(self.network, self.certificates, directory, stack)
         self.stack = stack
         self.everything = everything
         self.table = Table()
         self.numbers = itertools.count()
         self.servers, self.clients = {}, {}
-        self.tracers = {mode: stack.enter_context(Tracer("--json", f"--library={mode}", f"--cgroup={cgroup}")) for mode in LIBRARY_MODES}
+        self.tracers = {mode: stack.enter_context(Tracer("--json", f"--library={mode}", f"--cgroup={cgroup}"))
+                        for mode in LIBRARY_MODES}
         for tracer in self.tracers.values():
             if not wait_until(lambda: self._attached(tracer), 20):
                 raise Failure(f"not attached: {tracer.errors()}")
@@ -171,8 +184,13 @@ class Stacks:
     def server(self, stack):
         """Its listeners, each with its port. It is started once."""
         if stack.name not in self.servers:
-            jobs = list(listeners(self.certificates))
-            self.servers[stack.name] = list(zip(jobs, self._peer(self.network.servers, stack, "server").ask(jobs)))
+            jobs = list(listeners(stack, self.certificates))
+            if stack.start:
+                started = self.programs.start(stack)
+                ports = [started[job["asks"]] for job in jobs]
+            else:
+                ports = self._peer(self.network.servers, stack, "server").ask(jobs)
+            self.servers[stack.name] = list(zip(jobs, ports))
         return self.servers[stack.name]
 
     def client(self, stack):
@@ -182,11 +200,15 @@ class Stacks:
 
     def wanted(self, server, client, listener):
         """The same handshake is not made twice, where none of both is told the suite."""
-        suites = list(SUITES[listener["version"]])
-        if listener["version"] not in server.sets_suites + client.sets_suites:
-            return listener["suite"] == suites[0]
+        version, suite, asks = listener["version"], listener["suite"], listener["asks"]
+        suites = list(SUITES[version])
+        chosen = version in server.sets_suites + client.sets_suites
+        if suite in CCM[version]:
+            return suite in client.ccm and chosen and (self.everything or asks == "required")
+        if not chosen:
+            return suite == suites[0]
         # one of them for each way of asking
-        return self.everything or suites.index(listener["suite"]) == ASKS.index(listener["asks"])
+        return self.everything or suites.index(suite) == ASKS.index(asks)
 
     def pair(self, server, client):
         ports = self.server(server)
@@ -204,7 +226,7 @@ class Stacks:
     def judge(self, pair, case, said):
         """In the order in which they began, at each end."""
         wrong = []
-        expected = [case.expected(turn, one) for turn, one in enumerate(said)]
+        expected = [case.expected(turn, said) for turn in range(VISITS)]
         for mode, tracer in self.tracers.items():
             records = tracer.wait_for(case.name, 2 * VISITS)
             for role in ("client", "server"):
@@ -237,15 +259,14 @@ def main():
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, True)
-        there = []
-        for one in peers.stacks(directory):
+        clients, others = list(peers.stacks(directory)), list(programs.servers())
+        for one in clients + others:
             if one.missing:
                 print(f"SKIP stacks: {one.name}: {one.missing}")
-            else:
-                there.append(one)
         stacks = Stacks(stack, directory, everything)
-        for server, client in itertools.product(there, repeat=2):
-            suite.run(f"stacks: server {server.name}, client {client.name}", stacks.pair, server, client)
+        for server, client in itertools.product(clients + others, clients):
+            if not server.missing and not client.missing:
+                suite.run(f"stacks: server {server.name}, client {client.name}", stacks.pair, server, client)
         stacks.table.print()
     return 1 if suite.failed else 0
 
