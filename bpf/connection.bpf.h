@@ -57,11 +57,14 @@ struct direction {
 
 struct connection {
 	__u64 id;
-	__u32 first_sequence; /* of what was received, for state kept before there was a socket; of the SYN's direction */
-	__u32 begun;          /* CPUs that met it first */
-	__u8 opened;          /* EVENT_OPEN went out */
-	__u8 hello;           /* a hello was found: 1 + the client's direction */
-	__u8 lost;            /* an event did not go out: EVENT_LOST */
+	/*
+	 * Of what was received with a listening socket, later with the connection's own; on a device, of the SYN's direction.
+	 */
+	__u32 first_sequence;
+	__u32 begun;           /* CPUs that met it first */
+	__u8 opened;           /* EVENT_OPEN went out */
+	__u8 hello;            /* a hello was found: 1 + the client's direction */
+	__u8 lost;             /* an event did not go out: EVENT_LOST */
 	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
 	__u8 renegotiates; /* a handshake record came behind the handshake, and the new one is not over: event flags */
 	__u32 answer_sequence; /* of the first byte behind the latest SYN/ACK, where it is not known yet which one counts */
@@ -588,13 +591,19 @@ static __always_inline void direction_tell(const struct sight *sight)
 	emit_found(sight, found);
 }
 
+/* Whether no more is known of the direction's bytes than that no ClientHello was whole in them. */
+static __always_inline int walk_searches(const struct tls_walk *walk)
+{
+	return walk->phase == TLS_WALK_SEARCH || walk->flags & TLS_WALK_CANDIDATE;
+}
+
 /* Once the other end has sent a ClientHello, what comes here answers it. */
 static __always_inline void direction_begin_segment(const struct sight *sight)
 {
 	struct tls_walk *walk = &sight->direction->walk;
 	__u8 hello = sight->connection->hello;
 
-	if (hello && hello != 1 + sight->index && (walk->phase == TLS_WALK_SEARCH || walk->flags & TLS_WALK_CANDIDATE))
+	if (hello && hello != 1 + sight->index && walk_searches(walk))
 		tls_walk_expect_answer(walk);
 	tls_walk_segment(walk);
 }

@@ -168,6 +168,7 @@ enum statistic {
 	STATISTIC_FRAGMENTS,  /* device: IP fragments that are not the first of their packet: not read */
 	STATISTIC_LAYERS,     /* device: packets with more tags and tunnels than are taken off */
 	STATISTIC_UNFOLLOWED, /* established connections of which a renegotiation would not be seen any more */
+	STATISTIC_REFUSED,    /* sockets: connections with bytes that were walked and TCP had not taken: lost */
 	STATISTICS,
 };
 

@@ -208,6 +208,7 @@ static __always_inline int connection_adopt(const struct sight *sight, const str
 		return 0;
 	*connection = *found;
 	connection->begun = 1;
+	connection->first_sequence = received->next_sequence;
 	if (received->busy) {
 		received->busy = 0;
 		sight_lost(sight, STATISTIC_CONTENDED);
@@ -251,6 +252,7 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 		statistic_add(STATISTIC_MIDSTREAM);
 		return 0;
 	}
+	sight.connection->first_sequence = starts.received;
 	sight.connection->direction[EVENT_RECEIVED].next_sequence = starts.received;
 	sight.connection->direction[EVENT_RECEIVED].state = DIRECTION_WALKED;
 	sight.connection->direction[EVENT_SENT].next_sequence = starts.sent;
@@ -274,6 +276,8 @@ static __always_inline void direction_synchronize(const struct sight *sight, con
 	    (direction->state == DIRECTION_WALKED && !(direction->walk.flags & TLS_WALK_STARTED))) {
 		direction->next_sequence = packet->sequence + 1;
 		direction->state = DIRECTION_WALKED;
+		if (sight->index == EVENT_RECEIVED)
+			sight->connection->first_sequence = packet->sequence + 1;
 	}
 }
 
@@ -325,6 +329,58 @@ static __always_inline int segment_acceptable(struct bpf_sock *socket, const str
 }
 
 /*
+ * Bytes come again at this position that were walked, and TCP has not taken: it refused the segment that had them, for its
+ * checksum or its timestamp, or had no room. So what was walked may not be what the connection says. Where it was passed over
+ * in the search for a ClientHello nothing was made of it, and the search begins anew; else the connection is unknown.
+ */
+__noinline int connection_refused(struct __sk_buff *skb, __u32 position)
+{
+	struct direction *received;
+	struct sight sight;
+
+	if (!sight_take(&sight, skb, connection_at_hand(skb, EVENT_RECEIVED), EVENT_RECEIVED))
+		return 0;
+	received = sight.direction;
+	if (!claim(&received->busy)) {
+		sight_lost(&sight, STATISTIC_REFUSED);
+	} else if (received->state == DIRECTION_WALKED && !sight.connection->hello && walk_searches(&received->walk)) {
+		__builtin_memset(&received->walk, 0, sizeof(received->walk));
+		received->next_sequence = position;
+	} else {
+		received->time_ns = bpf_ktime_get_ns();
+		sight_lost(&sight, STATISTIC_REFUSED);
+		if (sight.connection->opened)
+			emit_cut(&sight, position, 1);
+	}
+	direction_release(received);
+	return 0;
+}
+
+/*
+ * Find out whether TCP refused bytes of a segment that were walked before. What came before the socket does not count: a
+ * listener drops segments that it could take. rcv_nxt may lag behind what waits in the socket's backlog; what comes twice
+ * while it does makes a connection unknown for nothing, which is rare.
+ */
+static __always_inline void segment_compare(struct __sk_buff *skb, struct bpf_sock *socket, const struct packet *packet,
+                                            const struct connection *connection)
+{
+	const struct direction *received = &connection->direction[EVENT_RECEIVED];
+	volatile struct bpf_tcp_sock *tcp = bpf_tcp_sock(socket);
+	__u32 position = packet->sequence, receive_next;
+
+	/* one that is followed knows where the next record begins, and not how far it was seen */
+	if (!tcp || connection->lost || connection_is_over(connection) || received->state == DIRECTION_UNKNOWN ||
+	    received->state == DIRECTION_FOLLOWED)
+		return;
+	receive_next = tcp->rcv_nxt;
+	position = tcp_order_later(position, receive_next);
+	position = tcp_order_later(position, connection->first_sequence);
+	if ((__s32)(received->next_sequence - position) > 0 &&
+	    (__s32)(packet->sequence + packet->payload_length - position) > 0)
+		connection_refused(skb, position);
+}
+
+/*
  * A SYN that is received is for a listener, or for a socket that connects. Any other socket answers and stays as it is (RFC
  * 5961 section 4.2): an old or repeated SYN says nothing of where the streams of its connection begin.
  */
@@ -371,11 +427,14 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 	if (!sight_take(&sight, skb, connection, index))
 		return;
 	if (index == EVENT_RECEIVED && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT &&
-	    tcp_state != BPF_TCP_SYN_RECV && !segment_acceptable(socket, &packet, sight.direction)) {
-		/* a FIN that comes again is behind the stream, and ordinary */
-		if (!(packet.tcp_flags & TCP_FLAG_BIT_FIN))
-			statistic_add(STATISTIC_OUTSIDE);
-		return;
+	    tcp_state != BPF_TCP_SYN_RECV) {
+		if (!segment_acceptable(socket, &packet, sight.direction)) {
+			/* a FIN that comes again is behind the stream, and ordinary */
+			if (!(packet.tcp_flags & TCP_FLAG_BIT_FIN))
+				statistic_add(STATISTIC_OUTSIDE);
+			return;
+		}
+		segment_compare(skb, socket, &packet, sight.connection);
 	}
 	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)
 		direction_synchronize(&sight, &packet, tcp_state);

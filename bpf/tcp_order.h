@@ -20,6 +20,11 @@ enum {
 	TCP_ORDER_WINDOW = 1 << 20
 };
 
+static __always_inline __attribute__((unused)) __u32 tcp_order_later(__u32 one, __u32 other)
+{
+	return (__s32)(one - other) > 0 ? one : other;
+}
+
 enum tcp_order_kind {
 	TCP_ORDER_NEW = 0, /* has bytes that come next: skip, then count of them */
 	TCP_ORDER_OLD,     /* nothing new: a retransmission, or empty */

@@ -23,8 +23,8 @@ enum {
 };
 
 /*
- * So long a side is waited for that may still have something to say: after the other's FIN, and in TLS 1.3 the server
- * behind the client's flight.
+ * So long a side is waited for that may still have something to say: after the other's FIN, in TLS 1.3 the server behind
+ * the client's flight, and whoever seems to have refused in a segment that TCP has perhaps not taken.
  */
 static const uint64_t LAST_WORD_NS = 2ull * 1000 * 1000 * 1000;
 
@@ -71,6 +71,7 @@ struct connection {
 	bool lost;        /* an event was lost */
 	bool lost_nearby; /* events were lost while it was open: perhaps of it */
 	bool over;        /* to be ended as soon as nobody is in the middle of it */
+	bool told_end; /* the remote end has ended it, if TCP took the segment that says so: nothing else is listened to */
 	bool established; /* its handshake, up to TLS 1.2, was completed: what comes is a renegotiation */
 	bool ending;      /* what was held back is told: all of it came before the end */
 	bool client_known;
@@ -556,6 +557,23 @@ static void take_body(struct connection *connection, const struct event_bytes *b
 	body_release(&side->body);
 }
 
+/*
+ * What was received last ends the handshake. The kernel shows a socket's segments before TCP has checked them: one that it
+ * then refuses, damaged or forged, comes again, and an event says so (EVENT_LOST). Until then the other side goes on in a
+ * connection that seems to have ended.
+ */
+static void connection_end_told(struct connection *connection, const struct event *event)
+{
+	if (connection->open.source != EVENT_FROM_SOCKET || connection->open.transport == IPPROTO_UDP ||
+	    event->direction != EVENT_RECEIVED || connection->handshake->facts.end == END_COMPLETED ||
+	    connection->side[EVENT_RECEIVED].closed || connection->lost) {
+		connection->over = true;
+		return;
+	}
+	connection->told_end = true;
+	connection_queue(connection, QUEUE_LAST_WORD);
+}
+
 static void take_not_tls(struct connection *connection, const struct event *event)
 {
 	struct handshake *handshake = connection->handshake;
@@ -567,7 +585,7 @@ static void take_not_tls(struct connection *connection, const struct event *even
 		handshake_record_end(handshake, END_NOT_TLS, FROM_SERVER);
 	else
 		handshake->facts.malformed = true;
-	connection->over = true;
+	connection_end_told(connection, event);
 }
 
 static void take_record(struct connection *connection, const struct event_record *record)
@@ -588,7 +606,8 @@ static void take_found(struct connection *connection, const struct event *event)
 {
 	struct handshake *handshake = connection->handshake;
 
-	if ((connection->over && !connection->ending) || (connection->established && event->kind != EVENT_RECORD))
+	if (((connection->over || connection->told_end) && !connection->ending) ||
+	    (connection->established && event->kind != EVENT_RECORD))
 		return;
 	switch (event->kind) {
 	case EVENT_MESSAGE:
@@ -610,8 +629,10 @@ static void take_found(struct connection *connection, const struct event *event)
 		break;
 	}
 	handshake = connection->handshake;
+	if (connection->told_end || connection->over)
+		return;
 	if (handshake && handshake_record_ended(handshake))
-		connection->over = true;
+		connection_end_told(connection, event);
 	else if (handshake && handshake_record_waits_for_server(handshake))
 		connection_queue(connection, QUEUE_LAST_WORD);
 }
@@ -893,6 +914,8 @@ static void connection_time_out(struct connection *connection)
 	tell_what_is_held(connection);
 	handshake = connection->handshake;
 	/* silence is consent, unless somebody has ended it */
+	if (connection->told_end)
+		handshake = NULL; /* how it ended is known */
 	if (handshake && handshake_record_waits_for_server(handshake))
 		handshake_record_end(handshake, END_COMPLETED, FROM_CLIENT);
 	else if (handshake)

@@ -47,6 +47,8 @@ static const struct loss kernel_losses[STATISTICS] = {
                                   "directions of established connections lost track of their records: a renegotiation "
                                   "behind that is not seen",
                                   NULL},
+	[STATISTIC_REFUSED] = {"connection had bytes that TCP did not take at first: unknown",
+                               "connections had bytes that TCP did not take at first: unknown", NULL},
 };
 
 struct count_loss {

@@ -261,7 +261,7 @@ struct loss {
 };
 
 enum {
-	LOSSES = 20,
+	LOSSES = 21,
 };
 
 static void gather_losses(const struct report_metrics_state *state, struct loss losses[LOSSES])
@@ -291,6 +291,7 @@ static void gather_losses(const struct report_metrics_state *state, struct loss 
 		{"outside_stream", statistics[STATISTIC_OUTSIDE], false},
 		{"fragment", statistics[STATISTIC_FRAGMENTS], false},
 		{"established", statistics[STATISTIC_UNFOLLOWED], false},
+		{"refused", statistics[STATISTIC_REFUSED], false},
 	};
 
 	memcpy(losses, all, sizeof(all));

@@ -9,7 +9,7 @@ import threading
 
 import endpoints
 import packet
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, Skip, expect
+from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect
 from namespaces import IPV4_NETWORK, IPV6_NETWORK, Namespace, Tun
 from peer import Peer, Wire, pieces, say_goodbye, send_plain, shake_hands
 
@@ -240,10 +240,7 @@ WAYS = {
 FORGERIES = {
     "alert without ACK": (behind(forge_without_ack), {}),
     "alert that acknowledges too much": (behind(forge_acknowledgment), {}),
-}
-
-# The same, where nothing that a program is shown tells that TCP will not take the segment: known limits.
-LIMITS = {
+    # TCP does not take these, which shows when the bytes come again
     "damaged segments": (behind(forge_checksum), {}),
     "alert with a wrong checksum": (behind(forge_checksum_alert), {}),
     "alert with an old timestamp": (behind(forge_old_timestamp), {"timestamps": 1 << 20}),
@@ -320,13 +317,6 @@ def never_wrong(tracer, client, role, truth):
             raise Failure(f"requested {found[0]['mtls']['requested']!r}, expected {truth.requested!r} or not known")
     else:
         tracer.check(client, truth, (role,))
-
-
-def known_limit(bench, name, as_what, way, **how):
-    try:
-        sent_so(bench, name, as_what, way, never_wrong, **how)
-    except Failure as failure:
-        raise Skip(f"known limit: {failure}") from None
 
 
 def wrapping(bench, as_what):
@@ -532,9 +522,6 @@ def run(suite, stack, keys, tracer):
         for as_what in ROLES:
             case = f"segments: {name}, from the {as_what}"
             suite.run(case, sent_so, bench, name, as_what, way, never_wrong, **how)
-    for name, (way, how) in LIMITS.items():
-        for as_what in ROLES:
-            suite.run(f"limits: {name}, from the {as_what}", known_limit, bench, name, as_what, way, **how)
     for as_what in ROLES:
         suite.run(f"segments: sequence numbers wrap, from the {as_what}", wrapping, bench, as_what)
     suite.run("segments: RST in a gap", reset_in_a_gap, bench)
