@@ -4,14 +4,20 @@
 established connection costs beside them. The bytes of one real handshake are replayed over real sockets between addresses
 of 127.0.0.0/8 in a network namespace of its own: for the hooks that is a handshake, and it costs no cryptography.
 
-usage: scale.py [CONNECTIONS [BUILD]]     100000 where not told otherwise; of descriptors it takes two for each
+A process may often have no more than 20,000 descriptors, and a connection takes two: as many processes share them as it
+takes. The kernel's memory is what the general caches of /proc/slabinfo grow by, beside a run without any hook: the
+whole host's, so nothing else should go on. The LRU hash of the device hook is not in it, for it is allocated at the start.
+
+usage: scale.py [CONNECTIONS]     100000 where not told otherwise
 """
 
 import contextlib
+import multiprocessing
 import os
 import pathlib
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -21,13 +27,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "kernel")]
 
 import endpoints  # noqa: E402
-from harness import PROGRAM, Tracer  # noqa: E402
+from harness import Failure, Tracer, wait_until  # noqa: E402
 from namespaces import Namespace  # noqa: E402
 
 STATISTICS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
 A_FEW = 1000
-PINGS = 20
-PORT = 4430
+STEP = 50  # connections that a process opens in one go
+PINGS = 100000  # in all, whether over few connections or over many
+FIRST_PORT = 10000
+# of a connection without any hook: two sockets, their inodes and files; and what Python keeps of them
+BYTES_NEEDED = 16 * 1024
+SECONDS_MAX = 300  # for each step of the workers
 
 
 def flights(keys):
@@ -45,37 +55,112 @@ def flights(keys):
 
 
 class Connections:
-    def __init__(self, namespace, script):
-        self._namespace, self._script, self.pairs = namespace, script, []
-        self._listener = namespace.socket()
-        self._listener.bind(("0.0.0.0", PORT))
-        self._listener.listen(1024)
+    """Those of one process, between two addresses that no other has."""
+
+    def __init__(self, number, port, script):
+        self._client, self._script, self._pairs = f"127.2.{number}.1", script, []
+        self._listener = socket.create_server((f"127.1.{number}.1", port), backlog=16)
 
     def open(self, count):
-        with self._namespace.entered():
-            for number in range(len(self.pairs), len(self.pairs) + count):
-                client = socket.socket()
-                # 20,000 ports of each address
-                client.bind((f"127.0.{number // 20000 + 1}.1", 20000 + number % 20000))
-                client.connect(("127.0.0.1", PORT))
-                server, _ = self._listener.accept()
-                self.pairs.append((client, server))
-                for from_client, data in self._script:
-                    one, other = (client, server) if from_client else (server, client)
-                    one.sendall(data)
-                    other.recv(len(data), socket.MSG_WAITALL)
+        for _ in range(count):
+            client = socket.socket()
+            client.bind((self._client, FIRST_PORT + len(self._pairs)))
+            client.connect(self._listener.getsockname())
+            server, _ = self._listener.accept()
+            self._pairs.append((client, server))
+            for from_client, data in self._script:
+                one, other = (client, server) if from_client else (server, client)
+                one.sendall(data)
+                other.recv(len(data), socket.MSG_WAITALL)
 
-    def ping(self, count):
-        for _ in range(PINGS):
-            for client, server in self.pairs[:count]:
+    def ping(self, rounds):
+        for _ in range(rounds):
+            for client, server in self._pairs:
                 client.send(b"\x17\x03\x03\x00\x20" + bytes(32))
                 server.recv(64)
 
+
+def work(namespace, number, port, script, pipe):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with namespace.entered():
+        connections = Connections(number, port, script)
+    while command := pipe.recv():
+        with namespace.entered():
+            getattr(connections, command[0])(command[1])
+        pipe.send(command)
+
+
+class Worker:
+    def __init__(self, namespace, number, port, script):
+        self._pipe, other = multiprocessing.Pipe()
+        self._process = multiprocessing.Process(target=work, args=(namespace, number, port, script, other), daemon=True)
+        self._process.start()
+        # so that a worker that ends shows as the end of the pipe
+        other.close()
+
+    def tell(self, *command):
+        self._pipe.send(command)
+
+    def wait(self):
+        if not self._pipe.poll(SECONDS_MAX):
+            raise Failure(f"a worker was not done within {SECONDS_MAX} s")
+        self._pipe.recv()
+
     def close(self):
-        for pair in self.pairs:
-            for end in pair:
-                end.close()
-        self._listener.close()
+        with contextlib.suppress(OSError):
+            self._pipe.send(None)
+        self._process.join(30)
+        self._process.kill()
+
+
+class Workers:
+    def __init__(self, stack, namespace, port, script, count):
+        self._workers, self._open = [], 0
+        for number in range(count):
+            self._workers.append(stack.enter_context(contextlib.closing(Worker(namespace, number, port, script))))
+
+    def open(self, total, caught_up=lambda opened: True):
+        """
+        Until there are so many; returns how many there are. It is not faster than the tracer tells of them: what is
+        measured are open connections, not a host on which they all begin in the same second.
+        """
+        while self._open * len(self._workers) < total:
+            each = min(-(-total // len(self._workers)) - self._open, STEP)
+            for worker in self._workers:
+                worker.tell("open", each)
+                worker.wait()
+            self._open += each
+            opened = self._open * len(self._workers)
+            with contextlib.suppress(Failure):
+                wait_until(lambda: caught_up(opened), "records", 5)
+        return self._open * len(self._workers)
+
+    def ping(self):
+        """In one after the other, so that few connections and many are pinged in the same way."""
+        for worker in self._workers:
+            worker.tell("ping", max(PINGS // (self._open * len(self._workers)), 1))
+            worker.wait()
+
+
+class CountingTracer(Tracer):
+    """Its records are counted: there are too many of them to be kept."""
+
+    records_read = 0
+    records_each = 2  # of a connection: both its ends are here
+
+    def caught_up(self, connections):
+        return self.records_read >= connections * self.records_each
+
+    def _read(self):
+        for _ in self.process.stdout:
+            self.records_read += 1
+
+
+class DeviceTracer(CountingTracer):
+    records_each = 1
+
+    def _attached(self):
+        return self.process.poll() is None and "Uid:\t65534" in pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
 
 
 def programs_of(pid):
@@ -96,51 +181,70 @@ def runs_of(programs):
     return runs, nanoseconds
 
 
-def resident(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+def anonymous(pid):
+    """KiB that the process has written, and no other shares."""
+    return int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
 
 
-class DeviceTracer(Tracer):
-    def _attached(self):
-        return self.process.poll() is None and "Uid:\t65534" in pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+def slab():
+    """Bytes in use of objects without a cache of their own: socket storage is among them, sockets, inodes and files are not."""
+    lines = pathlib.Path("/proc/slabinfo").read_text().splitlines()[2:]
+    kept = [line.split() for line in lines if line.startswith("kmalloc")]
+    return sum(int(fields[1]) * int(fields[3]) for fields in kept)
 
 
-def cost(connections, tracer, count):
+def cost(workers, tracer):
+    """Nanoseconds of a run, while the workers ping."""
     programs = programs_of(tracer.process.pid)
     before = runs_of(programs)
-    connections.ping(count)
+    workers.ping()
     after = runs_of(programs)
     return (after[1] - before[1]) / max(after[0] - before[0], 1)
 
 
-def measure(name, kind, options, script, count):
-    # of its own: the ports of connections that were closed stay taken for a minute
-    with contextlib.closing(Namespace(name)) as namespace, contextlib.closing(Connections(namespace, script)) as connections:
-        # ip netns exec hides the cgroups; the socket hook sees all namespaces anyway
-        with kind(*options, before=namespace.command() if kind is DeviceTracer else ()) as tracer:
-            empty = resident(tracer.process.pid)
-            connections.open(A_FEW)
-            few = cost(connections, tracer, A_FEW)
-            connections.open(count - A_FEW)
-            many = cost(connections, tracer, min(count, 10 * A_FEW))
-            tracer.wait_polled()
-            grown = resident(tracer.process.pid) - empty
-            said = tracer.stop(timeout=120)
-    print(f"{name}: {few:.0f} ns a packet beside {A_FEW} connections, {many:.0f} ns beside {count}; "
-          f"{len(tracer.lines)} records, the process grew by {grown} KiB", flush=True)  # fmt: skip
-    print("    " + (said.replace("\n", "\n    ") or "nothing lost"))
+def measure_alone(workers, count):
+    workers.open(A_FEW)
+    before = slab()
+    opened = workers.open(count)
+    each = (slab() - before) / (opened - A_FEW)
+    print(f"no hook: {opened} connections, {each:.0f} bytes of kmalloc for each", flush=True)
+    return each
 
 
-def raise_descriptors(count):
-    """Two for each connection, and some more; returns how many connections there is room for."""
-    wanted = 2 * count + 100
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
-        return count
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print(f"this user may not have more than {hard} descriptors (ulimit -Hn)")
-    return (hard - 100) // 2
+def measure(name, tracer, workers, count, without):
+    empty = anonymous(tracer.process.pid)
+    workers.open(A_FEW, tracer.caught_up)
+    few = cost(workers, tracer)
+    before = slab()
+    opened = workers.open(count, tracer.caught_up)
+    tracer.wait_polled()
+    grown, each = anonymous(tracer.process.pid) - empty, (slab() - before) / (opened - A_FEW)
+    many = cost(workers, tracer)
+    said = tracer.stop(timeout=120)
+    print(f"{name}: {few:.0f} ns a packet beside {A_FEW} connections, {many:.0f} ns beside {opened}; {each:.0f} bytes of "
+          f"kmalloc for each connection, {each - without:.0f} more than without; the process grew by {grown} KiB; "
+          f"{tracer.records_read} records", flush=True)  # fmt: skip
+    print("    " + (said.replace("\n", "\n    ") or "nothing lost"), flush=True)
+
+
+@contextlib.contextmanager
+def scene(name, script, count):
+    """A namespace of its own, since the ports of closed connections stay taken for a minute; a port; who connects there."""
+    with contextlib.ExitStack() as stack:
+        namespace = stack.enter_context(contextlib.closing(Namespace(name)))
+        with namespace.socket() as chosen:
+            chosen.bind(("127.0.0.1", 0))
+            port = chosen.getsockname()[1]
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        processes = -(-2 * count // (limit - 100))
+        yield namespace, port, Workers(stack, namespace, port, script, processes)
+
+
+def enough_memory(count):
+    available = int(re.search(r"MemAvailable:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) * 1024
+    if available < count * BYTES_NEEDED:
+        print(f"{count} connections take up to {count * BYTES_NEEDED >> 20} MiB, and there are {available >> 20}")
+    return available >= count * BYTES_NEEDED
 
 
 def main():
@@ -148,14 +252,25 @@ def main():
     if os.geteuid():
         print("needs root")
         return 1
-    count = raise_descriptors(count)
+    if not enough_memory(count):
+        return 1
+    # so that what it has changed is put back
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     counted = STATISTICS.read_text()
     STATISTICS.write_text("1")
     try:
         with tempfile.TemporaryDirectory() as directory:
             script = flights(endpoints.Keys(directory))
-            measure("sockets", Tracer, ["-P", str(PORT)], script, count)
-            measure("device", DeviceTracer, ["-i", "lo", "-P", str(PORT)], script, count)
+        with scene("alone", script, count) as (_, _, workers):
+            without = measure_alone(workers, count)
+        with scene("sockets", script, count) as (_, port, workers), CountingTracer("-P", str(port)) as tracer:
+            measure("sockets", tracer, workers, count, without)
+        with scene("device", script, count) as (namespace, port, workers):
+            # ip netns exec hides the cgroups; the socket hook sees all namespaces anyway
+            with DeviceTracer("-i", "lo", "-P", str(port), before=namespace.command()) as tracer:
+                measure("device", tracer, workers, count, without)
     finally:
         STATISTICS.write_text(counted)
     return 0
