@@ -63,8 +63,6 @@ static const struct rule common[] = {
 	{CALL(munmap), {}},
 	/* how the C library asks for fstat() */
 	{CALL(newfstatat), BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)},
-	{CALL(poll), {}},
-	{CALL(ppoll), {}},
 	{CALL(pread64), {}},
 	{CALL(read), {}},
 	{CALL(restart_syscall), {}},
@@ -74,6 +72,12 @@ static const struct rule common[] = {
 	{CALL(sched_yield), {}},
 	{CALL(write), {}},
 	{CALL(writev), {}},
+};
+
+/* Standard output waits for its reader. */
+static const struct rule capture[] = {
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
 };
 
 /* The loop that reads events, and the thread that answers scrapes. */
@@ -89,6 +93,8 @@ static const struct rule live[] = {
 	{CALL(fcntl), VALUE(1, F_SETFD)},
 	{CALL(getsockname), {}},
 	{CALL(getsockopt), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},
 	{CALL(recvmsg), {}},
 	/* a thread's first steps: one that was started before may take them behind the filter */
@@ -118,6 +124,8 @@ static const struct rule interfaces[] = {
 	{CALL(bpf), VALUE(0, BPF_OBJ_GET_INFO_BY_FD)},
 	{CALL(getsockname), {}},
 	{CALL(ioctl), VALUE(1, SIOCGIFINDEX)},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},
 	{CALL(recvmsg), {}},
 	{CALL(sendmsg), {}},
@@ -144,6 +152,8 @@ static const struct rule library[] = {
 	/* for reading alone, and only what is there */
 	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
 	{CALL(perf_event_open), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
 	{CALL(readlink), {}},
 	{CALL(readlinkat), {}},
 	{CALL(sendto), VALUE(4, 0)},
@@ -155,9 +165,8 @@ static const struct {
 	const struct rule *rules;
 	size_t count;
 } works[SANDBOX_WORKS] = {
-	[SANDBOX_LIVE] = {live, NUMBER_OF(live)},
-	[SANDBOX_FILES] = {files, NUMBER_OF(files)},
-	[SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
+	[SANDBOX_CAPTURE] = {capture, NUMBER_OF(capture)}, [SANDBOX_LIVE] = {live, NUMBER_OF(live)},
+	[SANDBOX_FILES] = {files, NUMBER_OF(files)},       [SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
 	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)},
 };
 
