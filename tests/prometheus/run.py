@@ -273,9 +273,18 @@ def check_rules(bench):
     # the second round is more than the first; a service asks that must not; certificates end in two days
     wanted = {"MtlsCertificatesRejected": "firing", "MtlsPolicyViolated": "firing",
               "MtlsClientCertificateExpires": "pending"}
-    found = {alert["labels"]["alertname"]: alert["state"] for alert in bench.prometheus.ask("alerts")["alerts"]}
-    expect({name: found.get(name) for name in wanted}, wanted, f"alerts among {found}")
-    unwanted = {"MtlsnoopDown", "MtlsnoopLosesEvents", "MtlsnoopStandsStill", "MtlsnoopReloadRefused"} & set(found)
+
+    def states():
+        alerts = bench.prometheus.ask("alerts")["alerts"]
+        return {alert["labels"]["alertname"]: alert["state"] for alert in alerts}
+
+    def those_wanted():
+        found = states()
+        return {name: found.get(name) for name in wanted}
+    # the rules may have been looked at last before the second round was scraped
+    wait_until(lambda: those_wanted() == wanted, WAIT)
+    expect(those_wanted(), wanted, "alerts")
+    unwanted = {"MtlsnoopDown", "MtlsnoopLosesEvents", "MtlsnoopStandsStill", "MtlsnoopReloadRefused"} & set(states())
     expect(unwanted, set(), "alerts of what is well")
 
 
