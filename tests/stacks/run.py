@@ -5,7 +5,7 @@ TLS stacks against each other: what mtlsnoop says of each handshake at both ends
 and against what the server said that it saw; once inferred alone, once with what the libraries say. Each case is a full
 handshake and a second one, which has to resume it where both stacks can. A line for each pair of stacks, and at the end
 a table of right, wrong and unknown, with the reasons. One wrong verdict fails; so does one that is unknown, but for the
-reasons in ALLOWED_UNKNOWN.
+reasons in ALLOWED_UNKNOWN, and at most GAPS_MAX gaps.
 
 usage: run.py [--all] [WORD...]     only the pairs whose name contains one of the words
 
@@ -54,6 +54,9 @@ NOT_RESUMED = {("1.2", frozenset(("go", "java")))}
 # so before the next is there: then nothing shows that the client does not pad, or to what the server's alert is a reply.
 ALLOWED_UNKNOWN = {("java", "1.3", "rejected_certificate"): "padding",
                    ("java", "1.3", "rejected_without_certificate"): "abandoned"}
+# A packet that comes while another CPU is in the same direction is lost to the walk (docs/design.md, Concurrency). On loopback
+# with two CPUs that is rare, and each of the two tracers meets it: more than that is a defect.
+GAPS_MAX = 2
 
 
 def expected_verdict(server, asks, certificate):
@@ -127,6 +130,7 @@ class Table:
     def __init__(self):
         self.counts = collections.defaultdict(collections.Counter)
         self.reasons = collections.Counter()
+        self.gaps = 0
 
     def add(self, pair, expected, record):
         actual, reason = record["mtls"]["client_auth"], record["mtls"]["reason"]
@@ -139,6 +143,10 @@ class Table:
             counts["unknown"] += 1
             self.reasons[pair, reason] += 1
             if ALLOWED_UNKNOWN.get((pair[1], record["tls"]["version"], expected)) == reason:
+                return None
+            if reason == "gap":
+                self.gaps += 1
+            if reason == "gap" and self.gaps <= GAPS_MAX:
                 return None
             return f"unknown ({reason}), expected {expected}"
         counts["wrong"] += 1
