@@ -601,11 +601,23 @@ static void take_record(struct connection *connection, const struct event_record
 		handshake_record_unread(connection->handshake, side_of(connection, record->event.direction), record);
 }
 
+/* The server asks all the same: it has not read yet what seems to end the handshake, or its TCP has not taken it. */
+static void take_late_request(struct connection *connection, const struct event *event)
+{
+	const struct event_message *message = (const struct event_message *)event;
+
+	if (connection->handshake && event->kind == EVENT_MESSAGE && message->type == TLS_CERTIFICATE_REQUEST &&
+	    side_of(connection, event->direction) == FROM_SERVER)
+		handshake_record_message(connection->handshake, FROM_SERVER, message);
+}
+
 /* What a message, a body, a record, an alert say, whether the kernel walked the bytes or reassembly did. */
 static void take_found(struct connection *connection, const struct event *event)
 {
 	struct handshake *handshake = connection->handshake;
 
+	if (connection->told_end && !connection->over && !connection->ending)
+		take_late_request(connection, event);
 	if (((connection->over || connection->told_end) && !connection->ending) ||
 	    (connection->established && event->kind != EVENT_RECORD))
 		return;
