@@ -92,9 +92,9 @@ struct library_view {
 	bool client_certificate_empty; /* it carries no certificate */
 	bool server_finished;
 	bool client_finished;
-	bool client_finished_taken; /* the server's library went on to it: it has not refused what came before */
-	bool renegotiation;         /* a later handshake of a connection: its ClientHello was never in cleartext */
-	bool post_handshake;        /* TLS 1.3: a request behind the handshake (RFC 8446 section 4.6.2) */
+	bool by_server; /* the server's own: what it went on from, it has not refused. Else the client's, or nobody knows */
+	bool renegotiation;  /* a later handshake of a connection: its ClientHello was never in cleartext */
+	bool post_handshake; /* TLS 1.3: a request behind the handshake (RFC 8446 section 4.6.2) */
 };
 
 /* What was seen: all that the verdict goes by. */

@@ -396,6 +396,7 @@ bool handshake_record_waits_for_server(const struct handshake *handshake)
 	case FLIGHT_EMPTY:
 	case FLIGHT_CERTIFICATE:
 	case FLIGHT_ANSWER:
+	case FLIGHT_CERTIFICATE_ONLY:
 		return true;
 	default:
 		return inference.open;

@@ -45,7 +45,8 @@ static const uint8_t paddings[] = {0, 16};
 /* The lengths that records of certain messages have, alone, with a known padding. */
 struct record_lengths {
 	uint16_t alert;
-	uint16_t empty; /* Certificate without certificates */
+	uint16_t other_alert; /* the client's, where its flight does not show its padding; else the same */
+	uint16_t empty;       /* Certificate without certificates */
 	uint16_t finished;
 	uint16_t empty_finished; /* both in one record */
 	uint16_t certificate_min;
@@ -69,6 +70,7 @@ static struct record_lengths record_lengths_of(const struct suite_lengths *suite
 
 	return (struct record_lengths){
 		.alert = ALERT + overhead,
+		.other_alert = ALERT + overhead,
 		.empty = empty + overhead,
 		.finished = finished + overhead,
 		.empty_finished = empty + finished + overhead,
@@ -204,7 +206,8 @@ static bool may_be_whole_answer(const struct handshake_facts *facts, const struc
  * One long record where a flight of three is expected: stacks put all of a flight into one (RFC 8448 section 6). Unpadded,
  * nothing but a Certificate makes it so long. That the client does not pad is shown by its other records, which no block
  * divides; one that pads its handshake alone, by this one's length, which is none that anybody chooses. Where the length
- * is, the server's flight can still say that there was a request.
+ * is, the server's flight can still say that there was a request. Where there is no other record yet, the length alone says
+ * that there is a Certificate in this one, and nothing that the rest of the flight is, too: JSSE writes it by itself.
  */
 static uint8_t judge_single_record(const struct handshake_facts *facts, const struct suite_lengths *suite,
                                    const struct record_lengths *lengths)
@@ -213,6 +216,8 @@ static uint8_t judge_single_record(const struct handshake_facts *facts, const st
 
 	if (!may_be_whole_answer(facts, lengths))
 		return FLIGHT_UNCLEAR;
+	if (server_seems_to_request(facts, suite) && facts->client_records.count == 1)
+		return is_block(facts, suite) ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE_ONLY;
 	if (server_seems_to_request(facts, suite))
 		return may_be_empty ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE;
 	return may_be_empty || is_block(facts, suite) ? FLIGHT_UNCLEAR : FLIGHT_CERTIFICATE;
@@ -223,8 +228,8 @@ static bool is_open(const struct handshake_facts *facts, const struct suite_leng
 {
 	struct record_lengths lengths = record_lengths_of(suite, 0);
 
-	return (flight == FLIGHT_UNCLEAR || flight == FLIGHT_ANSWER) && facts->client_records.count == 1 &&
-	       may_be_whole_answer(facts, &lengths);
+	return (flight == FLIGHT_UNCLEAR || flight == FLIGHT_ANSWER || flight == FLIGHT_CERTIFICATE_ONLY) &&
+	       facts->client_records.count == 1 && may_be_whole_answer(facts, &lengths);
 }
 
 /* What the flight is, which record is its last, and the lengths that the client's records have. */
@@ -249,6 +254,7 @@ static uint8_t find_flight(const struct handshake_facts *facts, const struct sui
 			return FLIGHT_CERTIFICATE;
 	}
 	*lengths = record_lengths_of(suite, 0);
+	lengths->other_alert = record_lengths_of(suite, paddings[1]).alert;
 	*last = 0;
 	return judge_single_record(facts, suite, lengths);
 }
@@ -259,7 +265,7 @@ static bool client_parted(const struct handshake_facts *facts, const struct reco
 	const struct handshake_records *client = &facts->client_records;
 
 	for (uint8_t index = last + 1; index < client->count; index++)
-		if (client->length[index] == lengths->alert)
+		if (client->length[index] == lengths->alert || client->length[index] == lengths->other_alert)
 			return true;
 	return false;
 }
@@ -298,11 +304,23 @@ static uint8_t only_alerts(const struct handshake_facts *facts, const struct sui
 	return alerts;
 }
 
+/*
+ * Which of the server's records is the first of its reply: the one behind the client's record number last. A server may
+ * refuse a Certificate before the rest of the flight has come; what is no alert it may have sent before any of it came.
+ */
+static uint8_t find_reply_begin(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last)
+{
+	uint8_t early = facts->client_records.after[0];
+	uint8_t first = facts->client_records.after[last];
+
+	return early < first && only_alerts(facts, suite, early) == KNOWN_YES ? early : first;
+}
+
 /* What the server did behind the client's record number last. */
 static uint8_t find_reply(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last,
                           const struct record_lengths *client_lengths)
 {
-	uint8_t first = facts->client_records.after[last];
+	uint8_t first = find_reply_begin(facts, suite, last);
 	bool replied = first < facts->server_records.count;
 	uint8_t alerts = replied ? only_alerts(facts, suite, first) : KNOWN_NO;
 
@@ -332,6 +350,19 @@ static uint8_t find_resumed_flight(const struct handshake_facts *facts, const st
 			return FLIGHT_ALERT;
 	}
 	return FLIGHT_NONE;
+}
+
+static bool ended_by_anybody(const struct handshake_facts *facts)
+{
+	return facts->end == END_ALERT || facts->end == END_FIN || facts->end == END_RST;
+}
+
+bool inference_refused(const struct handshake_facts *facts, const struct inference *inference)
+{
+	if (inference->reply == REPLY_ALERT)
+		return ended_by_anybody(facts);
+	return inference->reply == REPLY_NONE && (ended_by_anybody(facts) || facts->end == END_NOT_TLS) &&
+	       facts->ended_by == FROM_SERVER;
 }
 
 bool inference_is_possible(const struct handshake_facts *facts)

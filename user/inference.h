@@ -15,14 +15,15 @@
 
 /* What the client's encrypted flight is. */
 enum inferred_flight {
-	FLIGHT_NONE,        /* nothing of it was seen */
-	FLIGHT_FINISHED,    /* Finished alone: not requested */
-	FLIGHT_EMPTY,       /* an empty Certificate, Finished: requested */
-	FLIGHT_EMPTY_ONLY,  /* an empty Certificate, and no Finished yet */
-	FLIGHT_CERTIFICATE, /* Certificate, CertificateVerify, Finished: requested */
-	FLIGHT_ANSWER,      /* an answer, requested; padding hides which */
-	FLIGHT_ALERT,       /* an alert instead of a flight */
-	FLIGHT_UNCLEAR,     /* fits no pattern: padding, or messages put together in a way that padding could imitate */
+	FLIGHT_NONE,             /* nothing of it was seen */
+	FLIGHT_FINISHED,         /* Finished alone: not requested */
+	FLIGHT_EMPTY,            /* an empty Certificate, Finished: requested */
+	FLIGHT_EMPTY_ONLY,       /* an empty Certificate, and no Finished yet */
+	FLIGHT_CERTIFICATE,      /* Certificate, CertificateVerify, Finished: requested */
+	FLIGHT_ANSWER,           /* an answer, requested; padding hides which */
+	FLIGHT_CERTIFICATE_ONLY, /* one record, requested: a Certificate, with or without the rest of the flight */
+	FLIGHT_ALERT,            /* an alert instead of a flight */
+	FLIGHT_UNCLEAR, /* fits no pattern: padding, or messages put together in a way that padding could imitate */
 };
 
 /* What the server did behind it. */
@@ -42,6 +43,12 @@ struct inference {
 
 /* What the encrypted records seen so far show. facts->version_1_3 is set. */
 struct inference inference_of(const struct handshake_facts *facts);
+
+/*
+ * Whether the server refused what the flight brought: it answered with an alert and the connection ended, or ended it without
+ * a word. Whoever ends it first without having said what may be close_notify has refused.
+ */
+bool inference_refused(const struct handshake_facts *facts, const struct inference *inference);
 
 /* Whether the suite is one whose lengths are known. */
 bool inference_is_possible(const struct handshake_facts *facts);

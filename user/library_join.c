@@ -366,7 +366,7 @@ static void fill(struct handshake *handshake, const struct sighting *sighting, e
 	const struct library_handshake *seen = &sighting->seen;
 
 	handshake->facts.library = seen->view;
-	handshake->facts.library.client_finished_taken = seen->view.client_finished && role == ROLE_SERVER;
+	handshake->facts.library.by_server = role == ROLE_SERVER;
 	if (!handshake->request)
 		handshake->request = copy_of_request(seen->request);
 	if (!handshake->certificate)

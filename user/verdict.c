@@ -137,14 +137,6 @@ static struct verdict judge_not_requested(const struct handshake_facts *facts, s
 	return known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 }
 
-/* The server answered the client's flight with an alert and the connection ended, or ended it without a word. */
-static bool refused(const struct handshake_facts *facts, const struct inference *inference)
-{
-	if (inference->reply == REPLY_ALERT)
-		return facts->end == END_ALERT || facts->end == END_FIN || facts->end == END_RST;
-	return inference->reply == REPLY_NONE && ended_by_peer(facts, FROM_SERVER);
-}
-
 static uint8_t established_by(const struct handshake_facts *facts, const struct inference *inference)
 {
 	if (!inference_is_possible(facts))
@@ -157,7 +149,7 @@ static uint8_t established_by(const struct handshake_facts *facts, const struct 
 	/* of a client that pads close_notify is not known either: the server's alert may answer that */
 	if (inference->flight == FLIGHT_UNCLEAR || inference->flight == FLIGHT_ANSWER)
 		return NOT_KNOWN;
-	return refused(facts, inference) ? KNOWN_NO : NOT_KNOWN;
+	return inference_refused(facts, inference) ? KNOWN_NO : NOT_KNOWN;
 }
 
 /* The client answered a request; was the answer taken? Silence of a server that keeps the connection is consent. */
@@ -170,7 +162,7 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 	verdict.answer = certificate ? ANSWER_CERTIFICATE : ANSWER_EMPTY;
 	if (inference->reply == REPLY_UNSEEN)
 		return unknown(verdict, REASON_ENCRYPTED);
-	if (refused(facts, inference))
+	if (inference_refused(facts, inference))
 		return known(verdict,
 		             certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 	if (facts->end == END_NONE)
@@ -198,6 +190,13 @@ static struct verdict judge_inferred(const struct handshake_facts *facts, struct
 	case FLIGHT_EMPTY_ONLY:
 	case FLIGHT_CERTIFICATE:
 		return judge_inferred_answer(facts, verdict, inference);
+	case FLIGHT_CERTIFICATE_ONLY:
+		/* that it was taken is known of a flight that is whole alone: behind this record the client may hesitate */
+		verdict.requested = KNOWN_YES;
+		if (!inference_refused(facts, inference))
+			return unknown(verdict, REASON_PADDING);
+		verdict.answer = ANSWER_CERTIFICATE;
+		return known(verdict, CLIENT_AUTH_REJECTED_CERTIFICATE);
 	case FLIGHT_ANSWER:
 		verdict.requested = KNOWN_YES;
 		return unknown(verdict, REASON_PADDING);

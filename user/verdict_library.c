@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "verdict_library.h"
 
+#include "inference.h"
+
 /*
  * Whether the server's flight was seen to its end: only then the request that is not in it was not sent. The order of messages
  * has been held to (transcript.h), and what is behind Finished or ServerHelloDone is behind the place of the request.
@@ -40,7 +42,7 @@ static uint8_t answer_of(const struct library_view *view)
  */
 static uint8_t established_by(const struct library_view *view)
 {
-	if (view->client_finished_taken && (view->version_1_3 || view->server_finished))
+	if (view->by_server && view->client_finished && (view->version_1_3 || view->server_finished))
 		return KNOWN_YES;
 	if (!view->version_1_3 && view->server_hello_done && view->client_finished && view->server_finished)
 		return KNOWN_YES;
@@ -83,8 +85,31 @@ static enum client_auth completed_with(uint8_t answer)
 	return answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED;
 }
 
+static enum client_auth rejected_with(uint8_t answer)
+{
+	return answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_REJECTED_CERTIFICATE
+	                                    : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE;
+}
+
+/*
+ * Whether the server refused the answer that its library saw, where the wire does not know the answer for the client's
+ * padding, but the refusal: behind the one record that had come of the client. Nothing else of the client's can have been its
+ * reason, an alert say, that padding hides. That the library did not go on to Finished would say nothing by itself.
+ */
+static bool answer_refused(const struct handshake_facts *facts, const struct verdict *wire)
+{
+	const struct library_view *view = &facts->library;
+	struct inference inference;
+
+	if (wire->reason != REASON_PADDING || !view->by_server || view->client_finished || view->damaged)
+		return false;
+	inference = inference_of(facts);
+	return inference.open && inference_refused(facts, &inference);
+}
+
 /* The library saw request and answer; whether the answer was taken the wire may have to say. */
-static struct verdict judge_answer(struct verdict verdict, const struct verdict *wire)
+static struct verdict judge_answer(const struct handshake_facts *facts, struct verdict verdict,
+                                   const struct verdict *wire)
 {
 	/* that the server went on the wire may know even where it does not know to what */
 	if (wire->client_auth == CLIENT_AUTH_UNKNOWN && wire->established == KNOWN_YES)
@@ -98,6 +123,10 @@ static struct verdict judge_answer(struct verdict verdict, const struct verdict 
 	}
 	if (wire->client_auth != CLIENT_AUTH_UNKNOWN)
 		return unknown(verdict, REASON_PADDING);
+	if (answer_refused(facts, wire)) {
+		verdict.established = KNOWN_NO;
+		return known(verdict, rejected_with(verdict.answer));
+	}
 	return unknown(verdict, wire->reason);
 }
 
@@ -119,8 +148,9 @@ static struct verdict judge_no_answer(struct verdict verdict, const struct verdi
 	return unknown(verdict, REASON_PADDING);
 }
 
-static struct verdict judge(const struct library_view *view, const struct verdict *wire)
+static struct verdict judge(const struct handshake_facts *facts, const struct verdict *wire)
 {
+	const struct library_view *view = &facts->library;
 	struct verdict verdict = {
 		.evidence = EVIDENCE_LIBRARY,
 		.requested = requested_by(view),
@@ -137,7 +167,7 @@ static struct verdict judge(const struct library_view *view, const struct verdic
 	}
 	if (verdict.answer == ANSWER_NOT_KNOWN)
 		return judge_no_answer(verdict, wire);
-	return judge_answer(verdict, wire);
+	return judge_answer(facts, verdict, wire);
 }
 
 /*
@@ -184,7 +214,7 @@ struct verdict verdict_with_library(const struct handshake_facts *facts, struct 
 		return wire;
 	if (wire.client_auth == CLIENT_AUTH_UNKNOWN && !may_overrule(wire.reason))
 		return wire;
-	library = judge(view, &wire);
+	library = judge(facts, &wire);
 	library.conflict = contradict(&library, &wire);
 	/* what was read on the wire is as strong, and nobody's account of himself */
 	if (wire.evidence == EVIDENCE_CLEARTEXT && wire.client_auth != CLIENT_AUTH_UNKNOWN) {
@@ -209,7 +239,7 @@ struct verdict verdict_of_later(const struct handshake_facts *facts)
 		.established = NOT_KNOWN,
 		.resumed = NOT_KNOWN,
 	};
-	struct verdict verdict = judge(&facts->library, &nothing);
+	struct verdict verdict = judge(facts, &nothing);
 
 	if (requested_by(&facts->library) == NOT_KNOWN)
 		return nothing;

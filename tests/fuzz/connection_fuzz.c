@@ -126,7 +126,7 @@ static const char *broken_by_library(const struct handshake *handshake)
 		return NULL;
 	facts.library = (struct library_view){};
 	wire = verdict_of(&facts);
-	return verdict_broken_by_library(&handshake->facts.library, &wire, &handshake->verdict);
+	return verdict_broken_by_library(&handshake->facts, &wire, &handshake->verdict);
 }
 
 static void take_report(const struct handshake *handshake, void *context)

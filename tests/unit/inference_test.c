@@ -25,7 +25,8 @@ struct vector {
 	uint16_t suite;
 	uint16_t server[HANDSHAKE_RECORDS_MAX]; /* the server's flight */
 	uint16_t client[HANDSHAKE_RECORDS_MAX]; /* the client's flight, and what comes behind it */
-	uint16_t reply[HANDSHAKE_RECORDS_MAX];  /* the server's records after all those of the client */
+	uint16_t reply[HANDSHAKE_RECORDS_MAX];  /* the server's records behind those of the client */
+	uint8_t replied_after;                  /* so many of them; 0: all */
 	uint8_t expected_flight;
 	uint8_t expected_reply;
 	bool expected_open;
@@ -270,6 +271,16 @@ static const struct vector vectors[] = {
 		.server = {23, 62, 815, 281, 53},
 		.client = {645},
 		.reply = {200},
+		.expected_flight = FLIGHT_CERTIFICATE_ONLY,
+		.expected_reply = REPLY_WENT_ON,
+		.expected_open = true,
+	},
+	{
+		.name = "the same of a length that somebody may pad to: asked, and no more is known",
+		.suite = AES_128_GCM_SHA256,
+		.server = {23, 62, 815, 281, 53},
+		.client = {512 + 16},
+		.reply = {200},
 		.expected_flight = FLIGHT_ANSWER,
 		.expected_reply = REPLY_WENT_ON,
 		.expected_open = true,
@@ -416,6 +427,108 @@ static const struct vector vectors[] = {
 		.expected_reply = REPLY_WENT_ON,
 	},
 	{
+		.name = "JSSE: a Certificate, which OpenSSL refuses before CertificateVerify is there",
+		.suite = AES_256_GCM_SHA384,
+		.server = {23, 89, 1498, 281, 69},
+		.client = {887},
+		.reply = {19},
+		.expected_flight = FLIGHT_CERTIFICATE_ONLY,
+		.expected_reply = REPLY_ALERT,
+		.expected_open = true,
+	},
+	{
+		.name = "the same, and JSSE goes on before it has read that",
+		.suite = AES_256_GCM_SHA384,
+		.server = {23, 89, 1498, 281, 69},
+		.client = {887, 297, 85},
+		.reply = {19},
+		.replied_after = 1,
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
+		.name = "JSSE: a Certificate of a length that somebody may pad to",
+		.suite = AES_256_GCM_SHA384,
+		.server = {23, 89, 1498, 281, 69},
+		.client = {896 + 16},
+		.reply = {19},
+		.expected_flight = FLIGHT_ANSWER,
+		.expected_reply = REPLY_ALERT,
+		.expected_open = true,
+	},
+	{
+		.name = "JSSE: an empty Certificate, which is refused before Finished is there",
+		.suite = AES_256_GCM_SHA384,
+		.server = {65, 160, 912, 297, 85},
+		.client = {41, 85},
+		.reply = {35},
+		.replied_after = 1,
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
+		.name = "the same, and the client closes when it has read that",
+		.suite = AES_256_GCM_SHA384,
+		.server = {65, 160, 912, 297, 85},
+		.client = {41, 85},
+		.reply = {35},
+		.replied_after = 1,
+		.client_closed_first = true,
+		.client_closed_after = 6,
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_ALERT,
+	},
+	{
+		.name = "a client that closed before the alert came",
+		.suite = AES_256_GCM_SHA384,
+		.server = {65, 160, 912, 297, 85},
+		.client = {41, 85},
+		.reply = {35},
+		.replied_after = 1,
+		.client_closed_first = true,
+		.client_closed_after = 5,
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
+		.name = "what the server says in the middle of the client's flight, and is no alert, answers nothing",
+		.suite = AES_256_GCM_SHA384,
+		.server = {65, 160, 912, 297, 85},
+		.client = {41, 85},
+		.reply = {250},
+		.replied_after = 1,
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_NONE,
+	},
+	{
+		.name = "an alert's length in the middle of it, and data behind that: it was none",
+		.suite = AES_256_GCM_SHA384,
+		.server = {65, 160, 912, 297, 85},
+		.client = {41, 85},
+		.reply = {35, 250},
+		.replied_after = 1,
+		.expected_flight = FLIGHT_EMPTY,
+		.expected_reply = REPLY_NONE,
+	},
+	{
+		.name = "JSSE cannot sign, and says so: the server's alert may answer that",
+		.suite = AES_256_GCM_SHA384,
+		.server = {23, 89, 1498, 281, 69},
+		.client = {887, 35},
+		.reply = {19},
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
+		.name = "another client that cannot",
+		.suite = AES_256_GCM_SHA384,
+		.server = {23, 89, 1498, 281, 69},
+		.client = {871, 19},
+		.reply = {19},
+		.expected_flight = FLIGHT_CERTIFICATE,
+		.expected_reply = REPLY_PARTING,
+	},
+	{
 		.name = "a server that pads like JSSE: its alert is longer",
 		.suite = AES_128_GCM_SHA256,
 		.server = {39, 78, 831, 297, 69},
@@ -457,13 +570,18 @@ static const struct vector vectors[] = {
 	},
 };
 
-static void add_records(struct handshake_records *records, const uint16_t *lengths, uint8_t after)
+/* Returns behind the last that was added. */
+static const uint16_t *add_records(struct handshake_records *records, const uint16_t *lengths, uint8_t count,
+                                   uint8_t after)
 {
-	for (int index = 0; index < HANDSHAKE_RECORDS_MAX && lengths[index]; index++) {
+	int index;
+
+	for (index = 0; index < count && lengths[index]; index++) {
 		assert_in_range(records->count, 0, HANDSHAKE_RECORDS_MAX - 1);
 		records->length[records->count] = lengths[index];
 		records->after[records->count++] = after;
 	}
+	return lengths + index;
 }
 
 static struct handshake_facts facts_of(const struct vector *vector)
@@ -478,10 +596,14 @@ static struct handshake_facts facts_of(const struct vector *vector)
 		.client_closed_first = vector->client_closed_first,
 		.client_closed_after = vector->client_closed_after,
 	};
+	struct handshake_records *client = &facts.client_records, *server = &facts.server_records;
+	uint8_t first = vector->replied_after ?: HANDSHAKE_RECORDS_MAX;
+	const uint16_t *rest;
 
-	add_records(&facts.server_records, vector->server, 0);
-	add_records(&facts.client_records, vector->client, facts.server_records.count);
-	add_records(&facts.server_records, vector->reply, facts.client_records.count);
+	add_records(server, vector->server, HANDSHAKE_RECORDS_MAX, 0);
+	rest = add_records(client, vector->client, first, server->count);
+	add_records(server, vector->reply, HANDSHAKE_RECORDS_MAX, client->count);
+	add_records(client, rest, HANDSHAKE_RECORDS_MAX - client->count, server->count);
 	return facts;
 }
 
@@ -535,6 +657,57 @@ static void test_every_single_length(void **state)
 	}
 }
 
+/* The same beside a server's flight that requests: what is long enough to be an answer is one. */
+static void test_every_answer(void **state)
+{
+	(void)state;
+	for (uint32_t length = 78; length <= 16384 + 256; length++) {
+		struct vector vector = {
+			.suite = AES_256_GCM_SHA384, .server = {23, 62, 815, 281, 69}, .client = {length}};
+		struct handshake_facts facts = facts_of(&vector);
+		bool is_block = (length - 16) % 64 == 0 || (length - 16) % 50 == 0;
+		uint8_t expected = is_block ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE_ONLY;
+
+		/* the shortest that has a Certificate, a CertificateVerify and a Finished */
+		if (length < 198)
+			expected = FLIGHT_UNCLEAR;
+		if (length == 4 + 48 + 16 + 17)
+			expected = FLIGHT_FINISHED;
+		if (length == 4 + 4 + 4 + 48 + 16 + 17)
+			expected = FLIGHT_EMPTY;
+		if (inference_of(&facts).flight != expected)
+			fail_msg("length %u: flight %u, expected %u", length, inference_of(&facts).flight, expected);
+	}
+}
+
+/* Who refused: the server, by its alert or by leaving, and not a client that leaves, nor a silence. */
+static void test_refused(void **state)
+{
+	static const struct {
+		uint8_t reply, end, by;
+		bool expected;
+	} cases[] = {
+		{REPLY_ALERT, END_FIN, FROM_SERVER, true},       {REPLY_ALERT, END_FIN, FROM_CLIENT, true},
+		{REPLY_ALERT, END_RST, FROM_CLIENT, true},       {REPLY_ALERT, END_COMPLETED, FROM_CLIENT, false},
+		{REPLY_ALERT, END_NONE, FROM_CLIENT, false},     {REPLY_ALERT, END_TIMEOUT, FROM_CLIENT, false},
+		{REPLY_NONE, END_FIN, FROM_SERVER, true},        {REPLY_NONE, END_RST, FROM_SERVER, true},
+		{REPLY_NONE, END_FIN, FROM_CLIENT, false},       {REPLY_NONE, END_RST, FROM_CLIENT, false},
+		{REPLY_NONE, END_COMPLETED, FROM_SERVER, false}, {REPLY_NONE, END_NONE, FROM_SERVER, false},
+		{REPLY_WENT_ON, END_FIN, FROM_SERVER, false},    {REPLY_PARTING, END_FIN, FROM_SERVER, false},
+		{REPLY_UNSEEN, END_FIN, FROM_SERVER, false},
+	};
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		const struct handshake_facts facts = {.end = cases[index].end, .ended_by = cases[index].by};
+		const struct inference inference = {.flight = FLIGHT_CERTIFICATE, .reply = cases[index].reply};
+
+		if (inference_refused(&facts, &inference) != cases[index].expected)
+			fail_msg("reply %u, end %u by %u: expected %u", inference.reply, facts.end, facts.ended_by,
+			         cases[index].expected);
+	}
+}
+
 /* Hostile counts: every number of records that the facts can hold, of lengths that look like the end of a flight. */
 static void test_full_records(void **state)
 {
@@ -558,8 +731,8 @@ static void test_full_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_every_single_length),
+		cmocka_unit_test(test_vectors),      cmocka_unit_test(test_every_single_length),
+		cmocka_unit_test(test_every_answer), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_full_records),
 	};
 

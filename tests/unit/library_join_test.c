@@ -20,6 +20,7 @@ static const uint64_t MILLISECOND_NS = 1000 * 1000;
 #define NOT_ASKED     HELLOS "data:27 data:811 data:281 data:53 > ccs data:53 "
 #define CERTIFICATE   HELLOS SERVER_FLIGHT "> ccs data:811 data:281 data:53 "
 #define EMPTY         HELLOS SERVER_FLIGHT "> ccs data:25 data:53 "
+#define PADDED_ASKED  HELLOS SERVER_FLIGHT "> ccs data:528 "
 #define PADDED        HELLOS "data:27 data:811 data:281 data:53 > ccs data:528 "
 #define WENT_ON       "< data:250 data:250"
 #define REFUSED       "< data:19 fin > fin"
@@ -105,6 +106,13 @@ static void see_client_flight(struct fixture *fixture, bool certificate)
 	if (fixture->seen.view.certificate_request)
 		add_message(&fixture->seen, TLS_CERTIFICATE, FROM_CLIENT, fixture->start_ns + 15 * MILLISECOND_NS);
 	add_message(&fixture->seen, TLS_FINISHED, FROM_CLIENT, fixture->start_ns + 16 * MILLISECOND_NS);
+}
+
+/* The library went no further than the client's Certificate. */
+static void forget_finished(struct fixture *fixture)
+{
+	fixture->seen.view.client_finished = false;
+	fixture->seen.messages--;
 }
 
 static void tell(struct fixture *fixture)
@@ -262,6 +270,8 @@ static void test_verdicts(void **state)
 		SAW_NOT_ASKED,
 		SAW_CERTIFICATE,
 		SAW_EMPTY,
+		SAW_CERTIFICATE_ALONE, /* and nothing behind it */
+		SAW_EMPTY_ALONE,
 		SAW_REQUEST,
 		SAW_NO_REQUEST,
 		SAW_HELLOS
@@ -307,6 +317,35 @@ static void test_verdicts(void **state)
 		{"an event was lost", CERTIFICATE "lost " WENT_ON, SAW_CERTIFICATE,
 	         "presented asked:yes answer:certificate established:yes resumed:no end:completed", EVIDENCE_LIBRARY,
 	         false},
+		{"padded, and the server refuses the certificate", PADDED_ASKED REFUSED, SAW_CERTIFICATE_ALONE,
+	         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin",
+	         EVIDENCE_LIBRARY, false},
+		{"padded, and the server refuses an empty one", PADDED_ASKED REFUSED, SAW_EMPTY_ALONE,
+	         "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin",
+	         EVIDENCE_LIBRARY, false},
+		{"the same where the server's flight does not show the request", PADDED REFUSED, SAW_EMPTY_ALONE,
+	         "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin",
+	         EVIDENCE_LIBRARY, false},
+		{"padded, and the server resets", PADDED_ASKED "< rst", SAW_CERTIFICATE_ALONE,
+	         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<rst",
+	         EVIDENCE_LIBRARY, false},
+		{"padded, and the server goes on: what its library did then was missed", PADDED_ASKED WENT_ON,
+	         SAW_CERTIFICATE_ALONE,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:completed", EVIDENCE_LIBRARY,
+	         false},
+		{"padded, and the client leaves", PADDED_ASKED "> fin < data:19 fin", SAW_CERTIFICATE_ALONE,
+	         "unknown:padding asked:yes answer:certificate established:? resumed:no end:>fin", EVIDENCE_LIBRARY,
+	         false},
+		{"padded, and a second record, which may be the client's alert", PADDED_ASKED "data:528 " REFUSED,
+	         SAW_CERTIFICATE_ALONE,
+	         "unknown:padding asked:yes answer:certificate established:? resumed:no end:<fin", EVIDENCE_LIBRARY,
+	         false},
+		{"padded, and the server's library went on", PADDED_ASKED REFUSED, SAW_CERTIFICATE,
+	         "presented asked:yes answer:certificate established:yes resumed:no end:<fin", EVIDENCE_LIBRARY, false},
+		{"a Certificate by itself, refused", HELLOS SERVER_FLIGHT "> ccs data:827 " REFUSED,
+	         SAW_CERTIFICATE_ALONE,
+	         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin",
+	         EVIDENCE_LIBRARY, false},
 		{"no more than hellos", CERTIFICATE WENT_ON, SAW_HELLOS,
 	         "presented asked:yes answer:certificate established:yes resumed:no end:completed", EVIDENCE_INFERRED,
 	         false},
@@ -325,7 +364,9 @@ static void test_verdicts(void **state)
 		if (saw != SAW_HELLOS)
 			see_server_flight(&fixture, saw != SAW_NOT_ASKED && saw != SAW_NO_REQUEST);
 		if (saw < SAW_REQUEST)
-			see_client_flight(&fixture, saw == SAW_CERTIFICATE);
+			see_client_flight(&fixture, saw == SAW_CERTIFICATE || saw == SAW_CERTIFICATE_ALONE);
+		if (saw == SAW_CERTIFICATE_ALONE || saw == SAW_EMPTY_ALONE)
+			forget_finished(&fixture);
 		tell(&fixture);
 		feed_play(&fixture.feed, cases[index].words);
 		connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
@@ -757,7 +798,7 @@ static struct library_view view_of(uint32_t number)
 		.client_certificate_empty = number & 1 << 7,
 		.server_finished = number & 1 << 8,
 		.client_finished = number & 1 << 9,
-		.client_finished_taken = number & 1 << 10,
+		.by_server = number & 1 << 10,
 		.damaged = number & 1 << 11,
 	};
 }
@@ -773,6 +814,8 @@ static const struct handshake_records flights[] = {
 	{.count = 3, .length = {811, 281, 53}},
 	{.count = 1, .length = {19}},
 	{.count = 3, .length = {1041, 529, 1041}},
+	{.count = 1, .length = {528}},
+	{.count = 2, .length = {528, 528}},
 };
 
 enum spoiler {
@@ -785,7 +828,10 @@ enum spoiler {
 	SPOILERS
 };
 
-static struct handshake_facts wire_of(size_t flight, uint8_t end, uint8_t by, bool replied, enum spoiler spoiler)
+/* The server's reply: none, a ticket, an alert. */
+static const uint16_t replies[] = {0, 250, 19};
+
+static struct handshake_facts wire_of(size_t flight, uint8_t end, uint8_t by, size_t reply, enum spoiler spoiler)
 {
 	struct handshake_facts facts = {
 		.client_hello = true,
@@ -801,8 +847,8 @@ static struct handshake_facts wire_of(size_t flight, uint8_t end, uint8_t by, bo
 		.early_data = spoiler == SPOILER_EARLY,
 	};
 
-	facts.server_records.count = replied;
-	facts.server_records.length[0] = 250;
+	facts.server_records.count = replies[reply] != 0;
+	facts.server_records.length[0] = replies[reply];
 	return facts;
 }
 
@@ -816,7 +862,7 @@ static void check_views(struct handshake_facts *facts)
 	for (uint32_t number = 0; number < VIEWS; number++) {
 		facts->library = view_of(number);
 		both = verdict_of(facts);
-		broken = verdict_broken_by_library(&facts->library, &wire, &both);
+		broken = verdict_broken_by_library(facts, &wire, &both);
 		if (broken)
 			fail_msg("view %#x beside %s (%s): %s: %s (%s)", number, client_auth_name(wire.client_auth),
 			         unknown_reason_name(wire.reason) ?: "-", broken, client_auth_name(both.client_auth),
@@ -829,9 +875,9 @@ static void test_every_view(void **state)
 	(void)state;
 	for (size_t flight = 0; flight < sizeof(flights) / sizeof(*flights); flight++)
 		for (uint8_t end = END_NONE; end <= END_NOT_TLS; end++)
-			for (int variant = 0; variant < 4 * SPOILERS; variant++) {
+			for (int variant = 0; variant < 6 * SPOILERS; variant++) {
 				struct handshake_facts facts =
-					wire_of(flight, end, variant & 1, variant & 2, variant / 4);
+					wire_of(flight, end, variant & 1, variant / 2 % 3, variant / 6);
 
 				check_views(&facts);
 			}

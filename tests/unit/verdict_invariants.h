@@ -215,10 +215,27 @@ static inline const char *verdict_broken(const struct handshake_facts *facts, co
 	return broken;
 }
 
+/* A refusal that the wire does not put in words: the server's library stood still, and nothing of the client's came in between. */
+static inline const char *broken_refusal(const struct handshake_facts *facts, const struct verdict *wire)
+{
+	const struct library_view *view = &facts->library;
+
+	if (wire->client_auth != CLIENT_AUTH_UNKNOWN || wire->reason != REASON_PADDING)
+		return "rejected, and the wire says something else";
+	if (!view->by_server || view->damaged || view->client_finished || !view->client_certificate)
+		return "rejected, and the server's library does not end with the client's answer";
+	if (facts->client_records.count != 1 || facts->client_closed_first)
+		return "rejected, and the client may have left";
+	if (facts->end != END_ALERT && facts->end != END_FIN && facts->end != END_RST && facts->end != END_NOT_TLS)
+		return "rejected, and nobody has ended it";
+	return NULL;
+}
+
 /* What does not hold between what a library saw, the verdict of the wire alone, and that of both; NULL where all does. */
-static inline const char *verdict_broken_by_library(const struct library_view *view, const struct verdict *wire,
+static inline const char *verdict_broken_by_library(const struct handshake_facts *facts, const struct verdict *wire,
                                                     const struct verdict *both)
 {
+	const struct library_view *view = &facts->library;
 	bool whole = view->server_hello && (view->server_finished || (!view->version_1_3 && view->server_hello_done));
 
 	if (broken_form(both))
@@ -233,8 +250,9 @@ static inline const char *verdict_broken_by_library(const struct library_view *v
 		return "completed with an answer that was not seen";
 	if (verdict_completed(both) && both->established != KNOWN_YES && both->client_auth != wire->client_auth)
 		return "completed, and nobody says so";
-	if (verdict_rejected(both) && (both->client_auth != wire->client_auth || both->answer != wire->answer))
-		return "rejected, and the wire does not say so";
+	if (verdict_rejected(both) && (both->client_auth != wire->client_auth || both->answer != wire->answer) &&
+	    broken_refusal(facts, wire))
+		return broken_refusal(facts, wire);
 	if (both->client_auth == CLIENT_AUTH_UNANSWERED &&
 	    (view->client_certificate || wire->client_auth != CLIENT_AUTH_FAILED_BEFORE_REQUEST))
 		return "unanswered in spite of an answer";
