@@ -33,7 +33,7 @@ CPPFLAGS += -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
-LIBRARIES := -lelf -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
+LIBRARIES := -lelf -lZydis -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
@@ -58,7 +58,7 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
 DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace qemu-system-x86 golang-go
 # What testing the package takes in addition: in CI, and with check-deb.
 DEPS_PACKAGE := dpkg-dev lintian mmdebstrap

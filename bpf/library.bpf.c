@@ -48,7 +48,7 @@ struct transcript_key {
 };
 
 struct transcript {
-	__u64 instruction; /* address of the probe in the process */
+	__u64 instruction; /* address of the probe that it began at, in the process */
 	__u32 target;
 	__u32 lost; /* bytes of an earlier call were not told */
 };
@@ -216,8 +216,11 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 		statistic_add(LIBRARY_STATISTIC_STRANGERS);
 		return;
 	}
-	/* one file that is known by two names (overlayfs) has two probes at one instruction: the first one counts */
-	if (transcript && transcript->instruction == instruction && transcript->target != call->target)
+	/*
+	 * One file that is known by two names (overlayfs) has two probes at each instruction: those of the name under which
+	 * the transcript began count.
+	 */
+	if (transcript && transcript->target != call->target && (!begins || transcript->instruction == instruction))
 		return;
 	if (begins) {
 		struct transcript fresh = {

@@ -119,6 +119,15 @@ Elf_Data *elf_image_records(struct elf_image *image, const struct elf_section *s
 	return data;
 }
 
+Elf_Data *elf_image_notes(struct elf_image *image, const struct elf_section *section)
+{
+	Elf_Data *data = NULL;
+
+	if (section->header.sh_type == SHT_NOTE && take_budget(image, section))
+		data = elf_getdata(section->section, NULL);
+	return data && data->d_buf ? data : NULL;
+}
+
 int elf_image_offset(struct elf_image *image, uint64_t address, uint64_t *offset)
 {
 	GElf_Phdr segment;

@@ -47,6 +47,9 @@ const uint8_t *elf_image_bytes(struct elf_image *image, const struct elf_section
 /* The section as records (symbols, relocations); NULL where there is none. */
 Elf_Data *elf_image_records(struct elf_image *image, const struct elf_section *section, size_t *count);
 
+/* The section as notes, for gelf_getnote(3); NULL where there are none. */
+Elf_Data *elf_image_notes(struct elf_image *image, const struct elf_section *section);
+
 /* Where the instruction at this address stands in the file, by the executable segments. Returns 0, -ENOENT. */
 int elf_image_offset(struct elf_image *image, uint64_t address, uint64_t *offset);
 

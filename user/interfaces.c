@@ -12,11 +12,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/queue.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "attachment.h"
+#include "descriptors.h"
 #include "netlink.h"
 #include "sandbox.h"
 
@@ -235,17 +235,6 @@ static bool all_are_named(const struct interfaces_options *options)
 	return true;
 }
 
-/* Each device takes a descriptor for each way. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* Descriptors go over the socket, since a child begins with none. */
 union descriptors {
 	struct cmsghdr header;
@@ -357,7 +346,8 @@ static int work(int socket, void *context)
 
 	/* of a parent that was killed there are filters to remove: the end of the socket tells it in time */
 	prctl(PR_SET_PDEATHSIG, 0);
-	raise_descriptors();
+	/* each device takes one for each way */
+	descriptors_raise_limit();
 	sandbox_enter(SANDBOX_INTERFACES);
 	if (!error)
 		error = receive_programs(socket, watch.program);

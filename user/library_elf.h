@@ -12,7 +12,7 @@
 #include "library.h"
 
 enum library_elf_bounds {
-	LIBRARY_POINTS_MAX = 24, /* probes in one file */
+	LIBRARY_POINTS_MAX = 64, /* probes in one file */
 	LIBRARY_NEEDED_MAX = 64,
 };
 

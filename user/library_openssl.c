@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "call_sites.h"
 #include "plt.h"
+#include "shadow_stack.h"
 
 static const char VERSION_PREFIX[] = "OpenSSL ";
 
@@ -49,17 +51,38 @@ static void add_own(struct elf_image *image, struct library_elf *elf)
 	elf->every_hash = true;
 }
 
-/* Calls of EVP_DigestUpdate(), which libssl makes for its transcripts and for little else, leave it through the PLT. */
+/* Returns whether all are in: what one of them would have seen is a gap in a transcript. */
+static bool add_all(struct elf_image *image, struct library_elf *elf, const uint64_t *addresses, uint32_t count)
+{
+	elf->points = 0;
+	for (uint32_t index = 0; index < count; index++)
+		library_elf_add(image, elf, PROBE_DIGEST, addresses[index]);
+	return count && elf->points == count;
+}
+
+/*
+ * Calls of EVP_DigestUpdate(), which libssl makes for its transcripts and for little else, leave it through the PLT. A probe
+ * at each call of the stub sees what one at the stub sees, for less.
+ */
+static void add_calls(struct elf_image *image, struct library_elf *elf)
+{
+	uint64_t sites[CALL_SITES_MAX];
+	struct plt_stubs stubs;
+
+	plt_find(image, "EVP_DigestUpdate", &stubs);
+	if (!shadow_stack_possible(image, SHADOW_STACK_CPUINFO) &&
+	    add_all(image, elf, sites, call_sites_find(image, stubs.entry, stubs.count, sites)))
+		return;
+	add_all(image, elf, stubs.jump, stubs.count);
+}
+
 int library_openssl_read(struct elf_image *image, struct library_elf *elf, const char **why)
 {
-	uint64_t address[PLT_STUBS_MAX], unused;
-	uint32_t stubs;
+	uint64_t unused;
 
 	if (elf_image_exported(image, "SSL_do_handshake", &unused))
 		return -ENOENT;
-	stubs = plt_find(image, "EVP_DigestUpdate", address);
-	for (uint32_t index = 0; index < stubs; index++)
-		library_elf_add(image, elf, PROBE_DIGEST, address[index]);
+	add_calls(image, elf);
 	if (!elf->points)
 		add_own(image, elf);
 	if (!elf->points) {

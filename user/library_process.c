@@ -3,6 +3,7 @@
  * The process that attaches probes. It keeps capabilities that the one which reads the network has not, and so reads nothing
  * of the network: only /proc and the files that are mapped, which are no less hostile, but come one by one.
  */
+#include "descriptors.h"
 #include "library_notice.h"
 
 #include <dirent.h>
@@ -228,6 +229,8 @@ int library_process(struct probes *probes, int socket, int descriptor, bool with
 	if (!finder)
 		return status;
 	keep_quiet();
+	/* each probe takes two */
+	descriptors_raise_limit();
 	finder->probes = probes;
 	finder->socket = socket;
 	finder->execs = -1;

@@ -10,8 +10,7 @@ struct search {
 	const char *function;
 	uint64_t slot[PLT_SLOTS_MAX];
 	uint32_t slots;
-	uint64_t *stub;
-	uint32_t stubs;
+	struct plt_stubs *stubs;
 };
 
 static bool is_slot(const struct search *search, uint64_t address)
@@ -87,10 +86,14 @@ static bool take_relocations(struct elf_image *image, const struct elf_section *
 	return true;
 }
 
-static void add_stub(struct search *search, uint64_t address)
+static void add_stub(struct search *search, uint64_t entry, uint64_t jump)
 {
-	if (search->stubs < PLT_STUBS_MAX)
-		search->stub[search->stubs++] = address;
+	struct plt_stubs *stubs = search->stubs;
+
+	if (stubs->count == PLT_STUBS_MAX)
+		return;
+	stubs->entry[stubs->count] = entry;
+	stubs->jump[stubs->count++] = jump;
 }
 
 static uint32_t read_u32(const uint8_t *bytes)
@@ -101,10 +104,17 @@ static uint32_t read_u32(const uint8_t *bytes)
 	return le32toh(value);
 }
 
-/* An instruction of x86-64: its length, 0 where it is none that belongs in a stub, and where it jumps through memory. */
+/* What an instruction does that belongs in a stub. */
+enum effect {
+	EFFECT_NONE,
+	EFFECT_BEGIN, /* it is where calls go to */
+	EFFECT_JUMP,  /* through memory */
+};
+
+/* An instruction of x86-64. */
 struct instruction {
-	size_t length;
-	bool jumps;
+	size_t length; /* 0: it is none that belongs in a stub */
+	enum effect effect;
 	int32_t displacement; /* of the memory, from the next instruction */
 };
 
@@ -153,20 +163,20 @@ static struct instruction decode_x86(const uint8_t *bytes, size_t left)
 		uint8_t bytes[4];
 		uint8_t fixed;
 		uint8_t length;
-		bool jumps;
+		enum effect effect;
 	} forms[] = {
-		{{0xff, 0x25}, 2, 6, true},              /* jmp *slot(%rip) */
-		{{0xf2, 0xff, 0x25}, 3, 7, true},        /* bnd jmp *slot(%rip) */
-		{{0x3e, 0xff, 0x25}, 3, 7, true},        /* notrack jmp *slot(%rip) */
-		{{0xff, 0x35}, 2, 6, false},             /* push word(%rip) */
-		{{0x68}, 1, 5, false},                   /* push $index */
-		{{0xe9}, 1, 5, false},                   /* jmp to the first stub */
-		{{0xf2, 0xe9}, 2, 6, false},             /* bnd jmp */
-		{{0xf3, 0x0f, 0x1e, 0xfa}, 4, 4, false}, /* endbr64 */
-		{{0x41, 0xbb}, 2, 6, false},             /* mov $index, %r11d */
-		{{0x41, 0x53}, 2, 2, false},             /* push %r11 */
-		{{0x4c, 0x8d, 0x1d}, 3, 7, false},       /* lea slot(%rip), %r11 */
-		{{0xcc}, 1, 1, false},                   /* int3: filler */
+		{{0xff, 0x25}, 2, 6, EFFECT_JUMP},              /* jmp *slot(%rip) */
+		{{0xf2, 0xff, 0x25}, 3, 7, EFFECT_JUMP},        /* bnd jmp *slot(%rip) */
+		{{0x3e, 0xff, 0x25}, 3, 7, EFFECT_JUMP},        /* notrack jmp *slot(%rip) */
+		{{0xff, 0x35}, 2, 6, EFFECT_NONE},              /* push word(%rip) */
+		{{0x68}, 1, 5, EFFECT_NONE},                    /* push $index */
+		{{0xe9}, 1, 5, EFFECT_NONE},                    /* jmp to the first stub */
+		{{0xf2, 0xe9}, 2, 6, EFFECT_NONE},              /* bnd jmp */
+		{{0xf3, 0x0f, 0x1e, 0xfa}, 4, 4, EFFECT_BEGIN}, /* endbr64 */
+		{{0x41, 0xbb}, 2, 6, EFFECT_NONE},              /* mov $index, %r11d */
+		{{0x41, 0x53}, 2, 2, EFFECT_NONE},              /* push %r11 */
+		{{0x4c, 0x8d, 0x1d}, 3, 7, EFFECT_NONE},        /* lea slot(%rip), %r11 */
+		{{0xcc}, 1, 1, EFFECT_NONE},                    /* int3: filler */
 	};
 	struct instruction instruction = {};
 
@@ -174,8 +184,8 @@ static struct instruction decode_x86(const uint8_t *bytes, size_t left)
 		if (left < forms[index].length || memcmp(bytes, forms[index].bytes, forms[index].fixed))
 			continue;
 		instruction.length = forms[index].length;
-		instruction.jumps = forms[index].jumps;
-		if (instruction.jumps)
+		instruction.effect = forms[index].effect;
+		if (instruction.effect == EFFECT_JUMP)
 			instruction.displacement = read_u32(bytes + instruction.length - 4);
 		return instruction;
 	}
@@ -191,15 +201,17 @@ static struct instruction decode_x86(const uint8_t *bytes, size_t left)
  */
 static void walk_x86(struct search *search, const uint8_t *bytes, size_t length, uint64_t address)
 {
+	enum effect before = EFFECT_NONE;
 	struct instruction instruction;
+	size_t last = 0;
 
-	for (size_t at = 0; at < length; at += instruction.length) {
+	for (size_t at = 0; at < length; last = at, before = instruction.effect, at += instruction.length) {
 		instruction = decode_x86(bytes + at, length - at);
 		if (!instruction.length)
 			return;
-		if (instruction.jumps &&
+		if (instruction.effect == EFFECT_JUMP &&
 		    is_slot(search, address + at + instruction.length + (uint64_t)(int64_t)instruction.displacement))
-			add_stub(search, address + at);
+			add_stub(search, address + (before == EFFECT_BEGIN ? last : at), address + at);
 	}
 }
 
@@ -237,7 +249,7 @@ static void walk_arm64(struct search *search, const uint8_t *bytes, size_t lengt
 	for (size_t at = 0; at + 8 <= length; at += 4)
 		if (decode_adrp(read_u32(bytes + at), address + at, &page) &&
 		    decode_load(read_u32(bytes + at + 4), &offset) && is_slot(search, page + offset))
-			add_stub(search, address + at);
+			add_stub(search, address + at, address + at);
 }
 
 static bool take_stubs(struct elf_image *image, const struct elf_section *section, const char *name, void *context)
@@ -258,12 +270,12 @@ static bool take_stubs(struct elf_image *image, const struct elf_section *sectio
 	return true;
 }
 
-uint32_t plt_find(struct elf_image *image, const char *function, uint64_t address[PLT_STUBS_MAX])
+void plt_find(struct elf_image *image, const char *function, struct plt_stubs *stubs)
 {
-	struct search search = {.function = function, .stub = address};
+	struct search search = {.function = function, .stubs = stubs};
 
+	stubs->count = 0;
 	elf_image_each_section(image, take_relocations, &search);
 	if (search.slots)
 		elf_image_each_section(image, take_stubs, &search);
-	return search.stubs;
 }

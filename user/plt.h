@@ -16,7 +16,13 @@ enum plt_bounds {
 	PLT_STUBS_MAX = 4,
 };
 
-/* The addresses of the instructions that begin the jumps to `function`. Returns how many. */
-uint32_t plt_find(struct elf_image *image, const char *function, uint64_t address[PLT_STUBS_MAX]);
+struct plt_stubs {
+	uint32_t count;
+	uint64_t entry[PLT_STUBS_MAX]; /* what calls go to: before the jump there may be an ENDBR64 */
+	uint64_t jump[PLT_STUBS_MAX];  /* the instruction that begins the jump */
+};
+
+/* The stubs that jump to `function`. */
+void plt_find(struct elf_image *image, const char *function, struct plt_stubs *stubs);
 
 #endif /* PLT_H */

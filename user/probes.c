@@ -5,14 +5,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "descriptors.h"
 #include "library.skel.h"
 
 enum {
@@ -178,31 +176,6 @@ void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RU
 	runs[PROBES] = program_runs("exec", probes->programs->progs.mtlsnoop_exec);
 }
 
-/* The lowest of the descriptors from `from` on; UINT_MAX where there is none. */
-static unsigned int lowest_from(unsigned int from, const int descriptors[], int count)
-{
-	unsigned int lowest = UINT_MAX;
-
-	for (int index = 0; index < count; index++)
-		if (descriptors[index] >= 0 && (unsigned int)descriptors[index] >= from &&
-		    (unsigned int)descriptors[index] < lowest)
-			lowest = descriptors[index];
-	return lowest;
-}
-
-static void close_all_but(const int kept[], int count)
-{
-	unsigned int from, next;
-
-	for (from = STDERR_FILENO + 1;; from = next + 1) {
-		next = lowest_from(from, kept, count);
-		if (next > from)
-			close_range(from, next - (next != UINT_MAX), 0);
-		if (next == UINT_MAX)
-			return;
-	}
-}
-
 void probes_keep(struct probes *probes, const int keep[], int count)
 {
 	int kept[PROBES + PROBES_KEEP_MAX + 2];
@@ -214,7 +187,7 @@ void probes_keep(struct probes *probes, const int keep[], int count)
 	kept[keeping++] = bpf_map__fd(probes->programs->maps.library_execs);
 	for (int index = 0; index < count && index < PROBES_KEEP_MAX; index++)
 		kept[keeping++] = keep[index];
-	close_all_but(kept, keeping);
+	descriptors_close_all_but(kept, keeping);
 }
 
 int probes_try(const struct probes *probes)

@@ -28,6 +28,33 @@ int SSL_read(int value) { return last_function(value) + 1; }
 """
 # its address is taken, too
 ADDRESS = "void *address(void) { return (void *)EVP_DigestUpdate; }\n"
+# many calls, in all the forms that compilers make of them: tables of jumps, ends of functions, parts moved elsewhere
+CALLS = SOURCE + """
+void abort(void) __attribute__((noreturn, cold));
+int many(void *ssl, int which) {
+	switch (which) {
+	case 0: return EVP_DigestUpdate(ssl, "a", 1) + 2;
+	case 1: return first_function(3);
+	case 2: return EVP_DigestUpdate(ssl, ssl, 77) - which;
+	case 3: return last_function(EVP_DigestUpdate(ssl, "bcd", 3));
+	case 4: return which * 7;
+	case 5: return EVP_DigestUpdate(ssl, "efgh", 4);
+	}
+	for (int step = 0; step < which; step++)
+		if (!EVP_DigestUpdate(ssl, ssl, step) && __builtin_expect(first_function(step), 0)) {
+			EVP_DigestUpdate(ssl, "cold", 4);
+			abort();
+		}
+	return 0;
+}
+double vectors(void *ssl, const double *values) {
+	double sum = 0;
+	for (int step = 0; step < 64; step++)
+		sum += values[step] * 0x1.8e8e8p+3;
+	return sum + EVP_DigestUpdate(ssl, values, sizeof(double) * 64);
+}
+int end(void *ssl, const void *bytes) { return EVP_DigestUpdate(ssl, bytes, 9); }
+"""
 # a jump through the same slot that is no stub
 TAIL = '__attribute__((optimize("O2"))) int tail(void *ssl) { return EVP_DigestUpdate(ssl, ssl, 4); }\n'
 
@@ -50,6 +77,20 @@ X86 = {
     "lld, bound at start": ([*GCC, "-fuse-ld=lld", "-Wl,-z,now"], True),
     "lld, branch tracking": ([*GCC, "-fuse-ld=lld", "-fcf-protection=full", "-Wl,-z,force-ibt"], False),
     "stripped": ([*GCC, "-Wl,-z,now", "-s"], False),
+}
+# what has no table of its functions is probed at the stub
+WITHOUT_TABLE = ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
+OPTIMIZED = {f"{compiler[0]} {level}": [*compiler, *level.split()]
+             for compiler in (GCC, ["clang", "-fPIC", "-shared", "-nostdlib"])
+             for level in ("-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -flto")}
+# code of the function strange() that refers to the stub, and whether calls can be told in spite of it
+STRANGE = {
+    "a conditional jump": ("test %edi, %edi; je EVP_DigestUpdate@plt; ret", False),
+    "its address": ("lea EVP_DigestUpdate@plt(%rip), %rax; ret", False),
+    "a call with a prefix": (".byte 0x66; call EVP_DigestUpdate@plt; ret", False),
+    "bytes that are no instruction": (".byte 0x06, 0x06; call EVP_DigestUpdate@plt; ret", False),
+    "a number that looks like a call": (".byte 0x48, 0xb8, 0x90, 0xe8; .long EVP_DigestUpdate@plt - 4; .byte 0, 0; ret", True),
+    "a jump": ("jmp EVP_DigestUpdate@plt", True),
 }
 ARM = {
     "arm64": ([*CLANG_ARM, "-Wl,-z,lazy"], False),
@@ -105,6 +146,26 @@ def x86_stubs(library):
     return offsets
 
 
+def x86_calls(library):
+    """Offsets of the calls of stubs, and of the jumps to them that end a function, as objdump reads them."""
+    offsets, section = [], ""
+    for line in output_of(["objdump", "-dw", str(library)]).splitlines():
+        heading = re.fullmatch(r"Disassembly of section (\S+):", line)
+        section = heading[1] if heading else section
+        call = re.match(r"\s*([0-9a-f]+):\s.*\b(?:call|jmp)\s+[0-9a-f]+ <EVP_DigestUpdate@plt\b", line)
+        if call and not section.startswith(".plt"):
+            offsets.append(file_offset(library, int(call[1], 16)))
+    return sorted(offsets)
+
+
+def x86_points(library):
+    """At the calls; at the stubs where a call may have to go on a shadow stack."""
+    marked = re.search(r"x86 feature:.*SHSTK", output_of(["readelf", "-nW", str(library)]))
+    if marked and re.search(r"^flags.* user_shstk\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+        return x86_stubs(library)
+    return x86_calls(library)
+
+
 def arm_stubs(library):
     offsets, inside = [], False
     for line in output_of(["llvm-objdump", "-d", str(library)]).splitlines():
@@ -116,14 +177,37 @@ def arm_stubs(library):
     return offsets
 
 
-def finds_stub(directory, command, address_taken, stubs, last):
-    library = build(directory, command, address_taken)
-    expected = stubs(library)
+def finds_points(library, find, last):
+    expected = find(library)
     if not expected:
-        raise Failure("objdump finds no stub")
+        raise Failure("objdump finds none")
     points, words = read_points(library)
-    expect(points, expected, "offsets of the probes")
+    expect(sorted(points), expected, "offsets of the probes")
     expect(words, last, "what it is")
+
+
+def finds_stub(directory, command, address_taken, stubs, last):
+    finds_points(build(directory, command, address_taken), stubs, last)
+
+
+def finds_calls(directory, command):
+    """As many as a library has, and each of them."""
+    library = build(directory, command, False, CALLS)
+    if len(x86_calls(library)) < 7:
+        raise Failure(f"objdump finds the calls {x86_calls(library)} only")
+    finds_points(library, x86_points, "library 0 OpenSSL")
+
+
+def strange_reference(directory, text, told):
+    """What calls the stub is told for sure, or it is the stub that is probed."""
+    source = CALLS + f'__asm__(".globl strange; .type strange, @function; strange: .cfi_startproc; {text}; .cfi_endproc");'
+    library = build(directory, [*GCC, "-fcf-protection=none"], False, source)
+    finds_points(library, x86_calls if told else x86_stubs, "library 0 OpenSSL")
+
+
+def too_many_calls(directory):
+    source = SOURCE + "void calls(void *ssl) {" + "EVP_DigestUpdate(ssl, ssl, 1);" * 70 + "}"
+    finds_points(build(directory, [*GCC, "-fcf-protection=none"], False, source), x86_stubs, "library 0 OpenSSL")
 
 
 def without_stubs(directory):
@@ -174,9 +258,8 @@ def host_library(name):
 def host_openssl(directory):
     library = host_library("libssl.so.3")
     points, words = read_points(library)
-    expected = x86_stubs(library) if machine() == "x86_64" else arm_stubs(library)
-    expect(len(expected), 1, "stubs that objdump finds")
-    expect((points, words), (expected, "library 0 OpenSSL"), "probes, what it is")
+    expected = x86_points(library) if machine() == "x86_64" else arm_stubs(library)
+    expect((sorted(points), words), (expected, "library 0 OpenSSL"), "probes, what it is")
 
 
 def files_cut_short(directory):
@@ -203,8 +286,15 @@ def main():
         directory = Path(name)
         if machine() == "x86_64":
             for case, (command, address_taken) in X86.items():
-                suite.run(f"library/elf {case}", finds_stub, directory, command, address_taken, x86_stubs,
+                suite.run(f"library/elf {case}", finds_stub, directory, command, address_taken, x86_points,
                           "library 0 OpenSSL")
+                suite.run(f"library/elf {case}, no table of functions", finds_stub, directory,
+                          [*command, *WITHOUT_TABLE], address_taken, x86_stubs, "library 0 OpenSSL")
+            for case, command in OPTIMIZED.items():
+                suite.run(f"library/elf calls, {case}", finds_calls, directory, command)
+            for case, (text, told) in STRANGE.items():
+                suite.run(f"library/elf calls, {case}", strange_reference, directory, text, told)
+            suite.run("library/elf calls, too many", too_many_calls, directory)
             suite.run("library/elf unknown instruction", unknown_instruction, directory)
         last = "library 0 OpenSSL" if machine() == "aarch64" else "refused it is made for another machine"
         for case, (command, address_taken) in ARM.items():
