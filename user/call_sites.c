@@ -2,7 +2,6 @@
 #include "call_sites.h"
 
 #include <Zydis/Zydis.h>
-#include <endian.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -49,12 +48,10 @@ struct code {
 	uint64_t address;
 };
 
-static int32_t read_s32(const uint8_t *bytes)
+/* A number with a sign, to be added to an address. */
+static uint64_t read_distance(const uint8_t *bytes)
 {
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return (int32_t)le32toh(value);
+	return (uint64_t)(int32_t)elf_image_u32(bytes);
 }
 
 static bool find_table(struct elf_image *image, struct search *search)
@@ -69,7 +66,7 @@ static bool find_table(struct elf_image *image, struct search *search)
 	if (!bytes || length < TABLE_HEADER || bytes[0] != TABLE_VERSION || bytes[2] != ENCODING_U32 ||
 	    bytes[3] != ENCODING_S32_SECTION)
 		return false;
-	search->entries = read_s32(bytes + TABLE_HEADER - 4);
+	search->entries = elf_image_u32(bytes + TABLE_HEADER - 4);
 	search->table = bytes + TABLE_HEADER;
 	search->table_address = section.header.sh_addr;
 	return search->entries <= (length - TABLE_HEADER) / TABLE_ENTRY;
@@ -77,7 +74,7 @@ static bool find_table(struct elf_image *image, struct search *search)
 
 static uint64_t table_function(const struct search *search, uint32_t index)
 {
-	return search->table_address + (uint64_t)(int64_t)read_s32(search->table + (size_t)index * TABLE_ENTRY);
+	return search->table_address + read_distance(search->table + (size_t)index * TABLE_ENTRY);
 }
 
 /* The last function that begins before this address: of those that there are, in case the table is not sorted. */
@@ -167,8 +164,7 @@ static bool take_section(struct elf_image *image, const struct elf_section *sect
 	code.bytes = elf_image_bytes(image, section, &code.length);
 	search->failed = !code.bytes;
 	for (size_t at = 0; !search->failed && at + DISTANCE_LENGTH <= code.length; at++)
-		if (is_function(search,
-		                code.address + at + DISTANCE_LENGTH + (uint64_t)(int64_t)read_s32(code.bytes + at)))
+		if (is_function(search, code.address + at + DISTANCE_LENGTH + read_distance(code.bytes + at)))
 			take_distance(search, &code, at);
 	return !search->failed;
 }

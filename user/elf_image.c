@@ -8,6 +8,14 @@
 
 static const unsigned char HOST_ORDER = __BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB;
 
+uint32_t elf_image_u32(const uint8_t *bytes)
+{
+	uint32_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return le32toh(value);
+}
+
 int elf_image_open(struct elf_image *image, int descriptor)
 {
 	size_t sections, segments;

@@ -29,6 +29,9 @@ struct elf_section {
 	GElf_Shdr header;
 };
 
+/* Four bytes as the machines have them that are known: little-endian. */
+uint32_t elf_image_u32(const uint8_t *bytes);
+
 /* Returns 0, or -EINVAL where it is no such file. The descriptor stays the caller's and stays open until the close. */
 int elf_image_open(struct elf_image *image, int descriptor);
 void elf_image_close(struct elf_image *image);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "plt.h"
 
-#include <endian.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -96,14 +95,6 @@ static void add_stub(struct search *search, uint64_t entry, uint64_t jump)
 	stubs->jump[stubs->count++] = jump;
 }
 
-static uint32_t read_u32(const uint8_t *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le32toh(value);
-}
-
 /* What an instruction does that belongs in a stub. */
 enum effect {
 	EFFECT_NONE,
@@ -186,7 +177,7 @@ static struct instruction decode_x86(const uint8_t *bytes, size_t left)
 		instruction.length = forms[index].length;
 		instruction.effect = forms[index].effect;
 		if (instruction.effect == EFFECT_JUMP)
-			instruction.displacement = read_u32(bytes + instruction.length - 4);
+			instruction.displacement = elf_image_u32(bytes + instruction.length - 4);
 		return instruction;
 	}
 	instruction.length = nop_length(bytes, left);
@@ -247,8 +238,8 @@ static void walk_arm64(struct search *search, const uint8_t *bytes, size_t lengt
 	if (address % 4)
 		return;
 	for (size_t at = 0; at + 8 <= length; at += 4)
-		if (decode_adrp(read_u32(bytes + at), address + at, &page) &&
-		    decode_load(read_u32(bytes + at + 4), &offset) && is_slot(search, page + offset))
+		if (decode_adrp(elf_image_u32(bytes + at), address + at, &page) &&
+		    decode_load(elf_image_u32(bytes + at + 4), &offset) && is_slot(search, page + offset))
 			add_stub(search, address + at, address + at);
 }
 

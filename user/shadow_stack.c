@@ -2,7 +2,6 @@
 #include "shadow_stack.h"
 
 #include <ctype.h>
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,25 +18,18 @@ enum {
 static const uint32_t X86_FEATURE_1_AND = 0xc0000002;
 static const uint32_t X86_FEATURE_1_SHSTK = 1 << 1;
 
-static uint32_t read_u32(const uint8_t *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le32toh(value);
-}
-
 /* Whether one of the properties says so. What does not end where its length says so may say anything. */
 static bool properties_have_it(const uint8_t *bytes, size_t left)
 {
 	while (left >= PROPERTY_HEADER) {
-		uint32_t type = read_u32(bytes), length = read_u32(bytes + 4);
+		uint32_t type = elf_image_u32(bytes), length = elf_image_u32(bytes + 4);
 		size_t padded = ((size_t)length + PROPERTY_ALIGNMENT - 1) & ~(size_t)(PROPERTY_ALIGNMENT - 1);
 
 		if (padded > left - PROPERTY_HEADER)
 			return true;
 		if (type == X86_FEATURE_1_AND)
-			return length < sizeof(uint32_t) || read_u32(bytes + PROPERTY_HEADER) & X86_FEATURE_1_SHSTK;
+			return length < sizeof(uint32_t) ||
+			       elf_image_u32(bytes + PROPERTY_HEADER) & X86_FEATURE_1_SHSTK;
 		bytes += PROPERTY_HEADER + padded;
 		left -= PROPERTY_HEADER + padded;
 	}
