@@ -16,6 +16,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
 BUILD := build
+JOBS := $(shell nproc)
 
 # make V=1 shows the commands
 ifeq ($(V),1)
@@ -59,8 +60,9 @@ all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
 DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
-DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace qemu-system-x86 golang-go
-# What testing the package takes in addition: in CI, and with check-deb.
+DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace lld golang-go
+# What takes minutes takes these in addition: in CI, and with the target named so.
+DEPS_KERNELS := qemu-system-x86
 DEPS_PACKAGE := dpkg-dev lintian mmdebstrap
 
 ## deps        install what building needs (Debian packages)
@@ -69,19 +71,19 @@ deps:
 	@tests/install-packages $(DEPS_BUILD)
 
 deps-check:
-	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK) $(if $(CI),$(DEPS_PACKAGE))
+	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK) $(if $(CI),$(DEPS_KERNELS) $(DEPS_PACKAGE))
 	@tests/unpack-packages $(BUILD)/stacks nginx nginx-common prometheus
 
 ## run         install, build, trace live: ARGS="-t -P 443" passes options
 .PHONY: run
 run: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	$(PROGRAM) $(ARGS)
 
 ## check       install, build, run all tests
 .PHONY: check
 check: deps-check
-	@$(MAKE) --no-print-directory -j2 all tests
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@tests/run
 
 ## check-deb   install the Debian package in a system made for it: check does, too, where that has been made, or in CI
@@ -96,7 +98,8 @@ tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(
 ## check-kernels  the BPF programs on Debian's kernels 5.10, 6.1 and 6.12, in emulated machines
 .PHONY: check-kernels
 check-kernels: deps-check
-	@$(MAKE) --no-print-directory -j2 all tests
+	@tests/install-packages $(DEPS_KERNELS)
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@tests/kernels/run.py --all
 
 ## check-stacks  TLS stacks against each other with all suites, and OpenSSL of Debian 11 and 13
@@ -104,7 +107,7 @@ check-kernels: deps-check
 check-stacks: deps-check
 	@tests/unpack-release --needs bullseye $(BUILD)/debian-11 python3.9
 	@tests/unpack-release --needs trixie $(BUILD)/debian-13 python3.13
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tests/stacks/run.py --all
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
