@@ -5,20 +5,19 @@ DTLS, live: openssl s_server and s_client in a network namespace, and what mtlsn
 comes from how the two were started.
 """
 
-import json
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAM = os.environ.get("MTLSNOOP", str(ROOT / "build" / "mtlsnoop"))
+from commandline import wait_for_links
+from harness import Failure, Suite, Tracer, expect, wait_until
+
 NAMESPACE = f"mtlsnoop-live-dtls-{os.getpid()}"
 FIRST_PORT = 27301
-CLOSING_SECONDS = 0.3  # the client stays so long behind its handshake
-SETTLED_SECONDS = 3    # longer than mtlsnoop waits for a side's last word
+PATIENCE = 30  # seconds, on a machine that has much else to do
 
 # RFC 6347 section 4.2.4, figure 1; the cookie exchange of section 4.2.1; RFC 5077 section 3.1 for the ticket
 HELLO = {"client": [1, 1], "server": [3, 2, 11, 12]}
@@ -34,9 +33,13 @@ CASES = {
 }
 
 
-def in_namespace(*command, **options):
-    return subprocess.Popen(["ip", "netns", "exec", NAMESPACE, *command], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL, **options)
+def in_namespace(*command):
+    return ["ip", "netns", "exec", NAMESPACE, *command]
+
+
+def start(directory, *command):
+    return subprocess.Popen(in_namespace(*command), cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
 
 
 def make_certificates(directory):
@@ -51,24 +54,34 @@ def make_certificates(directory):
                 f"{name}.pem")
 
 
-def handshake(directory, port, version, server_options, certificate, small):
-    """One handshake; the client says which end it came to."""
-    server = in_namespace("openssl", "s_server", "-accept", f"127.0.0.1:{port}", *VERSIONS[version], "-cert", "server.pem",
-                          "-key", "server.key", "-CAfile", "ca.pem", "-quiet", *server_options, cwd=directory,
-                          stdin=subprocess.PIPE)
-    time.sleep(0.3)
-    options = ["-cert", "client.pem", "-key", "client.key"] if certificate else []
-    if small:
-        options += ["-mtu", "256"]
-    client = in_namespace("openssl", "s_client", "-connect", f"127.0.0.1:{port}", *VERSIONS[version], *options,
-                          cwd=directory, stdin=subprocess.PIPE)
-    time.sleep(1)
-    for process in (client, server):
-        process.stdin.close()
-    time.sleep(CLOSING_SECONDS)
-    for process in (client, server):
-        process.terminate()
-        process.wait()
+class Case:
+    """A handshake: its ends stay until it was told of, or the time is over."""
+
+    def __init__(self, version, name, port):
+        options, self.certificate, self.auth, self.established = CASES[name]
+        self.name = f"dtls {version}: {name}"
+        self.version, self.port, self._options = version, port, options
+        # no other run on this host has the same
+        self.server_name = f"{port}.{os.getpid()}.dtls.test"
+        self._ends = []
+
+    def serve(self, directory):
+        self._ends.append(start(directory, "openssl", "s_server", "-accept", f"127.0.0.1:{self.port}",
+                                *VERSIONS[self.version], "-cert", "server.pem", "-key", "server.key", "-CAfile", "ca.pem",
+                                "-quiet", *self._options))
+
+    def visit(self, directory):
+        options = ["-cert", "client.pem", "-key", "client.key"] if self.certificate else []
+        if "-mtu" in self._options:
+            options += ["-mtu", "256"]
+        self._ends.append(start(directory, "openssl", "s_client", "-connect", f"127.0.0.1:{self.port}", "-servername",
+                                self.server_name, *VERSIONS[self.version], *options))
+
+    def leave(self):
+        for process in self._ends:
+            process.stdin.close()
+            process.terminate()
+            process.wait()
 
 
 def expected_types(auth, certificate):
@@ -80,61 +93,59 @@ def expected_types(auth, certificate):
     return types
 
 
-def check(records, port, version, auth, established, certificate):
-    """What is wrong with the records of a port, as text; empty where nothing is."""
-    mine = [record for record in records if record["destination"]["port"] == port]
-    roles = sorted(record["mtls"]["role"] for record in mine)
-    if roles != ["client", "server"]:
-        return f"records of {roles}, expected one of each end"
-    types = expected_types(auth, certificate)
-    for record in mine:
+def check(case, tracer):
+    records = tracer.records(case.server_name)
+    expect(sorted(record["mtls"]["role"] for record in records), ["client", "server"], "roles")
+    types = expected_types(case.auth, case.certificate)
+    for record in records:
         told = {side: [message["type"] for message in record["mtls"]["messages"] if message["from"] == side]
                 for side in ("client", "server")}
         actual = (record["mtls"]["client_auth"], record["tls"]["established"], record["tls"]["version_protocol"],
                   record["tls"]["version"], record["network"]["transport"], told)
-        expected = (auth, established, "dtls", version, "udp", types)
-        if actual != expected:
-            return f"{record['mtls']['role']}: {actual}, expected {expected}"
-        subject = record["tls"].get("client", {}).get("subject")
-        if subject != ("CN=client.test" if certificate and auth != "not_requested" else None):
-            return f"{record['mtls']['role']}: subject {subject!r}"
-    return ""
+        expect(actual, (case.auth, case.established, "dtls", case.version, "udp", types), record["mtls"]["role"])
+        expect(record["tls"].get("client", {}).get("subject"),
+               "CN=client.test" if case.certificate and case.auth != "not_requested" else None, "subject")
 
 
-def run(directory):
+def listening(ports):
+    bound = subprocess.run(in_namespace("ss", "-Huln"), capture_output=True, text=True).stdout.split()
+    return all(f"127.0.0.1:{port}" in bound for port in ports)
+
+
+def run(suite, stack, directory):
     make_certificates(directory)
-    with open(Path(directory) / "records", "w+", encoding="utf-8") as output:
-        tracer = subprocess.Popen([PROGRAM, "--json"], stdout=output, stderr=subprocess.DEVNULL)
-        time.sleep(1)
-        ports = iter(range(FIRST_PORT, FIRST_PORT + 100))
-        made = []
-        for version in VERSIONS:
-            for name, (options, certificate, auth, established) in CASES.items():
-                port = next(ports)
-                handshake(directory, port, version, options, certificate, "-mtu" in options)
-                made.append((name, port, version, auth, established, certificate))
-        time.sleep(SETTLED_SECONDS)
-        tracer.terminate()
-        tracer.wait()
-        output.seek(0)
-        records = [json.loads(line) for line in output]
-    for name, *case in made:
-        wrong = check(records, *case)
-        print(f"{'FAIL' if wrong else 'PASS'} dtls {case[1]}: {name}" + (f": {wrong}" if wrong else ""), flush=True)
-    return 0
+    names = [(version, name) for version in VERSIONS for name in CASES if suite.wants(f"dtls {version}: {name}")]
+    cases = [Case(*name, FIRST_PORT + number) for number, name in enumerate(names)]
+    tracer = stack.enter_context(Tracer("--json"))
+    wait_for_links(tracer)
+    for case in cases:
+        stack.callback(case.leave)
+        case.serve(directory)
+    if not wait_until(lambda: listening([case.port for case in cases]), PATIENCE):
+        raise Failure("openssl s_server does not listen")
+    for case in cases:
+        case.visit(directory)
+    for case in cases:
+        tracer.wait_for(case.server_name, 2, PATIENCE)
+    # what has not been told by now is told as unfinished
+    expect(tracer.stop(), 0, "exit status")
+    for case in cases:
+        suite.run(case.name, check, case, tracer)
 
 
 def main():
     if os.geteuid():
         print("SKIP dtls: needs root")
         return 0
-    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
-    try:
+    suite = Suite(sys.argv[1:])
+    # an exit like any other: what was made is removed
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    with contextlib.ExitStack() as stack:
+        subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
+        stack.callback(subprocess.run, ["ip", "netns", "del", NAMESPACE], check=True)
         subprocess.run(["ip", "-n", NAMESPACE, "link", "set", "lo", "up"], check=True)
-        with tempfile.TemporaryDirectory() as directory:
-            return run(directory)
-    finally:
-        subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
+        run(suite, stack, stack.enter_context(tempfile.TemporaryDirectory()))
+    return 1 if suite.failed else 0
 
 
 if __name__ == "__main__":
