@@ -2,15 +2,18 @@
 """Real TLS endpoints on real sockets: the truth that the tracer's records are held against."""
 
 import contextlib
+import fcntl
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
 
-from harness import PATIENCE
+from harness import PATIENCE, wait_until
 
+SIOCOUTQNSD = 0x894B  # linux/sockios.h
 PASSPHRASE_FREE = "-nodes"
 
 
@@ -246,10 +249,16 @@ def shake_hands_with(tls, connection, send):
         tls.feed(data)
 
 
+def bytes_not_sent(connection):
+    return struct.unpack("i", fcntl.ioctl(connection, SIOCOUTQNSD, bytes(4)))[0]
+
+
 def send_by_byte(connection, data):
+    """Each byte leaves before the next is written: what has to wait for an ACK would share a segment with it."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for at in range(len(data)):
         connection.sendall(data[at : at + 1])
+        wait_until(lambda: not bytes_not_sent(connection), "a byte leaves")
 
 
 def serve_by_byte(connection, context):

@@ -19,6 +19,7 @@ PORT = 9813
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 CLONE_NEWNET = 0x40000000
+LEAVE_SECONDS = 30  # of processes that the kernel takes probes off, where others want it too
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,8 +51,8 @@ def own_cgroup():
         yield path
     finally:
         (root / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
-        wait_until(lambda: not (path / "cgroup.procs").read_text())
-        if not wait_until(lambda: removed(path)):
+        wait_until(lambda: not (path / "cgroup.procs").read_text(), LEAVE_SECONDS)
+        if not wait_until(lambda: removed(path), LEAVE_SECONDS):
             path.rmdir()
 
 

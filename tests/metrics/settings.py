@@ -18,6 +18,7 @@ import secrets
 import signal
 import socket
 import ssl
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -365,7 +366,7 @@ class Guessers:
     """Try passwords as fast as they can, until they are told to stop."""
 
     def __init__(self, bench, tracer, count):
-        self.tries = 0
+        self.waited = []  # for each 401, in seconds
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(Client(bench, tracer),), daemon=True) for _ in range(count)]
         for thread in self._threads:
@@ -373,10 +374,12 @@ class Guessers:
 
     def _run(self, client):
         while not self._ended.is_set():
+            begun = time.monotonic()
             status = client.get("/metrics", secrets.choice(("alice", "carol")), secrets.token_hex(4))
             if status == 200:
                 raise Failure("a password was guessed")
-            self.tries += status == 401
+            if status == 401:
+                self.waited.append(time.monotonic() - begun)
 
     def stop(self):
         self._ended.set()
@@ -405,10 +408,12 @@ def guessed_passwords(bench):
                     time.sleep(0.1)
             finally:
                 guessers.stop()
-            if not guessers.tries:
+            if not guessers.waited:
                 raise Failure("no password was tried")
-            if max(waited) > 2:
-                raise Failure(f"a scrape took {max(waited):.1f} s")
+            # by half of them: a busy machine may hold up any of them for long
+            scrape, guessed = statistics.median(waited), statistics.median(guessers.waited)
+            if scrape > guessed / 2:
+                raise Failure(f"a scrape took {scrape:.2f} s, a guess {guessed:.2f} s")
             grown = int(tracer.status("VmRSS")) - memory
             if grown > 8 * 1024:
                 raise Failure(f"memory has grown by {grown} KB")
@@ -434,8 +439,8 @@ def flooded_with_passwords(bench):
                     begun = time.monotonic()
                     expect(tracer.get(Authorization=right, timeout=10)[0], 200, "a scrape")
                     waited.append(time.monotonic() - begun)
-            if max(waited) > 3:
-                raise Failure(f"a scrape took {max(waited):.1f} s")
+            if statistics.median(waited) > 3:
+                raise Failure(f"scrapes took {', '.join(f'{seconds:.1f}' for seconds in waited)} s")
             expect(tracer.stop(), 0, "exit status")
 
 

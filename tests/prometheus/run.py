@@ -96,12 +96,15 @@ class Prometheus:
         return {labels[label]: value for labels, value in self.query(expression)}
 
     def wait_for_start(self):
+        ready = f"http://{ADDRESS}:{PROMETHEUS_PORT}/-/ready"
+
         def answers():
             if self._process.poll() is not None:
                 self._log.seek(0)
                 raise Failure(f"prometheus ended with status {self._process.returncode}: {self._log.read()[-500:]}")
-            with contextlib.suppress(OSError):
-                return self.ask("status/buildinfo")
+            # 503 until it has read what is stored
+            with contextlib.suppress(OSError), urllib.request.urlopen(ready, timeout=WAIT):
+                return True
         if not wait_until(answers, WAIT):
             raise Failure("prometheus does not answer")
 
