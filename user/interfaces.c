@@ -28,6 +28,7 @@ enum {
 
 enum {
 	NOTICES_BYTES = 1 << 20, /* of devices that come and go: what does not fit is asked for again */
+	RETRY_MS = 100,          /* to tell the parent, where it had no room */
 };
 
 /* A device to which the programs are attached. */
@@ -43,6 +44,8 @@ struct watch {
 	const struct interfaces_options *options;
 	int program[INTERFACES_PROGRAMS];
 	LIST_HEAD(, device) devices;
+	uint32_t programs; /* on them */
+	uint32_t told;     /* the parent, of these */
 	struct attachment_lease lease;
 	int error; /* the latest of those that attaching met */
 };
@@ -121,14 +124,16 @@ static int device_add(struct watch *watch, const struct link_notice *notice)
 	}
 	device->index = notice->index;
 	LIST_INSERT_HEAD(&watch->devices, device, others);
+	watch->programs += ATTACHMENT_WAYS;
 	return 0;
 }
 
-static void device_remove(struct device *device)
+static void device_remove(struct watch *watch, struct device *device)
 {
 	attachment_remove(&device->attachment, device->index);
 	LIST_REMOVE(device, others);
 	free(device);
+	watch->programs -= ATTACHMENT_WAYS;
 }
 
 static void take_link(struct watch *watch, const struct link_notice *notice)
@@ -177,7 +182,7 @@ static int take_notice(const struct nlmsghdr *header, void *context)
 	read_link_name(header, &notice);
 	device = device_find(watch, notice.index);
 	if (header->nlmsg_type == RTM_DELLINK && device)
-		device_remove(device);
+		device_remove(watch, device);
 	else if (header->nlmsg_type == RTM_NEWLINK && notice.name)
 		take_link(watch, &notice);
 	return MNL_CB_OK;
@@ -207,7 +212,7 @@ static int look_anew(struct watch *watch)
 	for (device = LIST_FIRST(&watch->devices); !error && device; device = next) {
 		next = LIST_NEXT(device, others);
 		if (device->gone)
-			device_remove(device);
+			device_remove(watch, device);
 	}
 	return error;
 }
@@ -306,6 +311,17 @@ static int take_notices(struct watch *watch, struct mnl_socket *notices)
 	return errno == ENOBUFS ? look_anew(watch) : -errno;
 }
 
+/* Returns how long to wait before it is tried again, -1: for ever. */
+static int tell_programs(struct watch *watch, int socket)
+{
+	if (watch->told == watch->programs)
+		return -1;
+	if (send(socket, &watch->programs, sizeof(watch->programs), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return RETRY_MS;
+	watch->told = watch->programs;
+	return -1;
+}
+
 /* Until the other end of the socket is closed. */
 static void watch_devices(struct watch *watch, int socket, struct mnl_socket *notices)
 {
@@ -313,7 +329,7 @@ static void watch_devices(struct watch *watch, int socket, struct mnl_socket *no
 	                          {.fd = mnl_socket_get_fd(notices), .events = POLLIN}};
 
 	while (!polled[0].revents) {
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+		if (poll(polled, 2, tell_programs(watch, socket)) < 0 && errno != EINTR)
 			break;
 		if (polled[1].revents && take_notices(watch, notices))
 			break;
@@ -356,7 +372,7 @@ static int work(int socket, void *context)
 	if (send(socket, &error, sizeof(error), MSG_NOSIGNAL) == sizeof(error) && !error)
 		watch_devices(&watch, socket, notices);
 	while ((device = LIST_FIRST(&watch.devices)))
-		device_remove(device);
+		device_remove(&watch, device);
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -379,11 +395,14 @@ int interfaces_attach(struct interfaces *interfaces, const struct interfaces_opt
 	return error;
 }
 
-bool interfaces_alive(const struct interfaces *interfaces)
+int interfaces_look(struct interfaces *interfaces)
 {
-	char byte;
+	uint32_t programs;
+	ssize_t size;
 
-	return recv(interfaces->child.socket, &byte, sizeof(byte), MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
+	while ((size = recv(interfaces->child.socket, &programs, sizeof(programs), MSG_DONTWAIT)) == sizeof(programs))
+		interfaces->programs = programs;
+	return size < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -EPIPE;
 }
 
 void interfaces_detach(struct interfaces *interfaces)

@@ -26,6 +26,7 @@ struct interfaces_options {
 
 struct interfaces {
 	struct child child;
+	uint32_t programs; /* in place, as far as the child has told: two on each device */
 };
 
 /*
@@ -34,8 +35,11 @@ struct interfaces {
  */
 int interfaces_attach(struct interfaces *interfaces, const struct interfaces_options *options);
 
-/* Whether the process that attaches is still there: without it nothing is seen. */
-bool interfaces_alive(const struct interfaces *interfaces);
+/*
+ * Take what the process that attaches has told since. Returns 0, or -EPIPE where it is not there any more: then nothing is
+ * seen.
+ */
+int interfaces_look(struct interfaces *interfaces);
 
 /* Detach from all, and wait until it is done. */
 void interfaces_detach(struct interfaces *interfaces);

@@ -423,7 +423,7 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 	}
 	if (check_cgroup(tracer))
 		return -ENODEV;
-	if (tracer->interfaces.child.process && !interfaces_alive(&tracer->interfaces)) {
+	if (tracer->interfaces.child.process && interfaces_look(&tracer->interfaces)) {
 		fprintf(stderr,
 		        "mtlsnoop: the process that attaches to interfaces is gone: nothing is seen any more\n");
 		return -EPIPE;
@@ -441,7 +441,8 @@ void tracer_look(const struct tracer *tracer, struct tracer_sight *sight)
 {
 	*sight = (struct tracer_sight){
 		.hook = tracer->device ? "device" : "socket",
-		.programs = tracer->device ? TRACER_PROGRAMS : !!tracer->receive + !!tracer->send,
+		.programs =
+			tracer->device ? tracer->interfaces.programs : (uint32_t) !!tracer->receive + !!tracer->send,
 		.buffer_bytes = tracer->buffer_bytes,
 		.buffer_waiting = tracer->buffer_waiting,
 		.buffer_peak = tracer->buffer_peak,

@@ -28,7 +28,7 @@ enum tracer_bounds {
 /* Whether it sees anything, and how full the way to here is. */
 struct tracer_sight {
 	const char *hook;                  /* a static string: "socket", "device" */
-	uint32_t programs;                 /* attached, or ready to be attached to devices as they come */
+	uint32_t programs;                 /* attached; 0 where no device is there yet */
 	uint64_t packets[TRACER_PROGRAMS]; /* that the programs were shown; may be a little low (packet_counter) */
 	uint64_t buffer_bytes;             /* of the ring buffer */
 	uint64_t buffer_waiting;           /* when it was last read */

@@ -28,6 +28,8 @@ import endpoints  # scene.py says where these are
 from harness import PATIENCE, PRESENTED, Failure, Skip, Suite, differences, expect, wait_until
 from namespaces import IPV4_NETWORK, Namespace, Tun, run
 
+METRICS = "127.0.0.1:9813"  # in a namespace, which nobody else listens in
+
 
 def traffic_control(namespace, device):
     """The qdiscs and filters of a device, without what they have counted."""
@@ -205,13 +207,22 @@ def wait_attached(namespace, way, device, tracer):
     wait_until(attached, f"attaching to {device}")
 
 
+def programs_in_place(namespace):
+    """As the metrics say it."""
+    text = run(*namespace.command("curl", "-sS", "--max-time", "5", f"http://{METRICS}/metrics"))
+    return re.search(r'^mtlsnoop_hooks\{hook="device"\} (\d+)$', text, re.MULTILINE)[1]
+
+
 def comes_back(net, way):
-    with DeviceTracer(way, net.router, "-i", "c0") as tracer:
+    with DeviceTracer(way, net.router, "-i", "c0", f"--metrics={METRICS}") as tracer:
         net.check(tracer)
+        wait_until(lambda: programs_in_place(net.router) == "2", "programs on c0")
         net.router.ip("link", "del", "c0")
+        wait_until(lambda: programs_in_place(net.router) == "0", "no program without c0")
         net.join("c0", net.client, f"{IPV4_NETWORK}.65", net.client_address)
         wait_attached(net.router, way, "c0", tracer)
         net.check(tracer)
+        wait_until(lambda: programs_in_place(net.router) == "2", "programs on c0 that came back")
         ends_well(tracer)
 
 

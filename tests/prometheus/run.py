@@ -287,7 +287,8 @@ def check_rules(bench):
     # the rules may have been looked at last before the second round was scraped
     wait_until(lambda: those_wanted() == wanted, WAIT)
     expect(those_wanted(), wanted, "alerts")
-    unwanted = {"MtlsnoopDown", "MtlsnoopLosesEvents", "MtlsnoopStandsStill", "MtlsnoopReloadRefused"} & set(states())
+    unwanted = {"MtlsnoopDown", "MtlsnoopLosesEvents", "MtlsnoopStandsStill", "MtlsnoopSeesNothing",
+                "MtlsnoopReloadRefused"} & set(states())
     expect(unwanted, set(), "alerts of what is well")
 
 
