@@ -9,6 +9,8 @@
 #ifndef CONNECTION_BPF_H
 #define CONNECTION_BPF_H
 
+#include "turn.bpf.h"
+
 enum connection_bounds {
 	STEPS_MAX = 48,           /* headers and bodies walked in one packet; more is handed over */
 	BODY_MAX = 64 * 1024,     /* bytes told of one message's body */
@@ -454,18 +456,15 @@ static __always_inline int connection_is_over(const struct connection *connectio
 /*
  * Two CPUs can receive packets of one connection at the same time, since cgroup_skb runs before the socket is locked (a
  * sender on loopback that changes its CPU). The second one does not wait: its packet is lost to the walk, and told so.
- * Kernel 5.10 has no atomic operation that returns a value, and no spin lock in an LRU hash; but after the addition each
- * CPU reads at least its own share, so at most one of them can read 1.
  */
-static __always_inline int claim(__u32 *count)
+static __always_inline int direction_claim(const struct sight *sight)
 {
-	__sync_fetch_and_add(count, 1);
-	return *(volatile __u32 *)count == 1;
+	return turn_claim(&sight->direction->busy, sight->connection->id);
 }
 
-static __always_inline void direction_release(struct direction *direction)
+static __always_inline void direction_release(const struct sight *sight)
 {
-	__sync_fetch_and_add(&direction->busy, -1);
+	turn_release(&sight->direction->busy, sight->connection->id);
 }
 
 /* Hand the direction over to userspace: the walker's state now, its bytes from here on. */
@@ -952,7 +951,7 @@ static __always_inline void connection_packet(const struct sight *sight, const s
 		return;
 	if (direction_knows(sight->direction, packet))
 		return;
-	if (claim(&sight->direction->busy)) {
+	if (direction_claim(sight)) {
 		sight->direction->time_ns = bpf_ktime_get_ns();
 		direction_packet(sight, packet);
 	} else if (sight->direction->state == DIRECTION_FOLLOWED) {
@@ -961,7 +960,7 @@ static __always_inline void connection_packet(const struct sight *sight, const s
 		sight_lost(sight, STATISTIC_CONTENDED);
 		emit_cut(sight, packet->sequence, packet->payload_length);
 	}
-	direction_release(sight->direction);
+	direction_release(sight);
 }
 
 #endif /* CONNECTION_BPF_H */

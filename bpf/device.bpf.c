@@ -276,7 +276,7 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 		statistic_add(STATISTIC_LOST_STORAGE);
 		return 0;
 	}
-	if (claim(&sight.connection->begun)) {
+	if (turn_claim_once(&sight.connection->begun)) {
 		sight.connection->id = id_of_hash(packet_flow_hash(&flow, flow_seed)) | (bpf_get_prandom_u32() & ~TOLD);
 		place_take(sight.connection, &flow, sight.index);
 		sight.connection->first_sequence =

@@ -298,7 +298,7 @@ static __always_inline struct connection *connection_make(struct __sk_buff *skb,
 
 	if (!connection)
 		statistic_add(STATISTIC_LOST_STORAGE);
-	else if (claim(&connection->begun))
+	else if (turn_claim_once(&connection->begun))
 		connection_begin(skb, index);
 	return connection;
 }
@@ -341,7 +341,7 @@ __noinline int connection_refused(struct __sk_buff *skb, __u32 position)
 	if (!sight_take(&sight, skb, connection_at_hand(skb, EVENT_RECEIVED), EVENT_RECEIVED))
 		return 0;
 	received = sight.direction;
-	if (!claim(&received->busy)) {
+	if (!direction_claim(&sight)) {
 		sight_lost(&sight, STATISTIC_REFUSED);
 	} else if (received->state == DIRECTION_WALKED && !sight.connection->hello && walk_searches(&received->walk)) {
 		__builtin_memset(&received->walk, 0, sizeof(received->walk));
@@ -352,7 +352,7 @@ __noinline int connection_refused(struct __sk_buff *skb, __u32 position)
 		if (sight.connection->opened)
 			emit_cut(&sight, position, 1);
 	}
-	direction_release(received);
+	direction_release(&sight);
 	return 0;
 }
 
