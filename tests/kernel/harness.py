@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import tempfile
@@ -66,6 +67,20 @@ def wait_until(condition, what, timeout=5):
         if time.monotonic() > deadline:
             raise Failure(f"{what}: not within {timeout} s")
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def on_one_cpu():
+    """
+    This thread, and those that it begins. A segment that comes while another CPU is at its socket waits behind it: TCP has
+    neither taken nor refused it then, and of bytes that come twice no verdict would be certain.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {random.choice(sorted(before))})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,9 @@ def large_packets(pair):
     client = endpoints.context(pair.keys, False, certificate=chain, key="client.key")
     pair.serve(LONG_PORT, server)
     client.verify_mode = 0
+    for namespace in (pair.client, pair.server):
+        # where answers take their time, TCP would send two segments at once
+        namespace.sysctl("net.ipv4.tcp_min_tso_segs", 16)
     with Tracer() as tracer, pair.server.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as tap:
         tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         tap.bind(("veth0", ETH_P_ALL))

@@ -13,6 +13,8 @@ import socket
 import struct
 import subprocess
 
+from harness import PATIENCE
+
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
@@ -21,6 +23,9 @@ IFF_NO_PI = 0x1000
 # A tracer sees all namespaces of the host: two runs of these tests at the same time must not have the same addresses.
 IPV4_NETWORK = f"10.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
 IPV6_NETWORK = f"fd97:{os.getpid() & 0xFFF | 0x1000:x}"
+
+# Instead of the ordinary 200 ms. Where an acknowledgment takes longer, what was not lost comes twice, and other than it was cut.
+RTO_MIN = f"{20 * PATIENCE}ms"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

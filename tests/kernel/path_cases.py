@@ -7,8 +7,8 @@ import socket
 
 import endpoints
 import packet
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect
-from namespaces import IPV4_NETWORK, IPV6_NETWORK, Namespace, Tun
+from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect, on_one_cpu
+from namespaces import IPV4_NETWORK, IPV6_NETWORK, RTO_MIN, Namespace, Tun
 from relay import CLIENT, SERVER, SIDES, Drop, DropThirdAck, Duplicate, Plan, Relay, Shuffle, Swap
 
 PLAIN_PORT, REQUEST_PORT = 4430, 4431
@@ -29,10 +29,11 @@ class Path:
 
     def __init__(self, stack, keys, tracer, mss):
         self.keys, self.tracer = keys, tracer
+        stack.enter_context(on_one_cpu())
         self.client = stack.enter_context(contextlib.closing(Namespace("client")))
         self.server = stack.enter_context(contextlib.closing(Namespace("server")))
         # a retransmission shall not take the ordinary 200 ms, and a flight shall not wait for acknowledgments
-        route = ["advmss", str(mss), "rto_min", "20ms", "initcwnd", "4000"]
+        route = ["advmss", str(mss), "rto_min", RTO_MIN, "initcwnd", "4000"]
         ends = [(self.client, self.CLIENT_ADDRESSES, self.SERVER_ADDRESSES)]
         ends.append((self.server, self.SERVER_ADDRESSES, self.CLIENT_ADDRESSES))
         tuns = []

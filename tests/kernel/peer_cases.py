@@ -9,8 +9,8 @@ import threading
 
 import endpoints
 import packet
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect
-from namespaces import IPV4_NETWORK, IPV6_NETWORK, Namespace, Tun
+from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect, on_one_cpu
+from namespaces import IPV4_NETWORK, IPV6_NETWORK, RTO_MIN, Namespace, Tun
 from peer import Peer, Wire, pieces, say_goodbye, send_plain, shake_hands
 
 PLAIN_PORT, REQUEST_PORT, INLINE_PORT = 4430, 4431, 4440
@@ -33,9 +33,10 @@ class Bench:
 
     def __init__(self, stack, keys, tracer, first_port):
         self.keys, self.tracer, self._stack = keys, tracer, stack
+        stack.enter_context(on_one_cpu())
         self.namespace = stack.enter_context(contextlib.closing(Namespace("bench")))
         addresses = [f"{self.KERNEL[4]}/32", f"{self.KERNEL[6]}/128"]
-        tun = Tun(self.namespace, addresses=addresses, peers=self.PEER.values(), route_options=["rto_min", "20ms"])
+        tun = Tun(self.namespace, addresses=addresses, peers=self.PEER.values(), route_options=["rto_min", RTO_MIN])
         stack.enter_context(contextlib.closing(tun))
         self.wire = Wire(tun)
         self.wire.start()
