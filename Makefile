@@ -63,6 +63,7 @@ DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf
 DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace lld golang-go
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86
+DEPS_ARM64 := gcc-aarch64-linux-gnu qemu-system-arm
 DEPS_PACKAGE := dpkg-dev lintian mmdebstrap
 
 ## deps        install what building needs (Debian packages)
@@ -129,11 +130,11 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 
-## check-arm64  build for arm64 with Debian's cross compiler
+## check-arm64  build for arm64 with Debian's cross compiler, and run that on the same kernels for arm64, emulated
 .PHONY: check-arm64
 check-arm64:
-	@tests/install-packages $(DEPS_BUILD) gcc-aarch64-linux-gnu
-	@tests/kernels/arm64.py
+	@tests/install-packages $(DEPS_BUILD) $(DEPS_ARM64)
+	@tests/kernels/arm64.py --run
 
 ## vmlinux     regenerate vmlinux/<arch>/vmlinux.h: ARCH=aarch64 FILE=vmlinuz of another kernel than the running one
 FILE ?= /sys/kernel/btf/vmlinux

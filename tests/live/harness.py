@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("MTLSNOOP", ROOT / "build" / "mtlsnoop")
+# how much longer than on an ordinary machine everything may take
+PATIENCE = int(os.environ.get("MTLSNOOP_PATIENCE", "1"))
 
 
 class Failure(Exception):
@@ -55,7 +57,7 @@ def expect(actual, expected, what):
 
 def wait_until(condition, timeout=5):
     """Look now and then whether condition() holds; returns what it returned last."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while True:
         found = condition()
         if found or time.monotonic() > deadline:
@@ -106,11 +108,11 @@ class Tracer:
     def wait(self, timeout=10):
         """Wait for its end, and return its exit status."""
         try:
-            status = self.process.wait(timeout)
+            status = self.process.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise Failure(f"still runs after {timeout} s") from None
+            raise Failure(f"still runs after {timeout * PATIENCE} s") from None
         self._reader.join(5)
         return status
 
