@@ -81,11 +81,17 @@ run: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	$(PROGRAM) $(ARGS)
 
-## check       install, build, run all tests
+## check       install, build, run all tests: SUITES="unit kernel" only these
 .PHONY: check
 check: deps-check
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
-	@tests/run
+	@tests/run $(SUITES)
+
+## check-fresh  make run and make check on a Debian with nothing but make, git and sudo: SUITES="unit kernel" only these
+.PHONY: check-fresh
+check-fresh:
+	@tests/install-packages git mmdebstrap python3 util-linux
+	@tests/fresh/run.py $(SUITES)
 
 ## check-deb   install the Debian package in a system made for it: check does, too, where that has been made, or in CI
 .PHONY: check-deb

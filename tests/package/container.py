@@ -15,11 +15,12 @@ from program import cgroup_root
 
 CACHE = ROOT / "build" / "package"
 BASE = ["systemd", "systemd-sysv", "init-system-helpers"]
-DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+DEVICES = [device for device in ("null", "zero", "full", "random", "urandom", "tty", "net/tun")
+           if os.path.exists(f"/dev/{device}")]
 BOOT_SECONDS = 60
 
-# the first process of new namespaces: makes the file systems that systemd wants, and becomes it
-INIT = """set -e
+# in new namespaces, with a directory that becomes the root: the file systems that a system has, and the way in
+FILE_SYSTEMS = """set -e
 mount --make-rprivate /
 mount --bind "$0" "$0"
 mount -t proc proc "$0/proc"
@@ -27,6 +28,7 @@ mount -t sysfs sysfs "$0/sys"
 mount -t cgroup2 cgroup2 "$0/sys/fs/cgroup"
 mount -t tmpfs tmpfs "$0/run"
 mount -t tmpfs tmpfs "$0/dev"
+mkdir "$0/dev/net"
 for device in {devices}; do touch "$0/dev/$device"; mount --bind "/dev/$device" "$0/dev/$device"; done
 mkdir "$0/dev/pts" "$0/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts"
@@ -37,9 +39,12 @@ ip link set lo up
 cd "$0"
 # services get a root of their own, which a mere chroot cannot have
 pivot_root . mnt
+""".format(devices=" ".join(DEVICES))
+# the first process: becomes systemd
+INIT = FILE_SYSTEMS + """
 exec chroot . /usr/bin/env -i container=namespaces PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c \
 	'umount -l /mnt; exec /lib/systemd/systemd'
-""".format(devices=" ".join(DEVICES))
+"""
 
 
 def release():
@@ -61,16 +66,22 @@ def mirror():
 
 
 def make_system(packages):
+    """An archive of a minimal Debian with systemd and these packages."""
+    name = release()
+    if not os.environ.get("CI") and not (CACHE / f"{name}.tar").exists():
+        raise Skip("no system has been made for it: make check-deb")
+    return make_archive(name, {*BASE, *packages})
+
+
+def make_archive(name, packages):
     """An archive of a minimal Debian with these packages; it stays for the next time."""
     if not shutil.which("mmdebstrap"):
         raise Skip("mmdebstrap is not installed")
-    names = sorted({*BASE, *packages})
-    archive = CACHE / f"{release()}.tar"
-    wanted = CACHE / f"{release()}.packages"
+    names = sorted(packages)
+    archive = CACHE / f"{name}.tar"
+    wanted = CACHE / f"{name}.packages"
     if archive.exists() and wanted.exists() and wanted.read_text().split() == names:
         return archive
-    if not os.environ.get("CI") and not archive.exists():
-        raise Skip("no system has been made for it: make check-deb")
     CACHE.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["mmdebstrap", "--variant=minbase", f"--include={','.join(names)}", release(), archive, mirror()],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
