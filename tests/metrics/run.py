@@ -66,7 +66,8 @@ class Bench:
             stack.callback(server.close)
 
     def tracer(self, *options, **arguments):
-        return Tracer(self.cgroup, *options, **arguments)
+        """Without probes: what processes of the whole host do with their libraries is in no cgroup."""
+        return Tracer(self.cgroup, "--library=off", *options, **arguments)
 
     def shake_hands(self, version="TLSv1.2", asks="required", has_certificate=True):
         return shake_hands(self.servers[asks], version, self.certificates.good["ecdsa"] if has_certificate else None)
@@ -227,7 +228,7 @@ def check_silence(tracer):
 
 
 def run_planned(suite, bench):
-    with bench.tracer("--quiet", "--library=off") as tracer:
+    with bench.tracer("--quiet") as tracer:
         tracer.wait_for_start()
         before = time.time()
         ports = bench.carry_out_plan()
@@ -402,7 +403,7 @@ def cgroup_removed(bench):
     """The programs are detached with their cgroup: what sees nothing any more does not say that there is nothing."""
     path = bench.cgroup / "short-lived"
     path.mkdir()
-    with Tracer(path, "--quiet") as tracer:
+    with Tracer(path, "--quiet", "--library=off") as tracer:
         tracer.wait_for_start()
         path.rmdir()
         expect(tracer.process.wait(10), 1, "exit status")

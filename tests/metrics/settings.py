@@ -39,6 +39,7 @@ from traffic import ADDRESS  # noqa: E402
 
 CAPTURES = ROOT / "tests" / "captures" / "own"
 PASSWORD = "correct horse"
+START_SECONDS = 30  # at most, on a machine that has much else to do
 STALLED = 200
 CONNECTIONS = 1000
 
@@ -145,7 +146,7 @@ def wait_for_port(tracer):
             raise Failure(f"mtlsnoop ended with status {tracer.process.returncode}: {tracer.errors().strip()}")
         with contextlib.suppress(OSError), socket.create_connection((ADDRESS, tracer.port), 1):
             return "hooks" if attached(tracer) else None
-    if not wait_until(open_port, 15):
+    if not wait_until(open_port, START_SECONDS):
         raise Failure(f"does not listen: {tracer.errors().strip()}")
 
 
@@ -266,7 +267,7 @@ def reload_policy(bench):
 def privileges_of_the_reader(bench):
     """The process that reads the files is nobody, and can read all files and do nothing else; it ends with the tracer."""
     with files_of(bench) as files:
-        with bench.tracer("--quiet", "--library=off", f"--expect={files.write('policy', ':1 never')}") as tracer:
+        with bench.tracer("--quiet", f"--expect={files.write('policy', ':1 never')}") as tracer:
             tracer.wait_for_start()
             children = Path(f"/proc/{tracer.process.pid}/task/{tracer.process.pid}/children").read_text().split()
             expect(len(children), 1, "children")
@@ -545,14 +546,14 @@ def reload_web(bench):
 
 def hang_up_of_nothing(bench):
     """Without files SIGHUP does nothing where there is no terminal to close: a service manager's reload stops no service."""
-    command = [PROGRAM, "--quiet", f"--metrics={ADDRESS}:9813", f"--cgroup={bench.cgroup}"]
+    command = [PROGRAM, "--quiet", "--library=off", f"--metrics={ADDRESS}:9813", f"--cgroup={bench.cgroup}"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
     try:
         def listens():
             with contextlib.suppress(OSError), socket.create_connection((ADDRESS, 9813), 1):
                 return True
-        expect(wait_until(listens, 10), True, "it listens")
+        expect(wait_until(listens, START_SECONDS), True, "it listens")
         process.send_signal(signal.SIGHUP)
         with contextlib.suppress(subprocess.TimeoutExpired):
             raise Failure(f"it ended with {process.wait(1)}")
@@ -572,13 +573,13 @@ def on_a_terminal(bench, *options):
     def take_terminal():
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
-    command = [PROGRAM, "--quiet", f"--metrics={ADDRESS}:9813", f"--cgroup={bench.cgroup}", *options]
+    command = [PROGRAM, "--quiet", "--library=off", f"--metrics={ADDRESS}:9813", f"--cgroup={bench.cgroup}", *options]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL, start_new_session=True,
                                preexec_fn=take_terminal)
     os.close(slave)
     terminal = os.fdopen(master, "rb", buffering=0)
     try:
-        listens = wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1, 10)
+        listens = wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1, START_SECONDS)
         expect(listens, True, "it has started")
         yield process, terminal
     finally:
