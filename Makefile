@@ -256,4 +256,5 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(FUZZED)
 	$(call quiet,LINK)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)
 
 .SECONDARY:
--include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
+# not all of build/: systems are unpacked there, too
+-include $(shell find $(addprefix $(BUILD)/,bpf user sanitized fuzzed tests) -type f -name '*.d' 2>/dev/null)

@@ -40,8 +40,8 @@ exec chroot . /usr/bin/env -i TERM=dumb HOME=/root PATH=/usr/local/sbin:/usr/loc
 
 class FreshSystem:
     def __init__(self, stack, archive):
-        (ROOT / "build").mkdir(exist_ok=True)
-        self.root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fresh-", dir=ROOT / "build")))
+        # 2 GB: more than a /tmp in memory may hold
+        self.root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtlsnoop-fresh-", dir="/var/tmp")))
         self.root.chmod(0o755)
         subprocess.run(["tar", "-C", self.root, "-xf", archive], check=True)
         shutil.copy("/etc/resolv.conf", self.root / "etc" / "resolv.conf")
