@@ -102,7 +102,7 @@ check-deb:
 .PHONY: tests
 tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe $(BUILD)/tests/points $(BUILD)/tests/verify
 
-## check-kernels  the BPF programs on Debian's kernels 5.10, 6.1 and 6.12, in emulated machines
+## check-kernels  the BPF programs on Debian's kernels 5.10, 6.1 and 6.12, in emulated machines: 40 minutes of processor time
 .PHONY: check-kernels
 check-kernels: deps-check
 	@tests/install-packages $(DEPS_KERNELS)
@@ -136,7 +136,7 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 
-## check-arm64  build for arm64 with Debian's cross compiler, and run that on the same kernels for arm64, emulated
+## check-arm64  build for arm64 with Debian's cross compiler, and run that on the same kernels for arm64: 20 minutes of processor time
 .PHONY: check-arm64
 check-arm64:
 	@tests/install-packages $(DEPS_BUILD) $(DEPS_ARM64)
