@@ -7,6 +7,7 @@ own, observe prints the events. usage: run.py [WORD...] (only the cases with one
 
 import contextlib
 import os
+import platform
 import re
 import shutil
 import signal
@@ -23,6 +24,10 @@ from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # n
 
 OBSERVE = ROOT / "build" / "tests" / "observe"
 SECONDS = 20  # for what comes by itself, on a busy machine
+LOOK_SECONDS = 100  # until all processes are looked at again: a look that takes a second is the only one for so long
+
+# Which file a call was of, the kernel tells by bpf_get_attach_cookie(), which came with 5.15.
+TARGETS_TOLD = tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (5, 15)
 
 # HandshakeType, RFC 8446 section 4, RFC 5246 section 7.4
 HELLO, SERVER_HELLO, EXTENSIONS, CERTIFICATE, REQUEST, VERIFY, FINISHED = 1, 2, 8, 11, 13, 15, 20
@@ -172,7 +177,8 @@ def not_requested(bench):
         expect({event.name for event in events}, {"openssl"}, "name of the process")
         expect({event.handle for event in events}, {events[0].handle}, "handles")
         version = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.split()
-        expect(bench.observer.target_name(events[0].target), " ".join(version[:2]), "name of the library")
+        name = " ".join(version[:2]) if TARGETS_TOLD else None
+        expect(bench.observer.target_name(events[0].target), name, "name of the library")
 
 
 def requested(bench):
@@ -252,7 +258,7 @@ def copied_library(bench):
 
 
 def wait_for_attached(bench, count):
-    wait_until(lambda: bench.observer.attached() == count, SECONDS)
+    wait_until(lambda: bench.observer.attached() == count, LOOK_SECONDS)
     expect(bench.observer.attached(), count, "files with probes")
 
 
@@ -276,7 +282,7 @@ def other_inode(bench):
                         bench.observer.wait_for_types(one.pid, before + [HELLO, EXTENSIONS, CERTIFICATE, VERIFY,
                                                                          FINISHED, FINISHED])
                 second = bench.observer.events(upgraded.pid)[0].target
-                expect(second > first, True, f"targets {first} and {second} are two")
+                expect(second > first, TARGETS_TOLD, f"targets {first} and {second} are two")
         wait_for_attached(bench, own)
 
 
