@@ -647,6 +647,8 @@ static void take_found(struct connection *connection, const struct event *event)
 		connection_end_told(connection, event);
 	else if (handshake && handshake_record_waits_for_server(handshake))
 		connection_queue(connection, QUEUE_LAST_WORD);
+	else if (connection->queue == QUEUE_LAST_WORD && !connection->side[0].closed && !connection->side[1].closed)
+		connection_queue(connection, QUEUE_ACTIVE);
 }
 
 static void take_found_in_bytes(const struct event *event, void *context)

@@ -42,6 +42,8 @@ static void take_client_hello(struct handshake *handshake, const struct event_me
 	facts->client_hello = true;
 	/* what came before, behind a HelloRetryRequest, says nothing (RFC 8446 appendix D.4) */
 	facts->change_cipher_spec[FROM_CLIENT] = false;
+	/* and what was encrypted was early data (RFC 8446 section 4.2.10): the flight is behind the hello that is answered */
+	facts->records_before_hello = false;
 	/* until its body says otherwise */
 	facts->early_data = !message->ssl2;
 	facts->ssl2_hello = message->ssl2;
@@ -392,9 +394,11 @@ bool handshake_record_waits_for_server(const struct handshake *handshake)
 		return false;
 	inference = inference_of(&handshake->facts);
 	switch (inference.flight) {
-	case FLIGHT_FINISHED:
 	case FLIGHT_EMPTY:
 	case FLIGHT_CERTIFICATE:
+		/* a server that has been asked something may be slow to refuse, but is not content to be silent */
+		return !inference.owing;
+	case FLIGHT_FINISHED:
 	case FLIGHT_ANSWER:
 	case FLIGHT_CERTIFICATE_ONLY:
 		return true;

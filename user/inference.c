@@ -259,13 +259,28 @@ static uint8_t find_flight(const struct handshake_facts *facts, const struct sui
 	return judge_single_record(facts, suite, lengths);
 }
 
-/* Whether the client sent a record of an alert's length behind its flight: close_notify, most likely. */
-static bool client_parted(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t last)
+/*
+ * Whether the client sent a record of an alert's length behind its flight, and before the server's record number first:
+ * close_notify, most likely. What came later the server did not reply to.
+ */
+static bool client_parted(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t last,
+                          uint8_t first)
+{
+	const struct handshake_records *client = &facts->client_records;
+
+	for (uint8_t index = last + 1; index < client->count && client->after[index] <= first; index++)
+		if (client->length[index] == lengths->alert || client->length[index] == lengths->other_alert)
+			return true;
+	return false;
+}
+
+/* Whether the client sent anything else than such records behind its flight. */
+static bool client_said_more(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t last)
 {
 	const struct handshake_records *client = &facts->client_records;
 
 	for (uint8_t index = last + 1; index < client->count; index++)
-		if (client->length[index] == lengths->alert || client->length[index] == lengths->other_alert)
+		if (client->length[index] != lengths->alert && client->length[index] != lengths->other_alert)
 			return true;
 	return false;
 }
@@ -329,7 +344,7 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct suit
 	if (replied && alerts == KNOWN_NO)
 		return REPLY_WENT_ON;
 	if (alerts == NOT_KNOWN || (facts->client_closed_first && facts->client_closed_after <= first) ||
-	    client_parted(facts, client_lengths, last))
+	    client_parted(facts, client_lengths, last, first))
 		return REPLY_PARTING;
 	return replied ? REPLY_ALERT : REPLY_NONE;
 }
@@ -384,7 +399,9 @@ struct inference inference_of(const struct handshake_facts *facts)
 	else
 		inference.flight = find_flight(facts, suite, &last, &lengths);
 	inference.open = !facts->pre_shared_key && is_open(facts, suite, inference.flight);
-	if (inference.flight != FLIGHT_NONE)
-		inference.reply = find_reply(facts, suite, last, &lengths);
+	if (inference.flight == FLIGHT_NONE)
+		return inference;
+	inference.reply = find_reply(facts, suite, last, &lengths);
+	inference.owing = inference.reply == REPLY_NONE && client_said_more(facts, &lengths, last);
 	return inference;
 }

@@ -39,6 +39,7 @@ struct inference {
 	uint8_t flight; /* enum inferred_flight */
 	uint8_t reply;  /* enum inferred_reply */
 	bool open;      /* one more record of the client may make its flight clear */
+	bool owing;     /* the client said more behind its flight, a request say: the server owes it a reply */
 };
 
 /* What the encrypted records seen so far show. facts->version_1_3 is set. */

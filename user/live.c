@@ -34,6 +34,7 @@ struct trace {
 	struct notify notify;
 	bool reloading;         /* files are being read again */
 	uint64_t last_event_ns; /* 0: none yet */
+	uint64_t read_until_ns; /* what happened until then has been read, as far as it is to be had */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -141,7 +142,8 @@ static void look_around(struct trace *trace)
 	tracer_statistics(trace->tracer, statistics);
 	if (losses_tell(&trace->losses, statistics, connection_table_counts(table)))
 		connection_table_lost_events(table);
-	connection_table_time(table, now_ns);
+	/* what came since then waits to be read, perhaps for long: it is not yet known who was silent */
+	connection_table_time(table, trace->read_until_ns);
 	look_for_settings(trace);
 	if (trace->live->exporter)
 		update_exporter(trace, statistics, now_ns, realtime_offset_ns);
@@ -161,6 +163,7 @@ static int read_events(struct trace *trace)
 	if (!error)
 		notify_ready(&trace->notify);
 	while (!error && !signals_stop() && !output_is_complete(live->output) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
+		trace->read_until_ns = clock_ns(CLOCK_MONOTONIC);
 		error = tracer_poll(trace->tracer, POLL_MS);
 		if (error == -EINTR)
 			error = 0;
@@ -181,6 +184,7 @@ static void finish(struct trace *trace)
 	trace->live->journal->level = JOURNAL_NOTICE;
 	notify_stopping(&trace->notify);
 	tracer_detach(trace->tracer);
+	trace->read_until_ns = clock_ns(CLOCK_MONOTONIC);
 	tracer_poll(trace->tracer, 0);
 	look_around(trace);
 	connection_table_finish(trace->live->table);

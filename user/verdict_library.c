@@ -107,6 +107,13 @@ static bool answer_refused(const struct handshake_facts *facts, const struct ver
 	return inference.open && inference_refused(facts, &inference);
 }
 
+/* Whether the wire took the server's silence for consent to what its own library has not gone on from. */
+static bool silence_is_no_consent(const struct library_view *view, const struct verdict *wire)
+{
+	return view->by_server && !view->damaged && !view->client_finished && wire->established == NOT_KNOWN &&
+	       (wire->client_auth == CLIENT_AUTH_PRESENTED || wire->client_auth == CLIENT_AUTH_DECLINED);
+}
+
 /* The library saw request and answer; whether the answer was taken the wire may have to say. */
 static struct verdict judge_answer(const struct handshake_facts *facts, struct verdict verdict,
                                    const struct verdict *wire)
@@ -116,6 +123,8 @@ static struct verdict judge_answer(const struct handshake_facts *facts, struct v
 		verdict.established = KNOWN_YES;
 	if (verdict.established == KNOWN_YES)
 		return known(verdict, completed_with(verdict.answer));
+	if (silence_is_no_consent(&facts->library, wire))
+		return unknown(verdict, REASON_ABANDONED);
 	/* a wire that misread the flight has misread what came behind it */
 	if (wire->client_auth != CLIENT_AUTH_UNKNOWN && wire->answer == verdict.answer) {
 		verdict.established = wire->established;
@@ -131,8 +140,13 @@ static struct verdict judge_answer(const struct handshake_facts *facts, struct v
 }
 
 /* The library saw the request, and no answer. */
-static struct verdict judge_no_answer(struct verdict verdict, const struct verdict *wire)
+static struct verdict judge_no_answer(const struct library_view *view, struct verdict verdict,
+                                      const struct verdict *wire)
 {
+	if (silence_is_no_consent(view, wire)) {
+		verdict.answer = wire->answer;
+		return unknown(verdict, REASON_ABANDONED);
+	}
 	/* the client's flight, as the wire has it, is an answer or none: the request stands behind both */
 	if (wire->requested == KNOWN_YES && wire->client_auth != CLIENT_AUTH_UNKNOWN)
 		return *wire;
@@ -166,7 +180,7 @@ static struct verdict judge(const struct handshake_facts *facts, const struct ve
 		return known(verdict, verdict.resumed == KNOWN_YES ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED);
 	}
 	if (verdict.answer == ANSWER_NOT_KNOWN)
-		return judge_no_answer(verdict, wire);
+		return judge_no_answer(view, verdict, wire);
 	return judge_answer(facts, verdict, wire);
 }
 

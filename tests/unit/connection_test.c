@@ -193,6 +193,37 @@ static const struct scenario scenarios[] = {
          "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
          "pause:3",
          "declined asked:yes answer:empty established:? resumed:no end:completed"},
+	{"TLS 1.3, the server owes a reply to more than the flight, and is slow to refuse", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
+         "data:96 pause:5 < data:19 fin > fin",
+         "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin"},
+	{"TLS 1.3, the same, asked for after a while", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 pause:1 > data:96 pause:5 < data:19 fin > fin",
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+	{"TLS 1.3, the same, slow to go on", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 data:96 pause:5 < data:500",
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"TLS 1.3, the same, and the server never says a word", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 data:96 pause:61",
+         "unknown:abandoned asked:yes answer:certificate established:? resumed:no end:timeout"},
+	{"TLS 1.3, the same, and the client closes its side", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 data:96 fin pause:3",
+         "unknown:abandoned asked:yes answer:certificate established:? resumed:no end:>fin"},
+	{"TLS 1.3, no more than a parting word: the server owes nothing", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
+         "data:19 pause:3",
+         "declined asked:yes answer:empty established:? resumed:no end:completed"},
+	{"TLS 1.3, not asked: the verdict hangs on no reply", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > ccs data:53 data:96 pause:3",
+         "not_requested asked:no answer:none established:? resumed:no end:completed"},
+	{"TLS 1.3, early data is refused with another hello", TCP,
+         "> client_hello:early ccs data:100 < server_hello:retry ccs > client_hello < server_hello:1.3 data:27 data:62 "
+         "data:811 data:281 data:53 > data:25 data:53 < data:250",
+         "declined asked:yes answer:empty established:yes resumed:no end:completed"},
 	{"TLS 1.3 with early data that is refused", TCP,
          "> client_hello:early ccs data:100 < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > data:53 "
          "< data:250 data:250",

@@ -543,6 +543,9 @@ static void encrypted_records_before_server_hello(void **state)
 	say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 27);
 	assert_true(handshake.facts.records_before_hello);
 	assert_int_equal(handshake.facts.client_records.count + handshake.facts.server_records.count, 0);
+	/* it was early data, if another hello follows it */
+	say(&handshake, FROM_CLIENT, TLS_CLIENT_HELLO, 200);
+	assert_false(handshake.facts.records_before_hello);
 }
 
 /* What one side says when the other has closed. */
