@@ -60,7 +60,7 @@ all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
 DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
-DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl tshark iproute2 python3 procps mandoc git strace lld golang-go
+DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86
 DEPS_ARM64 := gcc-aarch64-linux-gnu qemu-system-arm
@@ -109,13 +109,14 @@ check-kernels: deps-check
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@tests/kernels/run.py --all
 
-## check-stacks  TLS stacks against each other with all suites, and OpenSSL of Debian 11 and 13
+## check-stacks  TLS stacks against each other with all suites, those of Debian 11 and 13 among them, and early data
 .PHONY: check-stacks
 check-stacks: deps-check
-	@tests/unpack-release --needs bullseye $(BUILD)/debian-11 python3.9
-	@tests/unpack-release --needs trixie $(BUILD)/debian-13 python3.13
+	@tests/unpack-release --needs bullseye $(BUILD)/debian-11 python3.9 openssl gnutls-bin
+	@tests/unpack-release --needs trixie $(BUILD)/debian-13 python3.13 openssl
+	@tests/unpack-release trixie $(BUILD)/go golang-1.24-go golang-1.24-src
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@tests/stacks/run.py --all
+	@tests/stacks/run.py --all; whole=$$?; tests/stacks/early_data.py --all && exit $$whole
 
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600

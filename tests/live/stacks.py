@@ -83,28 +83,30 @@ class Server:
     port: int
 
 
-def start_openssl(environment, port, asks, *options, authority=None):
+def start_openssl(environment, port, asks, *options, authority=None, program=("openssl",), page=True):
     """
     s_server -verify goes on whatever is wrong with the certificate; -Verify insists on there being one, and
-    -verify_return_error on its being good.
+    -verify_return_error on its being good. Without a page it says nothing to its clients, and has to hear nothing either.
     """
     verify = {"never": [], "optional": ["-verify", "1"], "required": ["-Verify", "1", "-verify_return_error"]}[asks]
     server = environment.certificates.server
-    command = ["openssl", "s_server", "-accept", f"{environment.network.servers.address}:{port}", "-www", *verify]
+    command = [*program, "s_server", "-accept", f"{environment.network.servers.address}:{port}", *verify]
+    command += ["-www"] if page else []
     command += ["-cert", server["rsa"].certificate, "-key", server["rsa"].key]
     command += ["-dcert", server["ecdsa"].certificate, "-dkey", server["ecdsa"].key]
     command += ["-CAfile", authority or environment.certificates.authority, *options]
-    process = environment.start(environment.network.servers, f"openssl-{asks}-{port}", *command)
+    process = environment.start(environment.network.servers, f"openssl-{asks}-{port}", *command,
+                                stdin=subprocess.DEVNULL if page else subprocess.PIPE)
     wait_for_port(environment.network.servers, port, process)
     return Server("openssl", asks, port)
 
 
-def start_gnutls(environment, port, asks, priority="NORMAL:+VERS-TLS1.0:+VERS-TLS1.1"):
+def start_gnutls(environment, port, asks, priority="NORMAL:+VERS-TLS1.0:+VERS-TLS1.1", program=("gnutls-serv",)):
     """gnutls-serv asks unless told otherwise, and looks at what it gets only with --verify-client-cert."""
     verify = {"never": ["--disable-client-cert"], "optional": [],
               "required": ["--require-client-cert", "--verify-client-cert"]}[asks]
     server = environment.certificates.server
-    command = ["gnutls-serv", "--http", "--port", port, "--priority", priority, *verify]
+    command = [*program, "--http", "--port", port, "--priority", priority, *verify]
     for pair in server.values():
         command += ["--x509certfile", pair.certificate, "--x509keyfile", pair.key]
     command += ["--x509cafile", environment.certificates.authority]
@@ -133,6 +135,7 @@ http {{
 	ssl_certificate {certificates.server[ecdsa].certificate};
 	ssl_certificate_key {certificates.server[ecdsa].key};
 	keepalive_timeout 0;
+	{directives}
 {servers}}}
 """
 
@@ -159,7 +162,7 @@ def nginx_program(root):
     return None
 
 
-def start_nginx(environment, program, ports):
+def start_nginx(environment, program, ports, directives=""):
     """One nginx with a listener for each (port, stack, asks) in ports."""
     network = environment.network.servers
     servers = [Server(stack, asks, port) for port, stack, asks in ports]
@@ -171,7 +174,7 @@ def start_nginx(environment, program, ports):
     ]
     configuration = environment.directory / "nginx.conf"
     configuration.write_text(NGINX_MAIN.format(directory=environment.directory, servers="".join(blocks),
-                                               certificates=environment.certificates))
+                                               directives=directives, certificates=environment.certificates))
     process = environment.start(network, "nginx", program, "-p", environment.directory, "-c", configuration,
                                 "-e", environment.directory / "nginx-error.log")
     for server in servers:
@@ -191,13 +194,14 @@ class Visit:
     address6: bool = False
 
 
-def run_client(environment, command, said=""):
+def run_client(environment, command, said="", errors=True):
     """
     Run a client that writes said and keeps its standard input open, as somebody at a terminal would, until the server
-    has answered and closed. Returns what it printed.
+    has answered and closed. Returns what it printed, with or without standard error.
     """
     process = subprocess.Popen(environment.network.clients.command(*command), stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment.variables)
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT if errors else subprocess.DEVNULL,
+                               env=environment.variables)
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(said.encode())
         process.stdin.flush()

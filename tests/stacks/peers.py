@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The stacks that speak lines of JSON, each a process that makes many handshakes, as a server and as a client."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -28,11 +29,14 @@ class Stack:
     # what it does with a certificate that it asked for, did not need, and cannot verify
     refuses_strange: bool = False
     ccm: tuple = ()  # the suites with CCM that it takes
+    # the servers that a client is tried with every day, None: all; an empty one leaves a server or a client to --all
+    daily: tuple = None
     missing: str = ""  # why it is not there
     # of a server that is a program
     start: object = None
     verdict: object = None
     read: object = None
+    client: object = None  # of a client that is a program: its class
 
 
 class Peer:
@@ -61,17 +65,22 @@ def python(directory):
     return (sys.executable, HERE / "python_peer.py")
 
 
+def unpacked(release, name):
+    """A program of another release of Debian, with the libraries that it was built for, the C library among them."""
+    root = ROOT / "build" / release
+    libraries = [root / "lib" / "x86_64-linux-gnu", root / "usr" / "lib" / "x86_64-linux-gnu"]
+    loader = next((path / LOADER for path in libraries if (path / LOADER).exists()), None)
+    program = root / "usr" / "bin" / name
+    if not loader or not program.exists():
+        raise Skip(f"not unpacked in {root.relative_to(ROOT)}: make check-stacks does that")
+    return (loader, "--library-path", ":".join(map(str, libraries)), program)
+
+
 def unpacked_python(release, version):
-    """That of another release of Debian, with the OpenSSL and the C library that it was built for."""
     def command(directory):
-        root = ROOT / "build" / release
-        libraries = [root / "lib" / "x86_64-linux-gnu", root / "usr" / "lib" / "x86_64-linux-gnu"]
-        loader = next((path / LOADER for path in libraries if (path / LOADER).exists()), None)
-        if not loader:
-            raise Skip(f"not unpacked in {root.relative_to(ROOT)}: make check-stacks does that")
-        program = root / "usr" / "bin" / f"python{version}"
-        return ("env", f"PYTHONHOME={root / 'usr'}", "PYTHONDONTWRITEBYTECODE=1", loader, "--library-path",
-                ":".join(map(str, libraries)), program, HERE / "python_peer.py")
+        program = unpacked(release, f"python{version}")
+        return ("env", f"PYTHONHOME={ROOT / 'build' / release / 'usr'}", "PYTHONDONTWRITEBYTECODE=1", *program,
+                HERE / "python_peer.py")
     return command
 
 
@@ -79,11 +88,23 @@ def node(directory):
     return (installed("node"), HERE / "node_peer.js")
 
 
-def go(directory):
-    program = build_go(directory, "go-peer", DEBIAN, (), HERE / "peer.go")
-    if isinstance(program, str):
-        raise Skip(program)
-    return (program,)
+def go(name, toolchain):
+    def command(directory):
+        program = build_go(directory, name, toolchain, (), HERE / "peer.go")
+        if isinstance(program, str):
+            raise Skip(program)
+        return (program,)
+    return command
+
+
+def curl(library):
+    def command(directory):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            raise Skip(f"{library} is not installed") from None
+        return (sys.executable, HERE / "curl_peer.py", library)
+    return command
 
 
 def java(directory):
@@ -107,13 +128,20 @@ KINDS = {
     "openssl-1.1.1": (unpacked_python("debian-11", "3.9"), {"refuses_strange": True, "ccm": CCM_ALL}),
     "openssl-3.5": (unpacked_python("debian-13", "3.13"), {"refuses_strange": True, "ccm": CCM}),
     "node": (node, {"sets_suites": ("1.2", "1.3"), "ccm": CCM_ALL}),
-    "go": (go, {}),
+    "go": (go("go-peer", DEBIAN), {}),
+    "go-1.24": (go("go-1.24-peer", str(ROOT / "build" / "go" / "usr" / "lib" / "go-1.24")), {"daily": ()}),
     "java": (java, {"sets_suites": ("1.2", "1.3"), "refuses_strange": True}),
 }
 
+# Clients alone.
+CLIENT_KINDS = {
+    "curl": (curl("libcurl.so.4"), {"sets_suites": ("1.2", "1.3"), "ccm": CCM_ALL, "daily": ("python", "go")}),
+    "curl-gnutls": (curl("libcurl-gnutls.so.4"), {"sets_suites": (), "daily": ("python", "go")}),
+}
 
-def stacks(directory):
-    for name, (command, features) in KINDS.items():
+
+def stacks(directory, kinds):
+    for name, (command, features) in kinds.items():
         try:
             yield Stack(name, command(directory), **features)
         except Skip as reason:

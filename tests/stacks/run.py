@@ -5,13 +5,12 @@ TLS stacks against each other: what mtlsnoop says of each handshake at both ends
 and against what the server said that it saw; once inferred alone, once with what the libraries say. Each case is a full
 handshake and a second one, which has to resume it where both stacks can. A line for each pair of stacks, and at the end
 a table of right, wrong and unknown, with the reasons. One wrong verdict fails; so does one that is unknown, but for the
-reasons in ALLOWED_UNKNOWN, and at most GAPS_MAX gaps.
+reasons in ALLOWED_UNKNOWN, and at most two gaps (verdicts.py).
 
 usage: run.py [--all] [WORD...]     only the pairs whose name contains one of the words
 
-Without --all, each suite is tried with one way of asking.
+Without --all, each suite is tried with one way of asking, and some pairs are left out.
 """
-import collections
 import contextlib
 import itertools
 import json
@@ -23,12 +22,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "live"), str(HERE.parent / "metrics")]
 
+import clients  # noqa: E402
 import peers  # noqa: E402
 import programs  # noqa: E402
 from certificates import DOMAIN, Certificates  # noqa: E402
-from harness import PROGRAM, ROOT, Failure, Suite, Tracer, wait_until  # noqa: E402
+from harness import PROGRAM, ROOT, Failure, Suite  # noqa: E402
 from network import Network  # noqa: E402
 from program import own_cgroup  # noqa: E402
+from stacks import Environment  # noqa: E402
+from verdicts import Verdicts  # noqa: E402
 
 # As OpenSSL names them, and as the registry does.
 SUITES = {
@@ -42,27 +44,29 @@ CCM = {
     "1.3": {name: name for name in ("TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256")},
 }
 STANDARD = {name: standard for table in (SUITES, CCM) for names in table.values() for name, standard in names.items()}
+# What two of them choose that are told nothing.
+STANDARD["ECDHE-ECDSA-AES256-GCM-SHA384"] = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
 ASKS = ("never", "optional", "required")
 CERTIFICATES = ("none", "good", "strange")
-LIBRARY_MODES = ("off", "auto")  # inferred alone, and with what the libraries say
 VISITS = 2
 
-# JSSE resumes no session without an extended master secret (RFC 7627 section 5.3), and Go knows that from 1.21 on.
-NOT_RESUMED = {("1.2", frozenset(("go", "java")))}
+# JSSE resumes no session without an extended master secret (RFC 7627 section 5.3), and Go knows that from 1.21 on. But the
+# tickets of Go's servers are to live for 0 seconds (RFC 5077 section 3.3: not specified), and JSSE keeps none of these.
+NOT_RESUMED = {("1.2", "go", "java"), ("1.2", "java", "go"), ("1.2", "go-1.24", "java")}
+# curl takes no tickets up to TLS 1.2; that with GnuTLS none at all, without which TLS 1.3 has no sessions.
+TAKES_NO_TICKETS = {("1.2", "curl"), ("1.2", "curl-gnutls"), ("1.3", "curl-gnutls")}
+KEEPS_NO_SESSIONS = {"go", "go-1.24", "node"}
+# nginx forgets the session of whom it refuses in HTTP.
+FORGETS_SESSIONS = {"nginx"}
 
-# JSSE writes each message of its flight by itself. A server that refuses the first, a Certificate or an empty one, may do
-# so before the next is there: then nothing shows that the client does not pad, or to what the server's alert is a reply.
-ALLOWED_UNKNOWN = {("java", "1.3", "rejected_certificate"): "padding",
-                   ("java", "1.3", "rejected_without_certificate"): "abandoned"}
-# A packet that comes while another CPU is in the same direction is lost to the walk (docs/design.md, Concurrency). On loopback
-# with two CPUs that is rare, and each of the two tracers meets it: more than that is a defect.
-GAPS_MAX = 2
-
+# JSSE writes each message of its flight by itself. A server that refuses a Certificate may do so before the next is there:
+# where its length is one that somebody may pad to, it could be any answer. One in 28 certificates has such a length.
+ALLOWED_UNKNOWN = {("java", "1.3", "rejected_certificate"): "padding"}
 
 def expected_verdict(server, asks, certificate):
     """What the configuration makes of a full handshake."""
     if server.verdict:
-        return server.verdict(server.name, asks, certificate)
+        return server.verdict(asks, certificate)
     if asks == "never":
         return "not_requested"
     if certificate == "none":
@@ -90,10 +94,27 @@ class Case:
     def job(self, certificates):
         pair = {"good": certificates.good, "strange": certificates.stranger}.get(self.certificate)
         job = {**{key: self.listener[key] for key in ("version", "suite", "standard", "authority")}, "port": self.port,
-               "name": self.name, "visits": VISITS}
+               "name": self.name, "visits": VISITS, "refused": self.first.startswith("rejected")}
         if pair:
             job.update(certificate=str(pair["rsa"].certificate), key=str(pair["rsa"].key))
         return job
+
+    def _seen(self, answers):
+        """What the server says of the last visit; nothing where it was asked for nothing."""
+        if not answers[-1]:
+            return {"certificate": None, "resumed": None, "suite": None}
+        return self.server.read(answers) if self.server.read else json.loads(answers[-1].splitlines()[-1])
+
+    def _resumed(self, turn):
+        version, asks, server, client = self.listener["version"], self.listener["asks"], self.server.name, self.client.name
+        if not turn or (version, server, client) in NOT_RESUMED:
+            return False
+        if (version, client) not in TAKES_NO_TICKETS:
+            return True
+        if version == "1.3" or server in KEEPS_NO_SESSIONS:
+            return False
+        unwelcome = self.certificate == "strange" or (self.certificate == "none" and asks == "required")
+        return not (server in FORGETS_SESSIONS and asks != "never" and unwelcome)
 
     def expected(self, turn, all_said):
         """The verdict and the suite. What is wrong with the configuration, the server's word tells."""
@@ -103,15 +124,14 @@ class Case:
             raise Failure(f"{self}: the client says {said}, expected {self.first}")
         if refused:
             return self.first, None
-        answers = [one.get("answer") for one in all_said[:turn + 1]]
-        seen = self.server.read(answers) if self.server.read else json.loads(answers[-1].splitlines()[-1])
+        seen = self._seen([one.get("answer") for one in all_said[:turn + 1]])
         suite = STANDARD.get(seen["suite"], seen["suite"])
         if None not in (self.suite, suite) and self.suite != suite:
             raise Failure(f"{self}: the server has the suite {suite}")
-        pair = frozenset((self.server.name, self.client.name))
-        resumed = bool(turn) and (self.listener["version"], pair) not in NOT_RESUMED
-        if seen["resumed"] != resumed:
-            raise Failure(f"{self}: in visit {turn} the server says that resumed is {seen['resumed']}")
+        resumed = self._resumed(turn)
+        for who, word in (("server", seen["resumed"]), ("client", said.get("resumed"))):
+            if word not in (None, resumed):
+                raise Failure(f"{self}: in visit {turn} the {who} says that resumed is {word}")
         if not resumed and seen["certificate"] not in (None, self.first == "presented"):
             raise Failure(f"{self}: the server saw {seen}, expected {self.first}")
         return "resumed" if resumed else self.first, suite or self.suite
@@ -126,65 +146,19 @@ def listeners(server, certificates):
                    "authority": str(certificates.authority), "certificate": str(pair.certificate), "key": str(pair.key)}
 
 
-class Table:
-    def __init__(self):
-        self.counts = collections.defaultdict(collections.Counter)
-        self.reasons = collections.Counter()
-        self.gaps = 0
-
-    def add(self, pair, expected, record):
-        actual, reason = record["mtls"]["client_auth"], record["mtls"]["reason"]
-        counts = self.counts[pair]
-        if actual == expected:
-            counts["right"] += 1
-            counts[record["mtls"]["evidence"]] += 1
-            return None
-        if actual == "unknown":
-            counts["unknown"] += 1
-            self.reasons[pair, reason] += 1
-            if ALLOWED_UNKNOWN.get((pair[1], record["tls"]["version"], expected)) == reason:
-                return None
-            if reason == "gap":
-                self.gaps += 1
-            if reason == "gap" and self.gaps <= GAPS_MAX:
-                return None
-            return f"unknown ({reason}), expected {expected}"
-        counts["wrong"] += 1
-        return f"{actual}, expected {expected}"
-
-    def print(self):
-        print("server        client        library  right  cleartext inferred library  wrong  unknown")
-        for (server, client, mode), counts in sorted(self.counts.items()):
-            print(f"{server:13} {client:13} {mode:7} {counts['right']:6} {counts['cleartext']:10} {counts['inferred']:8} "
-                  f"{counts['library']:7} {counts['wrong']:6} {counts['unknown']:8}")
-        for ((server, client, mode), reason), count in sorted(self.reasons.items()):
-            print(f"unknown: {count} of server {server}, client {client}, library {mode}: {reason}")
-
-
 class Stacks:
     def __init__(self, stack, directory, everything):
         # what others do on this host at the same time is not looked at
         cgroup = stack.enter_context(own_cgroup())
         self.network = Network(stack)
         self.certificates = Certificates(directory / "certificates")
-        self.programs = programs.Programs(self.network, self.certificates, directory, stack)
+        self.environment = Environment(self.network, self.certificates, directory, stack)
+        self.programs = programs.Programs(self.environment)
         self.stack = stack
         self.everything = everything
-        self.table = Table()
         self.numbers = itertools.count()
         self.servers, self.clients = {}, {}
-        self.tracers = {mode: stack.enter_context(Tracer("--json", f"--library={mode}", f"--cgroup={cgroup}"))
-                        for mode in LIBRARY_MODES}
-        for tracer in self.tracers.values():
-            if not wait_until(lambda: self._attached(tracer), 20):
-                raise Failure(f"not attached: {tracer.errors()}")
-
-    @staticmethod
-    def _attached(tracer):
-        directory = f"/proc/{tracer.process.pid}/fd"
-        links = [os.readlink(f"{directory}/{fd}") for fd in os.listdir(directory)
-                 if os.path.islink(f"{directory}/{fd}")]
-        return sum("bpf_link" in link for link in links) >= 2
+        self.verdicts = Verdicts(stack, cgroup)
 
     def _peer(self, namespace, stack, mode):
         return peers.Peer(self.stack, namespace, stack.command, mode, self.network.servers.address)
@@ -202,7 +176,9 @@ class Stacks:
         return self.servers[stack.name]
 
     def client(self, stack):
-        if stack.name not in self.clients:
+        if stack.name not in self.clients and stack.client:
+            self.clients[stack.name] = stack.client(self.environment, stack.command)
+        elif stack.name not in self.clients:
             self.clients[stack.name] = self._peer(self.network.clients, stack, "client")
         return self.clients[stack.name]
 
@@ -232,28 +208,15 @@ class Stacks:
             raise Failure("; ".join(wrong[:10]))
 
     def judge(self, pair, case, said):
-        """In the order in which they began, at each end."""
-        wrong = []
-        expected = [case.expected(turn, said) for turn in range(VISITS)]
-        for mode, tracer in self.tracers.items():
-            records = tracer.wait_for(case.name, 2 * VISITS)
-            for role in ("client", "server"):
-                found = [record for record in records if record["mtls"]["role"] == role]
-                if len(found) != VISITS:
-                    wrong.append(f"{case}, library {mode}: {len(found)} records of the {role}, expected {VISITS}")
-                    continue
-                found.sort(key=lambda record: record["@timestamp"])
-                for turn, record in enumerate(found):
-                    where = f"{case}, library {mode}, as {role}, visit {turn}"
-                    wrong += [f"{where}: {what}" for what in self.differences((*pair, mode), *expected[turn], record)]
-        return wrong
+        def allowed(mode, verdict, record):
+            return ALLOWED_UNKNOWN.get((pair[1], record["tls"]["version"], verdict))
 
-    def differences(self, key, verdict, suite, record):
-        found = self.table.add(key, verdict, record)
-        if found:
-            yield found
-        if suite and record["tls"]["cipher"] != suite:
-            yield f"the suite {record['tls']['cipher']}, expected {suite}"
+        expected = [case.expected(turn, said) for turn in range(VISITS)]
+        return self.verdicts.judge(pair, case, case.name, expected, allowed)
+
+
+def every_day(server, client):
+    return server.daily is None and (client.daily is None or server.name in client.daily)
 
 
 def main():
@@ -267,15 +230,17 @@ def main():
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, True)
-        clients, others = list(peers.stacks(directory)), list(programs.servers())
-        for one in clients + others:
+        both = list(peers.stacks(directory, peers.KINDS))
+        servers = both + list(programs.servers())
+        visitors = both + list(peers.stacks(directory, peers.CLIENT_KINDS)) + list(clients.clients())
+        for one in dict.fromkeys(servers + visitors):
             if one.missing:
                 print(f"SKIP stacks: {one.name}: {one.missing}")
         stacks = Stacks(stack, directory, everything)
-        for server, client in itertools.product(clients + others, clients):
-            if not server.missing and not client.missing:
+        for server, client in itertools.product(servers, visitors):
+            if not server.missing and not client.missing and (everything or every_day(server, client)):
                 suite.run(f"stacks: server {server.name}, client {client.name}", stacks.pair, server, client)
-        stacks.table.print()
+        stacks.verdicts.table.print()
     return 1 if suite.failed else 0
 
 
