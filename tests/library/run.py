@@ -424,6 +424,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mtlsnoop-library-") as name:
         certificate(Path(name))
         with Observer("auto") as observer:
+            # who attaches begins when it is ready; the host's own library has many places
+            wait_until(lambda: observer.attached() > 0, LOOK_SECONDS)
             bench = Bench(Path(name), observer)
             for case, function in CASES.items():
                 suite.run(f"library: {case}", function, bench)
