@@ -10,6 +10,7 @@ One tracer sees all cases; each has a port of its own, which tells its records f
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -147,35 +148,29 @@ def is_later(record):
     return not is_first(record)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for_port(port, process):
-    """It listens, as the kernel has it: a connection would be a handshake that nobody asked for."""
-    wanted = f"0100007F:{port:04X}", f"00000000:{port:04X}", f"{'0' * 32}:{port:04X}"
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-            for line in Path(table).read_text().splitlines()[1:]:
-                local, state = line.split()[1], line.split()[3]
-                if state == "0A" and local in wanted:
-                    return True
-        time.sleep(0.05)
-    return False
-
-
 class OpensslServer:
+    """s_server, on a port that the kernel chose: it says which once it listens."""
+
     def __init__(self, certificates, *arguments):
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-cert", certificates.path("server.pem"), "-key",
-             certificates.path("server.key"), *arguments], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        if not wait_for_port(self.port, self.process):
-            raise RuntimeError("openssl s_server does not listen")
+        # a file: nobody would read a pipe
+        with tempfile.TemporaryFile() as said:
+            self.process = subprocess.Popen(
+                ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", certificates.path("server.pem"), "-key",
+                 certificates.path("server.key"), *arguments], stdin=subprocess.PIPE, stdout=said,
+                stderr=subprocess.STDOUT)
+            self.port = self._wait_for_port(said.fileno())
+
+    def _wait_for_port(self, said):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            text = os.pread(said, 65536, 0)
+            port = re.search(rb"^ACCEPT 127\.0\.0\.1:(\d+)$", text, re.MULTILINE)
+            if port:
+                return int(port[1])
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.stop()
+                raise RuntimeError(f"openssl s_server does not listen: {text.decode(errors='replace')}")
+            time.sleep(0.02)
 
     def stop(self):
         self.process.kill()
@@ -183,34 +178,20 @@ class OpensslServer:
 
 
 class OpensslClient:
-    """s_client, which goes on until what the server said was seen, or it ended."""
+    """s_client, which goes on until the handshake is over, or it ended."""
 
-    def __init__(self, port, *arguments, commands=(), close=True):
+    def __init__(self, port, *arguments, close=True):
         self.process = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *arguments],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.pid = self.process.pid
-        self.output = b""
-        for command, until in (("", b"Verify return code"), *commands):
-            self._say(command)
-            self._read_until(until)
+        said = b""
+        while b"Verify return code" not in said:
+            read = os.read(self.process.stdout.fileno(), 4096)
+            if not read:
+                break
+            said += read
         if close:
             self.close()
-
-    def _say(self, command):
-        try:
-            self.process.stdin.write(command.encode())
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
-
-    def _read_until(self, until):
-        seen = b""
-        while until not in seen:
-            byte = os.read(self.process.stdout.fileno(), 4096)
-            if not byte:
-                return
-            seen += byte
-        self.output += seen
 
     def wait(self):
         """Until the server has ended it: a client that leaves first was not refused."""
@@ -221,9 +202,8 @@ class OpensslClient:
         self.process.wait(20)
 
     def close(self):
-        self._say("Q\n")
         try:
-            self.process.communicate(timeout=20)
+            self.process.communicate(b"Q\n", timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -319,6 +299,15 @@ def padding_case(tracer, certificates):
         server.stop()
 
 
+def wait_for_session(path):
+    """The server sends its tickets behind the handshake (RFC 8446 section 4.6.1), whenever it comes to it."""
+    deadline = time.monotonic() + RECORD_SECONDS
+    while not (os.path.exists(path) and "END SSL SESSION" in Path(path).read_text()):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the client got no session to resume")
+        time.sleep(0.02)
+
+
 def early_data_case(tracer, certificates):
     """0-RTT that is taken: the second handshake resumes the first one's session."""
     session = certificates.path("session.pem")
@@ -326,7 +315,9 @@ def early_data_case(tracer, certificates):
     Path(early).write_text("early\n")
     server = OpensslServer(certificates, "-tls1_3", "-early_data")
     try:
-        first = OpensslClient(server.port, "-tls1_3", "-sess_out", session)
+        first = OpensslClient(server.port, "-tls1_3", "-sess_out", session, close=False)
+        wait_for_session(session)
+        first.close()
         check_roles("0-RTT, first", tracer, server.port, server.process.pid, first.pid,
                     {"client_auth": "not_requested", "evidence": "library"})
         OpensslClient(server.port, "-tls1_3", "-sess_in", session, "-early_data", early)
