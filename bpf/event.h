@@ -163,7 +163,7 @@ enum statistic {
 	STATISTIC_BODY_BOUND,     /* message bodies longer than what is handed over */
 	STATISTIC_STEP_BOUND,     /* packets with more records and messages than are walked in one go */
 	STATISTIC_CONTENDED,      /* packets that came while another CPU was at the same direction: lost to the walk */
-	STATISTIC_OUTSIDE,        /* segments left out for a sequence number far outside the stream */
+	STATISTIC_OUTSIDE,        /* segments that do not belong to their stream: left out */
 	STATISTIC_EVICTED,    /* device: connections that fell out of the full table before their handshake was over */
 	STATISTIC_FRAGMENTS,  /* device: IP fragments that are not the first of their packet: not read */
 	STATISTIC_LAYERS,     /* device: packets with more tags and tunnels than are taken off */

@@ -304,11 +304,33 @@ static __always_inline struct connection *connection_make(struct __sk_buff *skb,
 }
 
 /*
- * Whether TCP will take a segment that is received, as far as its counters tell (RFC 9293 section 3.10.7.4, RFC 5961 section
- * 3.2). rcv_nxt may lag behind what waits in the socket's backlog.
+ * Whether a RST stands where TCP takes it: at the next byte (RFC 5961 section 3.2), and in Linux also in place of the FIN that
+ * came before it. That is how a peer that has closed answers what was sent before its FIN was here: with the number that
+ * this acknowledged.
+ */
+static __always_inline int reset_acceptable(const struct packet *packet, const struct direction *received,
+                                            __u32 receive_next, __u32 tcp_state)
+{
+	if (received->state == DIRECTION_WALKED && packet->sequence == received->next_sequence)
+		return 1;
+	if (tcp_state == BPF_TCP_CLOSE_WAIT || tcp_state == BPF_TCP_LAST_ACK || tcp_state == BPF_TCP_CLOSING)
+		return receive_next - packet->sequence <= 1;
+	return packet->sequence == receive_next;
+}
+
+/* Far from what TCP expects next, before or behind it: of no bytes that the peer sends or sent lately. */
+static __always_inline int number_is_foreign(__u32 sequence, __u32 receive_next)
+{
+	return sequence - receive_next + TCP_ORDER_WINDOW > 2 * TCP_ORDER_WINDOW;
+}
+
+/*
+ * Whether TCP will take a segment that is received, as far as its counters tell (RFC 9293 section 3.10.7.4). rcv_nxt may lag
+ * behind what waits in the socket's backlog. What TCP will not take is counted where it can be none of the peer's own: a FIN
+ * that comes again and a RST that is late, the answer to what was sent to a socket that is gone, are ordinary.
  */
 static __always_inline int segment_acceptable(struct bpf_sock *socket, const struct packet *packet,
-                                              const struct direction *received)
+                                              const struct direction *received, __u32 tcp_state)
 {
 	volatile struct bpf_tcp_sock *tcp = bpf_tcp_sock(socket);
 	__u32 receive_next, send_next, end = packet->sequence + packet->payload_length;
@@ -317,14 +339,18 @@ static __always_inline int segment_acceptable(struct bpf_sock *socket, const str
 		return 1;
 	receive_next = tcp->rcv_nxt;
 	send_next = tcp->snd_nxt;
-	if (packet->tcp_flags & TCP_FLAG_BIT_RST)
-		return packet->sequence == receive_next ||
-		       (received->state == DIRECTION_WALKED && packet->sequence == received->next_sequence);
-	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK))
+	if (packet->tcp_flags & TCP_FLAG_BIT_RST) {
+		if (reset_acceptable(packet, received, receive_next, tcp_state))
+			return 1;
+		if (number_is_foreign(packet->sequence, receive_next))
+			statistic_add(STATISTIC_OUTSIDE);
 		return 0;
+	}
 	/* snd_nxt moves only after a segment is on its way: on loopback its acknowledgment can be here before */
-	if ((__s32)(packet->acknowledgment - send_next) > TCP_ORDER_WINDOW)
+	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK) || (__s32)(packet->acknowledgment - send_next) > TCP_ORDER_WINDOW) {
+		statistic_add(STATISTIC_OUTSIDE);
 		return 0;
+	}
 	return !(packet->tcp_flags & TCP_FLAG_BIT_FIN) || (__s32)(end - receive_next) >= 0;
 }
 
@@ -424,16 +450,13 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 		connection = connection_of_listener(skb, index, &packet);
 	else if (!connection)
 		connection = connection_make(skb, socket, index);
-	if (!sight_take(&sight, skb, connection, index))
+	/* one that was open before is over with its first packet */
+	if (!sight_take(&sight, skb, connection, index) || connection_idle(connection))
 		return;
 	if (index == EVENT_RECEIVED && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT &&
 	    tcp_state != BPF_TCP_SYN_RECV) {
-		if (!segment_acceptable(socket, &packet, sight.direction)) {
-			/* a FIN that comes again is behind the stream, and ordinary */
-			if (!(packet.tcp_flags & TCP_FLAG_BIT_FIN))
-				statistic_add(STATISTIC_OUTSIDE);
+		if (!segment_acceptable(socket, &packet, sight.direction, tcp_state))
 			return;
-		}
 		segment_compare(skb, socket, &packet, sight.connection);
 	}
 	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)

@@ -13,6 +13,7 @@ import subprocess
 import threading
 
 import endpoints
+from cgroups import cgroup_root, own_cgroup, remove_cgroup
 from harness import PATIENCE, PRESENTED, PROGRAM, Failure, Tracer, differences, expect, wait_until
 from namespaces import IPV4_NETWORK, Namespace, join_by_veth
 from path_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT
@@ -344,6 +345,26 @@ def midstream(pair):
         return f"{told[1]} ends were open before"
 
 
+def end_of_midstream(pair):
+    """The first packet of theirs that the tracer sees is a FIN: of their streams it knows nothing to hold that against."""
+    count = 16
+    with contextlib.ExitStack() as stack:
+        cgroup = stack.enter_context(own_cgroup("midstream"))
+        pair.serve(REQUEST_PORT + 31, pair.server_contexts[True], serve=serve_late)
+        sockets = [stack.enter_context(pair.client.socket()) for _ in range(count)]
+        for connection in sockets:
+            connection.settimeout(15 * PATIENCE)
+            connection.connect((pair.SERVER, REQUEST_PORT + 31))
+            exchange(connection)
+        tracer = stack.enter_context(Tracer("--cgroup", str(cgroup)))
+        for connection in sockets:
+            connection.close()
+        # one that is seen from its beginning comes behind them all; its server is in no cgroup of ours
+        tracer.check(pair.shake_hands("presented"), PRESENTED, ("client",))
+        said = tracer.stop()
+        expect(said, f"mtlsnoop: {2 * count} connections were open before the tracer: left alone (midstream)", "its words")
+
+
 def exchange(connection):
     """What protocols that turn to TLS do before: a line, and an answer."""
     connection.sendall(b"STARTTLS\r\n")
@@ -443,24 +464,15 @@ def unchanged(pair):
 # One cgroup alone
 
 
-def cgroup_root():
-    with open("/proc/self/mountinfo") as mounts:
-        for line in mounts:
-            fields = line.split()
-            if " - cgroup2 " in line and fields[3] == "/":
-                return fields[4]
-    raise Failure("no cgroup v2 hierarchy is mounted")
-
-
 def one_cgroup(pair):
     """The client's socket is in the cgroup, the server's is not."""
-    directory = os.path.join(cgroup_root(), f"mtlsnoop-kernel-{os.getpid()}")
-    os.mkdir(directory)
+    directory = cgroup_root() / f"mtlsnoop-kernel-{os.getpid()}-one"
+    directory.mkdir()
     try:
-        with Tracer("--cgroup", directory) as tracer:
+        with Tracer("--cgroup", str(directory)) as tracer:
             source = pair.new_source()
             done = subprocess.run(
-                ["sh", "-c", 'echo $$ >"$0/cgroup.procs"; exec "$@"', directory]
+                ["sh", "-c", 'echo $$ >"$0/cgroup.procs"; exec "$@"', str(directory)]
                 + pair.client.command(
                     "openssl", "s_client", "-connect", f"{pair.SERVER}:{REQUEST_PORT}", "-bind", "%s:%d" % source,
                     "-tls1_2", "-cert", pair.keys.path("client.crt"), "-key", pair.keys.path("client.key"),
@@ -474,7 +486,7 @@ def one_cgroup(pair):
             tracer.stop()
             expect(tracer.records(source, "server") + tracer.records(outside), [], "records of sockets outside")
     finally:
-        os.rmdir(directory)
+        remove_cgroup(directory)
 
 
 def run(suite, stack, keys):
@@ -483,6 +495,7 @@ def run(suite, stack, keys):
     suite.run("load: large packets", large_packets, pair)
     suite.run("load: a reader that falls behind", loss, pair)
     suite.run("life: connections from before the tracer", midstream, pair)
+    suite.run("life: the end of connections from before the tracer", end_of_midstream, pair)
     suite.run("life: SIGKILL leaves nothing behind", leaves_nothing, pair, signal.SIGKILL)
     suite.run("life: SIGTERM leaves nothing behind", leaves_nothing, pair, signal.SIGTERM)
     suite.run("life: the traffic is unchanged", unchanged, pair)

@@ -54,6 +54,9 @@ class Wire(threading.Thread):
         self.join()
 
 
+SYN_TRIES = 10  # a second apart
+
+
 class Peer:
     """
     One connection. Numbers of bytes ("offsets") count from 0 at the first byte of the stream; negative ones and ones
@@ -207,8 +210,17 @@ class Peer:
     # the usual ways
 
     def connect(self, acknowledge=True):
-        self.send_syn()
-        self.receive(lambda: self.remote_isn is not None or self.remote_ended, "SYN, ACK")
+        """
+        Without an answer the SYN is repeated, as any TCP does (RFC 9293 section 3.8.1): of the same ports as the connection
+        before, it is lost with that one's socket where a process is still closing it.
+        """
+        for _ in range(SYN_TRIES):
+            self.send_syn()
+            with contextlib.suppress(TimeoutError):
+                self.receive(lambda: self.remote_isn is not None or self.remote_ended, "SYN, ACK", 1)
+                break
+        else:
+            raise TimeoutError(f"no answer to {SYN_TRIES} SYN")
         if acknowledge:
             self.acknowledge()
 

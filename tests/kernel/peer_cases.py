@@ -6,14 +6,16 @@ import os
 import random
 import socket
 import threading
+import time
 
 import endpoints
 import packet
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect, on_one_cpu
+from harness import DECLINED, NOT_REQUESTED, PATIENCE, PRESENTED, ROOT, Failure, Skip, expect, on_one_cpu
 from namespaces import IPV4_NETWORK, IPV6_NETWORK, RTO_MIN, Namespace, Tun
 from peer import Peer, Wire, pieces, say_goodbye, send_plain, shake_hands
 
-PLAIN_PORT, REQUEST_PORT, INLINE_PORT = 4430, 4431, 4440
+PLAIN_PORT, REQUEST_PORT, INLINE_PORT, SILENT_PORT = 4430, 4431, 4440, 4450
+LAST_WORD_SECONDS = 2  # so long the tracer waits behind one side's FIN for what the other may still say
 
 CONFIGURATIONS = {
     "not requested": (False, False, NOT_REQUESTED),
@@ -477,6 +479,37 @@ def reset_in_a_gap(bench):
     sent_so(bench, "reset in a gap", "client", send, exactly)
 
 
+def reset_at_fin(bench):
+    """
+    Behind its FIN a peer that is gone resets with the number of the FIN, where it answers what was sent before that was there;
+    TCP takes it. So the connection is over at once, and told of before another one whose FIN came earlier, and nothing else.
+    """
+    left = threading.Event()
+    # one that neither answers nor closes
+    bench.serve(SILENT_PORT, None, serve=lambda connection, context: left.wait(60 * PATIENCE))
+    try:
+        with bench.peer(SILENT_PORT) as waiting, bench.peer(SILENT_PORT) as gone:
+            for peer in (waiting, gone):
+                peer.connect()
+                peer.put(0, bench.tls("presented").step()[:-1])
+                peer.wait_acknowledged()
+            began = time.monotonic()
+            for peer in (waiting, gone):
+                peer.finish()
+                peer.wait_acknowledged()
+            gone.reset(gone.sent - 1)
+            took = time.monotonic() - began
+            for peer in (waiting, gone):
+                judged(bench, peer.local, "server", ("failed_before_request",), (None,))
+            order = [record["source"]["port"] for record in list(bench.tracer.lines)
+                     if record["source"]["port"] in (waiting.local[1], gone.local[1])]
+    finally:
+        left.set()
+    if took > LAST_WORD_SECONDS / 2:
+        raise Skip(f"the machine took {took:.1f} s for it: the order of the two says nothing")
+    expect(order, [gone.local[1], waiting.local[1]], "ports of the clients, as they were told of")
+
+
 def syn_repeated(bench, configuration, distance):
     """
     Behind the third ACK the SYN comes once more, or one with another number: the first that is seen with the server's own
@@ -526,6 +559,7 @@ def run(suite, stack, keys, tracer):
     for as_what in ROLES:
         suite.run(f"segments: sequence numbers wrap, from the {as_what}", wrapping, bench, as_what)
     suite.run("segments: RST in a gap", reset_in_a_gap, bench)
+    suite.run("ends: RST where the FIN was", reset_at_fin, bench)
     for configuration in CONFIGURATIONS:
         suite.run(f"segments: SYN repeated, {configuration}", syn_repeated, bench, configuration, 0)
     suite.run("segments: SYN with another number", syn_repeated, bench, "presented", 5000)

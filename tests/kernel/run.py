@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 
+import cgroups
 import endpoints
 import listener_cases
 import load_cases
@@ -54,7 +55,7 @@ def main():
     start_cases.run(suite)
     with contextlib.ExitStack() as stack:
         keys = endpoints.Keys(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtlsnoop-kernel-")))
-        with Tracer() as tracer:
+        with cgroups.own_cgroup("hooks") as cgroup, Tracer("--cgroup", str(cgroup)) as tracer:
             for module in (path_cases, veth_cases, peer_cases, listener_cases):
                 with contextlib.ExitStack() as network:
                     module.run(suite, network, keys, tracer)
