@@ -26,7 +26,7 @@ sys.path += [str(TESTS / "live"), str(TESTS / "metrics"), str(TESTS / "package")
 
 from container import FILE_SYSTEMS, make_archive  # noqa: E402
 from harness import ROOT, Failure, Suite, expect, wait_until  # noqa: E402
-from program import cgroup_root  # noqa: E402
+from cgroups import cgroup_root  # noqa: E402
 
 PACKAGES = {"make", "git", "sudo", "ca-certificates"}
 PROJECT = "/root/mtlsnoop"

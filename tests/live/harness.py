@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -71,6 +72,10 @@ class Tracer:
     def __init__(self, *options, prefix=(), variables=None):
         self._errors = tempfile.TemporaryFile(mode="w+")
         command = [*prefix, str(PROGRAM), *map(str, options)]
+        # it tells a service manager when it is attached, and reads: sd_notify(3)
+        self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._manager.bind("")
+        variables = {**(variables or os.environ), "NOTIFY_SOCKET": "@" + self._manager.getsockname()[1:].decode()}
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
                                         text=True, env=variables)
         self._lines = []
@@ -87,6 +92,18 @@ class Tracer:
                 self._lines.append(line)
                 if record:
                     self._records.append(record)
+
+    def wait_for_start(self, timeout=60):
+        """What comes from here on is its to tell; what came before may not be."""
+        deadline = time.monotonic() + timeout
+        self._manager.settimeout(0.1)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                if self._manager.recv(4096).startswith(b"READY=1"):
+                    return
+            if self.process.poll() is not None:
+                raise Failure(f"mtlsnoop ended with status {self.process.returncode}: {self.errors().strip()}")
+        raise Failure(f"mtlsnoop is not ready after {timeout} s: {self.errors().strip()}")
 
     def lines(self):
         with self._lock:
@@ -130,6 +147,7 @@ class Tracer:
         self.process.wait()
         self._reader.join(5)
         self.process.stdout.close()
+        self._manager.close()
         self._errors.close()
 
 

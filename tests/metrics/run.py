@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "live"))
 
 from certificates import Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
-from program import OPENMETRICS, PORT, Tracer, own_cgroup, own_network  # noqa: E402
+from cgroups import own_cgroup  # noqa: E402
+from program import OPENMETRICS, PORT, Tracer, own_network  # noqa: E402
 from traffic import ADDRESS, Server, shake_hands  # noqa: E402
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -34,7 +34,8 @@ import crypt  # noqa: E402
 
 from run import Bench, check_nothing_lost  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Suite, expect, wait_until  # noqa: E402
-from program import own_cgroup, own_network  # noqa: E402
+from cgroups import own_cgroup  # noqa: E402
+from program import START_SECONDS, own_network  # noqa: E402
 from traffic import ADDRESS  # noqa: E402
 
 CAPTURES = ROOT / "tests" / "captures" / "own"

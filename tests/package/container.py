@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from harness import ROOT, Failure, Skip, wait_until
-from program import cgroup_root
+from cgroups import cgroup_root
 
 CACHE = ROOT / "build" / "package"
 BASE = ["systemd", "systemd-sysv", "init-system-helpers"]

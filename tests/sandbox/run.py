@@ -25,7 +25,8 @@ sys.path += [str(TESTS / "live"), str(TESTS / "metrics")]
 
 from certificates import Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
-from program import Tracer, own_cgroup, own_network  # noqa: E402
+from cgroups import own_cgroup  # noqa: E402
+from program import Tracer, own_network  # noqa: E402
 from traffic import Server, shake_hands  # noqa: E402
 
 ATTEMPTS = ROOT / "build" / "tests" / "attempts"

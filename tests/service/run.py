@@ -27,7 +27,8 @@ sys.path += [str(TESTS / "live"), str(TESTS / "metrics")]
 
 from certificates import Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
-from program import own_cgroup, own_network  # noqa: E402
+from cgroups import own_cgroup  # noqa: E402
+from program import own_network  # noqa: E402
 from traffic import Server, shake_hands  # noqa: E402
 
 DEPLOY = ROOT / "docs" / "deploy"
@@ -38,6 +39,7 @@ EXPOSURE_MAX = 25  # of systemd-analyze security, in tenths: "OK" begins at 4.9
 
 SECONDS = 15
 QUIET_SECONDS = 1
+HOOKS = ("--library=off",)  # what it says of libraries is of the whole host's programs
 WATCHDOG = 300_000  # microseconds
 USER = 12345  # nobody has it
 CAPABILITIES = "+bpf,+net_admin,+perfmon"
@@ -310,7 +312,7 @@ def journal_of(bench, *options, stream=None, prefix=()):
     """What is in the journal of a service that ends by itself, and its exit status."""
     with tempfile.TemporaryFile(mode="w+") as journal:
         variables = stream or stream_of(journal)
-        done = subprocess.run([*prefix, PROGRAM, f"--cgroup={bench.cgroup}", *options], stdout=journal, stderr=journal,
+        done = subprocess.run([*prefix, PROGRAM, f"--cgroup={bench.cgroup}", *HOOKS, *options], stdout=journal, stderr=journal,
                               stdin=subprocess.DEVNULL, env={**os.environ, **variables}, timeout=SECONDS)
         journal.seek(0)
         return journal.read(), done.returncode
@@ -342,7 +344,7 @@ def journal_of_sums(bench):
         server.recv(1)
         with client, server, tempfile.TemporaryFile(mode="w+") as journal, bench.manager() as manager:
             variables = {**os.environ, "NOTIFY_SOCKET": manager.name, **stream_of(journal)}
-            with subprocess.Popen([PROGRAM, f"--cgroup={bench.cgroup}"], stdout=journal, stderr=journal,
+            with subprocess.Popen([PROGRAM, f"--cgroup={bench.cgroup}", *HOOKS], stdout=journal, stderr=journal,
                                   env=variables) as process:
                 manager.wait_for("READY=1")
                 client.send(b"x")

@@ -27,7 +27,7 @@ from certificates import DOMAIN, Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, wait_until  # noqa: E402
 from network import Network  # noqa: E402
 from peers import unpacked  # noqa: E402
-from program import own_cgroup  # noqa: E402
+from cgroups import own_cgroup  # noqa: E402
 from programs import verdict_by  # noqa: E402
 from stacks import ASKS, REQUEST, Environment, end, nginx_program, start_gnutls, start_nginx, start_openssl  # noqa: E402
 from verdicts import Verdicts  # noqa: E402

@@ -2,9 +2,8 @@
 """What mtlsnoop says of handshakes, inferred alone and with what the libraries say, held against what is expected, and counted."""
 
 import collections
-import os
 
-from harness import Failure, Tracer, wait_until
+from harness import Tracer
 
 LIBRARY_MODES = ("off", "auto")
 ROLES = ("client", "server")
@@ -59,15 +58,7 @@ class Verdicts:
         self._tracers = {mode: stack.enter_context(Tracer("--json", f"--library={mode}", f"--cgroup={cgroup}"))
                          for mode in LIBRARY_MODES}
         for tracer in self._tracers.values():
-            if not wait_until(lambda: self._attached(tracer), 20):
-                raise Failure(f"not attached: {tracer.errors()}")
-
-    @staticmethod
-    def _attached(tracer):
-        directory = f"/proc/{tracer.process.pid}/fd"
-        links = [os.readlink(f"{directory}/{fd}") for fd in os.listdir(directory)
-                 if os.path.islink(f"{directory}/{fd}")]
-        return sum("bpf_link" in link for link in links) >= 2
+            tracer.wait_for_start()
 
     def from_library(self, name):
         """Whether what the server's library said decided a handshake of a server name."""
