@@ -71,6 +71,7 @@ class CommandLine:
         self._insisting = live.server("openssl", "required")
         self._not_asking = live.server("openssl", "never")
         self._visits = 0
+        self._cgroup = f"--cgroup={live.cgroup}"
 
     def run(self, suite):
         for name in sorted(name for name in dir(self) if name.startswith("case_")):
@@ -85,9 +86,13 @@ class CommandLine:
     def _ports(self):
         return [f"--port={server.port}" for server in (self._asking, self._insisting, self._not_asking)]
 
+    def _own(self):
+        """What keeps another run of these cases out, which has the same ports."""
+        return [self._cgroup, *self._ports()]
+
     def _traced(self, visits, *options, ports=None):
         """The output of a tracer during visits, a function; it has to end with status 0 on SIGINT."""
-        with Tracer(*options, *(self._ports() if ports is None else ports)) as tracer:
+        with Tracer(self._cgroup, *options, *(self._ports() if ports is None else ports)) as tracer:
             tracer.wait_for_start()
             result = visits()
             # the program looks every 50 ms
@@ -156,7 +161,7 @@ class CommandLine:
                sorted([names[0], names[2]] * 2), "server names")
 
     def case_count(self):
-        with Tracer("--json", "-n", 3, *self._ports()) as tracer:
+        with Tracer("--json", "-n", 3, *self._own()) as tracer:
             tracer.wait_for_start()
             for _ in range(3):
                 self._visit(self._asking)
@@ -165,7 +170,7 @@ class CommandLine:
 
     def case_count_of_requested(self):
         """-n counts what is printed."""
-        with Tracer("--json", "-R", "-n", 2, *self._ports()) as tracer:
+        with Tracer("--json", "-R", "-n", 2, *self._own()) as tracer:
             tracer.wait_for_start()
             self._visit(self._not_asking)
             time.sleep(0.3)
@@ -176,7 +181,7 @@ class CommandLine:
 
     def case_duration(self):
         started = time.monotonic()
-        with Tracer("--json", "-d", "2.5", *self._ports()) as tracer:
+        with Tracer("--json", "-d", "2.5", *self._own()) as tracer:
             tracer.wait_for_start()
             name, _ = self._visit(self._asking)
             expect(tracer.wait(30), 0, "exit status")
@@ -186,7 +191,7 @@ class CommandLine:
             raise Failure(f"it took {seconds:.2f} s, expected 2.5 and what it takes to start")
 
     def case_quiet(self):
-        with Tracer("--quiet", "-n", 2, *self._ports()) as tracer:
+        with Tracer("--quiet", "-n", 2, *self._own()) as tracer:
             tracer.wait_for_start()
             self._visit(self._asking)
             expect(tracer.wait(5), 0, "exit status")
@@ -279,7 +284,7 @@ class CommandLine:
             (cgroup_root() / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
 
     def case_two_at_once(self):
-        with Tracer("--json", *self._ports()) as first, Tracer("--json", *self._ports()) as second:
+        with Tracer("--json", *self._own()) as first, Tracer("--json", *self._own()) as second:
             first.wait_for_start()
             second.wait_for_start()
             name, _ = self._visit(self._asking)
@@ -292,7 +297,7 @@ class CommandLine:
             expect(second.stop(), 0, "exit status")
 
     def _leave_nothing(self, number, status):
-        with Tracer("--json", *self._ports()) as tracer:
+        with Tracer("--json", *self._own()) as tracer:
             tracer.wait_for_start()
             objects = KernelObjects(tracer.process.pid)
             # receive, send and create; or that they are gone would mean nothing

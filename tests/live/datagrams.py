@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 
-from commandline import wait_for_links
 from harness import Failure, Suite, Tracer, expect, wait_until
 
 NAMESPACE = f"mtlsnoop-live-dtls-{os.getpid()}"
@@ -117,7 +116,7 @@ def run(suite, stack, directory):
     names = [(version, name) for version in VERSIONS for name in CASES if suite.wants(f"dtls {version}: {name}")]
     cases = [Case(*name, FIRST_PORT + number) for number, name in enumerate(names)]
     tracer = stack.enter_context(Tracer("--json"))
-    wait_for_links(tracer)
+    tracer.wait_for_start()
     for case in cases:
         stack.callback(case.leave)
         case.serve(directory)
