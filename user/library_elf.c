@@ -27,9 +27,9 @@ static const library_kind_read kinds[] = {
 
 void library_elf_add(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address)
 {
-	struct library_point *point = &elf->point[elf->points];
+	struct probe_point *point = &elf->point[elf->points];
 
-	if (elf->points == LIBRARY_POINTS_MAX || elf_image_offset(image, address, &point->offset))
+	if (elf->points == PROBE_POINTS_MAX || elf_image_offset(image, address, &point->offset))
 		return;
 	point->probe = probe;
 	elf->points++;
@@ -90,12 +90,13 @@ void library_elf_find_needed(struct elf_image *image, const char *prefix, char n
 	}
 }
 
-static int read_image(struct elf_image *image, struct library_elf *elf, const char **why)
+static int read_image(struct elf_image *image, bool many, struct library_elf *elf, const char **why)
 {
 	int error = -ENOENT;
 
 	for (size_t index = 0; error == -ENOENT && index < sizeof(kinds) / sizeof(kinds[0]); index++) {
 		memset(elf, 0, sizeof(*elf));
+		elf->many = many;
 		error = kinds[index](image, elf, why);
 	}
 	if (!error && image->machine != HOST_MACHINE) {
@@ -105,14 +106,14 @@ static int read_image(struct elf_image *image, struct library_elf *elf, const ch
 	return error;
 }
 
-int library_elf_read(int descriptor, struct library_elf *elf, const char **why)
+int library_elf_read(int descriptor, bool many, struct library_elf *elf, const char **why)
 {
 	struct elf_image image;
 	int error;
 
 	if (elf_image_open(&image, descriptor))
 		return -ENOENT;
-	error = read_image(&image, elf, why);
+	error = read_image(&image, many, elf, why);
 	elf_image_close(&image);
 	return error;
 }

@@ -10,16 +10,10 @@
 #include <stdint.h>
 
 #include "library.h"
+#include "probes.h"
 
 enum library_elf_bounds {
-	LIBRARY_POINTS_MAX = 64, /* probes in one file */
 	LIBRARY_NEEDED_MAX = 64,
-};
-
-/* A place in a file where a probe belongs. */
-struct library_point {
-	uint64_t offset; /* in the file, of an instruction */
-	uint8_t probe;   /* enum probe */
 };
 
 struct library_elf {
@@ -27,15 +21,17 @@ struct library_elf {
 	char name[LIBRARY_TARGET_NAME_MAX];
 	char needed[LIBRARY_NEEDED_MAX]; /* name of the library that knows the version; empty: none */
 	bool every_hash; /* OpenSSL is a part of the program: the probe is hit by each hash that it makes */
+	bool many;       /* of probes in one file cost no more than one: more places that cost less each are better */
 	uint32_t points;
-	struct library_point point[LIBRARY_POINTS_MAX];
+	struct probe_point point[PROBE_POINTS_MAX];
 };
 
 /*
  * Read the file behind the descriptor. Returns 0 where it can be probed, -ENOENT where it holds no TLS library that is
  * known, and -ENOTSUP where it does, but in a form that cannot be probed: then *why says in what way (a static string).
+ * many: whether many probes in one file are taken together.
  */
-int library_elf_read(int descriptor, struct library_elf *elf, const char **why);
+int library_elf_read(int descriptor, bool many, struct library_elf *elf, const char **why);
 
 /* The version, in the words of the file behind the descriptor (libcrypto): "OpenSSL 3.0.19". Returns 0, -ENOENT. */
 int library_elf_version(int descriptor, char name[LIBRARY_TARGET_NAME_MAX]);

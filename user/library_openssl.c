@@ -62,7 +62,7 @@ static bool add_all(struct elf_image *image, struct library_elf *elf, const uint
 
 /*
  * Calls of EVP_DigestUpdate(), which libssl makes for its transcripts and for little else, leave it through the PLT. A probe
- * at each call of the stub sees what one at the stub sees, for less.
+ * at each call of the stub sees what one at the stub sees, for less, where so many probes can be had.
  */
 static void add_calls(struct elf_image *image, struct library_elf *elf)
 {
@@ -70,7 +70,7 @@ static void add_calls(struct elf_image *image, struct library_elf *elf)
 	struct plt_stubs stubs;
 
 	plt_find(image, "EVP_DigestUpdate", &stubs);
-	if (!shadow_stack_possible(image, SHADOW_STACK_CPUINFO) &&
+	if (elf->many && !shadow_stack_possible(image, SHADOW_STACK_CPUINFO) &&
 	    add_all(image, elf, sites, call_sites_find(image, stubs.entry, stubs.count, sites)))
 		return;
 	add_all(image, elf, stubs.jump, stubs.count);

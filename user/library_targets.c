@@ -49,9 +49,10 @@ struct target {
 	uint32_t round; /* in which it was last seen to be mapped */
 	int descriptor;
 	struct identity identity;
-	uint32_t probes;
-	struct library_point point[LIBRARY_POINTS_MAX];
-	struct bpf_link *probe[LIBRARY_POINTS_MAX];
+	uint32_t points;
+	struct probe_point point[PROBE_POINTS_MAX];
+	uint32_t links;
+	struct probe_link link[PROBE_POINTS_MAX];
 };
 
 /*
@@ -139,12 +140,17 @@ static bool is_unchanged(const struct identity *one, const struct identity *othe
 	       one->changed.tv_nsec == other->changed.tv_nsec;
 }
 
+static void detach_probes(struct target *target)
+{
+	while (target->links)
+		probes_detach(&target->link[--target->links]);
+}
+
 static void detach(struct library_targets *targets, struct target *target)
 {
 	const struct library_target told = {.id = target->id, .kind = target->kind};
 
-	for (uint32_t index = 0; index < target->probes; index++)
-		probes_detach(target->probe[index]);
+	detach_probes(target);
 	close(target->descriptor);
 	targets->counts.attached[target->kind]--;
 	memset(target, 0, sizeof(*target));
@@ -173,26 +179,33 @@ static void refuse(struct library_targets *targets, const char *path, const char
 	fprintf(stderr, ": %s\n", why);
 }
 
+/* How many of the points from `first` on one link takes. */
+static uint32_t points_of_link(const struct library_elf *elf, uint32_t first)
+{
+	uint32_t end = first + 1;
+
+	while (elf->many && end < elf->points && elf->point[end].probe == elf->point[first].probe)
+		end++;
+	return end - first;
+}
+
 static int attach(struct library_targets *targets, struct target *target, const struct library_elf *elf)
 {
-	for (uint32_t index = 0; index < elf->points; index++) {
-		const struct probe_point point = {.descriptor = target->descriptor,
-		                                  .offset = elf->point[index].offset,
-		                                  .target = target->id,
-		                                  .probe = elf->point[index].probe};
-		struct bpf_link *probe = probes_attach(targets->probes, &point);
-		int error = errno;
+	const struct probe_file file = {.descriptor = target->descriptor, .target = target->id};
+	uint32_t count;
+	int error = 0;
 
-		/* half of the probes would see half of the handshakes */
-		if (!probe) {
-			while (target->probes)
-				probes_detach(target->probe[--target->probes]);
-			return -error;
-		}
-		target->point[target->probes] = elf->point[index];
-		target->probe[target->probes++] = probe;
+	for (uint32_t first = 0; !error && first < elf->points; first += count) {
+		count = points_of_link(elf, first);
+		error = probes_attach(targets->probes, &file, &elf->point[first], count, &target->link[target->links]);
+		target->links += !error;
 	}
-	return 0;
+	/* half of the probes would see half of the handshakes */
+	if (error)
+		detach_probes(target);
+	memcpy(target->point, elf->point, sizeof(target->point));
+	target->points = elf->points;
+	return error;
 }
 
 static struct target *free_place(struct library_targets *targets)
@@ -251,7 +264,7 @@ static struct target *examine(struct library_targets *targets, int descriptor, c
 
 	if (target)
 		goto cleanup;
-	error = library_elf_read(descriptor, &elf, &why);
+	error = library_elf_read(descriptor, probes_take_many(targets->probes), &elf, &why);
 	if (!error && elf.every_hash && !targets->only && !targets->with_static) {
 		why = "OpenSSL is a part of it: a probe would see each hash that it makes; auto+static wants that";
 		error = -ENOTSUP;
@@ -540,13 +553,13 @@ static void find_own(struct library_targets *targets)
 }
 
 /* A probe stands at an instruction of the file as it was read: where the file was written to, it may stand anywhere. */
-static bool holds(const struct target *target)
+static bool holds(const struct library_targets *targets, const struct target *target)
 {
 	struct library_elf elf;
 	const char *why;
 
-	if (library_elf_read(target->descriptor, &elf, &why) || elf.kind != target->kind ||
-	    elf.points != target->probes)
+	if (library_elf_read(target->descriptor, probes_take_many(targets->probes), &elf, &why) ||
+	    elf.kind != target->kind || elf.points != target->points)
 		return false;
 	for (uint32_t index = 0; index < elf.points; index++)
 		if (elf.point[index].offset != target->point[index].offset ||
@@ -562,7 +575,7 @@ static void check_target(struct library_targets *targets, struct target *target)
 	if (!identify(target->descriptor, &identity) && is_unchanged(&target->identity, &identity))
 		return;
 	/* a name more or less, other permissions: the time of change tells no more than that there was one */
-	if (holds(target))
+	if (holds(targets, target))
 		target->identity = identity;
 	else
 		detach(targets, target);

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "descriptors.h"
 #include "library.skel.h"
@@ -28,6 +30,7 @@ struct probes {
 	void *context;
 	uint64_t read_ns; /* all that was told before was read */
 	bool has_cookie;
+	bool takes_many;
 
 	/* in the process that attaches */
 	struct ring_buffer *execs;
@@ -46,6 +49,81 @@ static int handle_event(void *context, void *data, size_t size)
 	return 0;
 }
 
+static struct bpf_program *program_of(const struct probes *probes, uint8_t probe)
+{
+	switch ((enum probe)probe) {
+	case PROBE_DIGEST:
+		return probes->programs->progs.mtlsnoop_digest;
+	case PROBE_GNUTLS_APPEND:
+		return probes->programs->progs.mtlsnoop_gnutls_append;
+	case PROBE_GO_RECEIVED:
+		return probes->programs->progs.mtlsnoop_go_received;
+	case PROBE_GO_SENT:
+		return probes->programs->progs.mtlsnoop_go_sent;
+	case PROBE_GO_CONNECTION_RECEIVED:
+		return probes->programs->progs.mtlsnoop_go_connection_received;
+	case PROBE_GO_CONNECTION_SENT:
+		return probes->programs->progs.mtlsnoop_go_connection_sent;
+	default:
+		return NULL;
+	}
+}
+
+/* A link of many probes, in the words of bpf(2): what Debian 12's headers and libbpf do not know yet. */
+static const enum bpf_attach_type ATTACH_UPROBE_MULTI = (enum bpf_attach_type)48;
+
+struct link_of_many {
+	uint32_t program;
+	uint32_t unused;
+	uint32_t type;
+	uint32_t flags;
+	uint64_t path;
+	uint64_t offsets;
+	uint64_t reference_counters;
+	uint64_t cookies;
+	uint32_t count;
+	uint32_t flags_of_many;
+	uint32_t process; /* 0: all */
+	uint32_t reserved;
+};
+
+/* Returns a descriptor, or -errno. */
+static int link_many(int program, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t count)
+{
+	const struct link_of_many link = {.program = program,
+	                                  .type = ATTACH_UPROBE_MULTI,
+	                                  .path = (uintptr_t)path,
+	                                  .offsets = (uintptr_t)offsets,
+	                                  .cookies = (uintptr_t)cookies,
+	                                  .count = count};
+	int descriptor = syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
+
+	return descriptor < 0 ? -errno : descriptor;
+}
+
+/* Tried with a program that does nothing, on a directory: a kernel that knows such links knows that it is no file. */
+static bool kernel_takes_many(void)
+{
+	static const struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	static const uint64_t nowhere = 0;
+	LIBBPF_OPTS(bpf_prog_load_opts, options);
+	int program, error;
+
+	options.expected_attach_type = ATTACH_UPROBE_MULTI;
+	program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", instructions,
+	                        sizeof(instructions) / sizeof(instructions[0]), &options);
+	if (program < 0)
+		return false;
+	error = link_many(program, "/", &nowhere, NULL, 1);
+	if (error >= 0)
+		close(error);
+	close(program);
+	return error == -EBADF;
+}
+
 static int load_programs(struct probes *probes)
 {
 	int error;
@@ -54,6 +132,9 @@ static int load_programs(struct probes *probes)
 	if (!probes->programs)
 		return -errno;
 	probes->has_cookie = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) > 0;
+	probes->takes_many = kernel_takes_many();
+	for (uint8_t probe = 0; probes->takes_many && probe < PROBES; probe++)
+		bpf_program__set_expected_attach_type(program_of(probes, probe), ATTACH_UPROBE_MULTI);
 	probes->programs->rodata->library_has_cookie = probes->has_cookie;
 	probes->programs->rodata->library_wakeup_bytes = BUFFER_BYTES / WAKEUP_SHARE;
 	error = bpf_map__set_max_entries(probes->programs->maps.library_events, BUFFER_BYTES);
@@ -140,26 +221,6 @@ void probes_summarize(const struct probes *probes)
 			fprintf(stderr, "mtlsnoop: %" PRIu64 " %s\n", statistics[index], what[index]);
 }
 
-static const struct bpf_program *program_of(const struct probes *probes, uint8_t probe)
-{
-	switch ((enum probe)probe) {
-	case PROBE_DIGEST:
-		return probes->programs->progs.mtlsnoop_digest;
-	case PROBE_GNUTLS_APPEND:
-		return probes->programs->progs.mtlsnoop_gnutls_append;
-	case PROBE_GO_RECEIVED:
-		return probes->programs->progs.mtlsnoop_go_received;
-	case PROBE_GO_SENT:
-		return probes->programs->progs.mtlsnoop_go_sent;
-	case PROBE_GO_CONNECTION_RECEIVED:
-		return probes->programs->progs.mtlsnoop_go_connection_received;
-	case PROBE_GO_CONNECTION_SENT:
-		return probes->programs->progs.mtlsnoop_go_connection_sent;
-	default:
-		return NULL;
-	}
-}
-
 void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS])
 {
 	static const char *const names[PROBES] = {
@@ -193,28 +254,67 @@ void probes_keep(struct probes *probes, const int keep[], int count)
 int probes_try(const struct probes *probes)
 {
 	/* privileges are looked at first: where they suffice, what is wrong is that there is no such file */
-	const struct probe_point nowhere = {.descriptor = -1};
-	struct bpf_link *link = probes_attach(probes, &nowhere);
-	int error = link ? 0 : errno;
+	const struct probe_file nowhere = {.descriptor = -1};
+	const struct probe_point point = {};
+	struct probe_link link;
+	int error = probes_attach(probes, &nowhere, &point, 1, &link);
 
-	probes_detach(link);
-	return error == ENOENT ? 0 : -error;
+	if (!error)
+		probes_detach(&link);
+	return error == -ENOENT ? 0 : error;
 }
 
-struct bpf_link *probes_attach(const struct probes *probes, const struct probe_point *point)
+bool probes_take_many(const struct probes *probes)
+{
+	return probes->takes_many;
+}
+
+static int attach_one(const struct probes *probes, const char *path, uint32_t target, const struct probe_point *point,
+                      struct probe_link *link)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, options);
-	char path[PATH_BYTES];
 
 	if (probes->has_cookie)
-		options.bpf_cookie = point->target;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", point->descriptor);
-	return bpf_program__attach_uprobe_opts(program_of(probes, point->probe), -1, path, point->offset, &options);
+		options.bpf_cookie = target;
+	link->single =
+		bpf_program__attach_uprobe_opts(program_of(probes, point->probe), -1, path, point->offset, &options);
+	return link->single ? 0 : -errno;
 }
 
-void probes_detach(struct bpf_link *link)
+static int attach_many(const struct probes *probes, const char *path, uint32_t target, const struct probe_point *points,
+                       uint32_t count, struct probe_link *link)
 {
-	bpf_link__destroy(link);
+	uint64_t offsets[PROBE_POINTS_MAX], cookies[PROBE_POINTS_MAX];
+	int program = bpf_program__fd(program_of(probes, points->probe));
+
+	if (count > PROBE_POINTS_MAX)
+		return -E2BIG;
+	for (uint32_t index = 0; index < count; index++) {
+		offsets[index] = points[index].offset;
+		cookies[index] = target;
+	}
+	link->single = NULL;
+	link->many = link_many(program, path, offsets, probes->has_cookie ? cookies : NULL, count);
+	return link->many < 0 ? link->many : 0;
+}
+
+int probes_attach(const struct probes *probes, const struct probe_file *file, const struct probe_point *points,
+                  uint32_t count, struct probe_link *link)
+{
+	char path[PATH_BYTES];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->descriptor);
+	if (probes->takes_many)
+		return attach_many(probes, path, file->target, points, count, link);
+	return attach_one(probes, path, file->target, points, link);
+}
+
+void probes_detach(struct probe_link *link)
+{
+	if (link->single)
+		bpf_link__destroy(link->single);
+	else
+		close(link->many);
 }
 
 static int handle_exec(void *context, void *data, size_t size)

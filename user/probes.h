@@ -26,15 +26,27 @@ enum probe {
 
 enum probes_bounds {
 	PROBES_KEEP_MAX = 4,
+	PROBE_POINTS_MAX = 64, /* in one file */
 	PROBES_RUNS = PROBES + 1,
 };
 
-/* Where a probe is to be. */
+/* Where a probe belongs in a file. */
 struct probe_point {
-	int descriptor;  /* of the file that is open: no path that could meanwhile mean another one */
-	uint64_t offset; /* of an instruction in it */
-	uint32_t target; /* as events shall name it */
+	uint64_t offset; /* of an instruction */
 	uint8_t probe;   /* enum probe */
+};
+
+/* A file that is to be probed. */
+struct probe_file {
+	int descriptor;  /* open: no path that could meanwhile mean another one */
+	uint32_t target; /* as events shall name it */
+};
+
+/* Probes that are attached and detached together. */
+struct bpf_link;
+struct probe_link {
+	struct bpf_link *single; /* NULL: it is of many */
+	int many;                /* descriptor */
 };
 
 typedef void (*probes_sink)(const struct library_event *event, void *context);
@@ -72,10 +84,16 @@ void probes_keep(struct probes *probes, const int keep[], int count);
 /* Whether this process may attach probes. Returns 0, or -errno. */
 int probes_try(const struct probes *probes);
 
-/* Attach a probe. Returns a handle that probes_detach() takes back, or NULL and sets errno. Says nothing. */
-struct bpf_link;
-struct bpf_link *probes_attach(const struct probes *probes, const struct probe_point *point);
-void probes_detach(struct bpf_link *link);
+/*
+ * Whether one link takes many probes of a file (kernel 6.6). Where each needs one, the kernel waits at the removal of each
+ * until no program runs any more, which takes 0.1 s.
+ */
+bool probes_take_many(const struct probes *probes);
+
+/* Attach probes of the same program, one where a link takes no more. Returns 0, or -errno. Says nothing. */
+int probes_attach(const struct probes *probes, const struct probe_file *file, const struct probe_point *points,
+                  uint32_t count, struct probe_link *link);
+void probes_detach(struct probe_link *link);
 
 /*
  * Be told of processes that begin to run a program. Returns a descriptor that is readable when some have, which

@@ -37,14 +37,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	descriptor = memfd_create("fuzz", MFD_CLOEXEC);
 	require(descriptor >= 0 && write(descriptor, data, size) == (ssize_t)size);
-	error = library_elf_read(descriptor, &elf, &why);
+	error = library_elf_read(descriptor, true, &elf, &why);
 	require(error == 0 || error == -ENOENT || error == -ENOTSUP);
 	if (error == -ENOTSUP)
 		require(why);
 	if (!error) {
 		require_text(elf.name, sizeof(elf.name));
 		require(memchr(elf.needed, '\0', sizeof(elf.needed)) && !strchr(elf.needed, '/'));
-		require(elf.points && elf.points <= LIBRARY_POINTS_MAX && elf.kind < LIBRARY_KINDS);
+		require(elf.points && elf.points <= PROBE_POINTS_MAX && elf.kind < LIBRARY_KINDS);
 		for (uint32_t index = 0; index < elf.points; index++)
 			require(elf.point[index].offset < size);
 	}

@@ -24,7 +24,7 @@ static int print_file(const char *path)
 	descriptor = open(path, O_RDONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return -errno;
-	error = library_elf_read(descriptor, &elf, &why);
+	error = library_elf_read(descriptor, true, &elf, &why);
 	for (uint32_t index = 0; error != -ENOENT && index < elf.points; index++)
 		printf("%s: point %u 0x%" PRIx64 "\n", path, elf.point[index].probe, elf.point[index].offset);
 	if (error == -ENOENT)
