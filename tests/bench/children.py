@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The programs that are measured, as child processes, and what /proc says of them."""
 
+import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -16,6 +19,8 @@ HELPERS = ROOT / "build" / "tests" / "bench"
 WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 TRACER_SECONDS = 300  # longer than a measurement
+READY_SECONDS = 30
+SETTLED_SECONDS = 0.3
 ATTACH_TYPES = {"0": "receive", "1": "send"}  # enum bpf_attach_type: BPF_CGROUP_INET_INGRESS, _EGRESS
 
 
@@ -70,16 +75,40 @@ class Helper(Child):
 
 
 class Tracer(Child):
-    """mtlsnoop, attached. It gives up its privileges, and with them the kernel forgets that it ends with its parent."""
+    """
+    mtlsnoop, when it reads and its probes are in place. It gives up its privileges, and with them the kernel forgets that it
+    ends with its parent.
+    """
 
     def __init__(self, *options, seconds=TRACER_SECONDS):
-        super().__init__(PROGRAM, f"--duration={seconds}", *options)
-        deadline = time.monotonic() + 30
-        while len(kernel_objects(self.pid).directions) < len(ATTACH_TYPES):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise Broken("mtlsnoop did not start")
+        # a service manager is told when it reads: sd_notify(3)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind("")
+            manager.settimeout(READY_SECONDS)
+            variables = {**os.environ, "NOTIFY_SOCKET": "@" + manager.getsockname()[1:].decode()}
+            super().__init__(PROGRAM, f"--duration={seconds}", *options, env=variables)
+            try:
+                ready = manager.recv(4096).startswith(b"READY=1")
+            except TimeoutError:
+                ready = False
+        if not ready:
+            raise Broken("mtlsnoop did not start")
+        deadline = time.monotonic() + READY_SECONDS
+        while "--library=auto" in options and not _has_probes(self.pid):
+            if time.monotonic() > deadline:
+                raise Broken("mtlsnoop has no probes")
             time.sleep(0.02)
-        time.sleep(0.1)  # what it does after attaching is not what is measured
+        time.sleep(SETTLED_SECONDS)  # what it does after attaching is not what is measured
+
+
+def _has_probes(pid):
+    """Whether a child of it has links of uprobes, of one (perf) or of many."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        for info in Path(f"/proc/{child}/fdinfo").iterdir():
+            with contextlib.suppress(OSError):
+                if re.search(r"^link_type:\t(perf|uprobe_multi|12)$", info.read_text(), re.MULTILINE):
+                    return True
+    return False
 
 
 def cpu_ns(*pids):

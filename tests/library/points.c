@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Print what library_elf reads in files: for the tests of suite library, which hold it against objdump.
- * usage: points FILE...
+ * usage: points [--single] FILE...     as where each probe needs a link of its own
  *
  *   FILE: point PROBE OFFSET         once for each
  *   FILE: library KIND NAME          or: none, or: refused WHY
@@ -11,11 +11,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "library_elf.h"
 
-static int print_file(const char *path)
+static int print_file(const char *path, bool many)
 {
 	struct library_elf elf;
 	const char *why = "";
@@ -24,7 +25,7 @@ static int print_file(const char *path)
 	descriptor = open(path, O_RDONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return -errno;
-	error = library_elf_read(descriptor, true, &elf, &why);
+	error = library_elf_read(descriptor, many, &elf, &why);
 	for (uint32_t index = 0; error != -ENOENT && index < elf.points; index++)
 		printf("%s: point %u 0x%" PRIx64 "\n", path, elf.point[index].probe, elf.point[index].offset);
 	if (error == -ENOENT)
@@ -39,8 +40,10 @@ static int print_file(const char *path)
 
 int main(int argc, char **argv)
 {
-	for (int index = 1; index < argc; index++)
-		if (print_file(argv[index]))
+	bool single = argc > 1 && !strcmp(argv[1], "--single");
+
+	for (int index = 1 + single; index < argc; index++)
+		if (print_file(argv[index], !single))
 			return EXIT_FAILURE;
 	return EXIT_SUCCESS;
 }
