@@ -185,8 +185,12 @@ def check_all_lines(tracer, names, addresses):
 
 
 def check_errors(tracer):
-    """Nothing lost, of what this run has made itself: its servers may still close what was open before."""
-    told = [line for line in tracer.errors().splitlines() if "(midstream)" not in line]
+    """
+    Nothing lost, of what this run has made itself: its servers may still close what was open before, and two CPUs may bring
+    a stream's segments out of order, which loses nothing.
+    """
+    harmless = ("(midstream)", "put together outside the kernel")
+    told = [line for line in tracer.errors().splitlines() if not any(words in line for words in harmless)]
     expect(told, [], "standard error")
 
 

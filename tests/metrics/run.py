@@ -223,9 +223,14 @@ def check_privileges(tracer):
 
 
 def check_silence(tracer):
-    """The port is open before the programs are attached: the first who asks may come between."""
+    """
+    The port is open before the programs are attached: the first who asks may come between. Two CPUs may bring a stream's
+    segments out of order, which loses nothing.
+    """
+    harmless = ("(midstream)", "put together outside the kernel")
     expect(tracer.stop(), 0, "exit status")
-    expect([line for line in tracer.errors().splitlines() if "(midstream)" not in line], [], "standard error")
+    told = [line for line in tracer.errors().splitlines() if not any(words in line for words in harmless)]
+    expect(told, [], "standard error")
 
 
 def run_planned(suite, bench):
