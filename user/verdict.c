@@ -64,14 +64,14 @@ static bool one_side_missing(const struct handshake_facts *facts)
 	return (client_changed || server_changed) && !facts->client_key_exchange;
 }
 
-static struct verdict unknown(struct verdict verdict, enum unknown_reason reason)
+struct verdict verdict_unknown(struct verdict verdict, enum unknown_reason reason)
 {
 	verdict.client_auth = CLIENT_AUTH_UNKNOWN;
 	verdict.reason = reason;
 	return verdict;
 }
 
-static struct verdict known(struct verdict verdict, enum client_auth client_auth)
+struct verdict verdict_known(struct verdict verdict, enum client_auth client_auth)
 {
 	verdict.client_auth = client_auth;
 	verdict.reason = REASON_NONE;
@@ -91,17 +91,17 @@ static struct verdict judge_failed_request(const struct handshake_facts *facts, 
 	if (facts->end == END_NONE) {
 		if (verdict.answer == ANSWER_NONE)
 			verdict.answer = ANSWER_NOT_KNOWN;
-		return unknown(verdict, REASON_UNFINISHED);
+		return verdict_unknown(verdict, REASON_UNFINISHED);
 	}
 	if (verdict.answer == ANSWER_NONE && !facts->client_key_exchange)
-		return known(verdict, CLIENT_AUTH_UNANSWERED);
+		return verdict_known(verdict, CLIENT_AUTH_UNANSWERED);
 	/* a client that was asked has to answer before its key exchange (RFC 5246 section 7.4.6) */
 	if (verdict.answer == ANSWER_NONE)
-		return unknown(verdict, REASON_MALFORMED);
+		return verdict_unknown(verdict, REASON_MALFORMED);
 	if (!ended_by_peer(facts, FROM_SERVER))
-		return unknown(verdict, REASON_ABANDONED);
-	return known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_REJECTED_CERTIFICATE
-	                                                           : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+		return verdict_unknown(verdict, REASON_ABANDONED);
+	return verdict_known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_REJECTED_CERTIFICATE
+	                                                                   : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 }
 
 static struct verdict judge_requested(const struct handshake_facts *facts, struct verdict verdict)
@@ -111,8 +111,9 @@ static struct verdict judge_requested(const struct handshake_facts *facts, struc
 	if (verdict.established != KNOWN_YES)
 		return judge_failed_request(facts, verdict);
 	if (verdict.answer == ANSWER_NONE)
-		return unknown(verdict, REASON_MALFORMED);
-	return known(verdict, verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
+		return verdict_unknown(verdict, REASON_MALFORMED);
+	return verdict_known(verdict,
+	                     verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
 }
 
 /* No CertificateRequest was seen: only a server flight that is whole says that there was none. */
@@ -120,21 +121,21 @@ static struct verdict judge_not_requested(const struct handshake_facts *facts, s
 {
 	/* only a client that was asked may send one (RFC 5246 section 7.4.6) */
 	if (answer_of(facts) != ANSWER_NONE)
-		return unknown(verdict, REASON_MALFORMED);
+		return verdict_unknown(verdict, REASON_MALFORMED);
 	if (abbreviated(facts)) {
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
 		verdict.resumed = KNOWN_YES;
-		return known(verdict, CLIENT_AUTH_RESUMED);
+		return verdict_known(verdict, CLIENT_AUTH_RESUMED);
 	}
 	if (facts->server_hello_done) {
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
-		return known(verdict, CLIENT_AUTH_NOT_REQUESTED);
+		return verdict_known(verdict, CLIENT_AUTH_NOT_REQUESTED);
 	}
 	if (facts->end == END_NONE)
-		return unknown(verdict, REASON_UNFINISHED);
-	return known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+		return verdict_unknown(verdict, REASON_UNFINISHED);
+	return verdict_known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 }
 
 static uint8_t established_by(const struct handshake_facts *facts, const struct inference *inference)
@@ -161,15 +162,15 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 	verdict.requested = KNOWN_YES;
 	verdict.answer = certificate ? ANSWER_CERTIFICATE : ANSWER_EMPTY;
 	if (inference->reply == REPLY_UNSEEN)
-		return unknown(verdict, REASON_ENCRYPTED);
+		return verdict_unknown(verdict, REASON_ENCRYPTED);
 	if (inference_refused(facts, inference))
-		return known(verdict,
-		             certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+		return verdict_known(verdict, certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE
+		                                          : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 	if (facts->end == END_NONE)
-		return unknown(verdict, REASON_UNFINISHED);
+		return verdict_unknown(verdict, REASON_UNFINISHED);
 	if (verdict.established != KNOWN_YES && (facts->end != END_COMPLETED || inference->reply == REPLY_ALERT))
-		return unknown(verdict, REASON_ABANDONED);
-	return known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
+		return verdict_unknown(verdict, REASON_ABANDONED);
+	return verdict_known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
 }
 
 static struct verdict judge_inferred(const struct handshake_facts *facts, struct verdict verdict,
@@ -180,12 +181,12 @@ static struct verdict judge_inferred(const struct handshake_facts *facts, struct
 	case FLIGHT_ALERT:
 		/* the client may have been asked or not: it gave no answer that would show */
 		if (facts->end == END_NONE)
-			return unknown(verdict, REASON_UNFINISHED);
-		return known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+			return verdict_unknown(verdict, REASON_UNFINISHED);
+		return verdict_known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 	case FLIGHT_FINISHED:
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
-		return known(verdict, CLIENT_AUTH_NOT_REQUESTED);
+		return verdict_known(verdict, CLIENT_AUTH_NOT_REQUESTED);
 	case FLIGHT_EMPTY:
 	case FLIGHT_EMPTY_ONLY:
 	case FLIGHT_CERTIFICATE:
@@ -194,14 +195,14 @@ static struct verdict judge_inferred(const struct handshake_facts *facts, struct
 		/* that it was taken is known of a flight that is whole alone: behind this record the client may hesitate */
 		verdict.requested = KNOWN_YES;
 		if (!inference_refused(facts, inference))
-			return unknown(verdict, REASON_PADDING);
+			return verdict_unknown(verdict, REASON_PADDING);
 		verdict.answer = ANSWER_CERTIFICATE;
-		return known(verdict, CLIENT_AUTH_REJECTED_CERTIFICATE);
+		return verdict_known(verdict, CLIENT_AUTH_REJECTED_CERTIFICATE);
 	case FLIGHT_ANSWER:
 		verdict.requested = KNOWN_YES;
-		return unknown(verdict, REASON_PADDING);
+		return verdict_unknown(verdict, REASON_PADDING);
 	default:
-		return unknown(verdict, REASON_PADDING);
+		return verdict_unknown(verdict, REASON_PADDING);
 	}
 }
 
@@ -216,17 +217,17 @@ static struct verdict judge_encrypted(const struct handshake_facts *facts, struc
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
 		verdict.resumed = KNOWN_YES;
-		return known(verdict, CLIENT_AUTH_RESUMED);
+		return verdict_known(verdict, CLIENT_AUTH_RESUMED);
 	}
 	verdict.evidence = EVIDENCE_INFERRED;
 	verdict.resumed = KNOWN_NO;
 	if (!inference_is_possible(facts))
-		return unknown(verdict, REASON_ENCRYPTED);
+		return verdict_unknown(verdict, REASON_ENCRYPTED);
 	if (facts->early_data)
-		return unknown(verdict, REASON_EARLY_DATA);
+		return verdict_unknown(verdict, REASON_EARLY_DATA);
 	/* what came so early was not early data: the flight, seen out of step */
 	if (facts->records_before_hello)
-		return unknown(verdict, REASON_GAP);
+		return verdict_unknown(verdict, REASON_GAP);
 	verdict.established = established_by(facts, &inference);
 	return judge_inferred(facts, verdict, &inference);
 }
@@ -263,15 +264,15 @@ static struct verdict judge_renegotiated_answer(const struct handshake_facts *fa
 
 	verdict.requested = KNOWN_YES;
 	if (verdict.answer == ANSWER_NOT_KNOWN)
-		return unknown(verdict, REASON_ENCRYPTED);
+		return verdict_unknown(verdict, REASON_ENCRYPTED);
 	if (both_finished(facts))
-		return known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
+		return verdict_known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
 	if (facts->end == END_NONE)
-		return unknown(verdict, REASON_UNFINISHED);
+		return verdict_unknown(verdict, REASON_UNFINISHED);
 	if (!server_refused(facts))
-		return unknown(verdict, REASON_ABANDONED);
-	return known(verdict,
-	             certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
+		return verdict_unknown(verdict, REASON_ABANDONED);
+	return verdict_known(verdict,
+	                     certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 }
 
 /* A handshake in an established connection, which lives on where it is refused. */
@@ -284,15 +285,15 @@ static struct verdict judge_renegotiation(const struct handshake_facts *facts, s
 	switch (renegotiated) {
 	case RENEGOTIATED_NOTHING:
 		if (both_finished(facts))
-			return unknown(verdict, REASON_MALFORMED);
-		return facts->end == END_NONE ? unknown(verdict, REASON_UNFINISHED)
-		                              : known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+			return verdict_unknown(verdict, REASON_MALFORMED);
+		return facts->end == END_NONE ? verdict_unknown(verdict, REASON_UNFINISHED)
+		                              : verdict_known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 	case RENEGOTIATED_SESSION:
 	case RENEGOTIATED_NOT_REQUESTED:
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
-		return known(verdict,
-		             renegotiated == RENEGOTIATED_SESSION ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED);
+		return verdict_known(verdict, renegotiated == RENEGOTIATED_SESSION ? CLIENT_AUTH_RESUMED
+		                                                                   : CLIENT_AUTH_NOT_REQUESTED);
 	case RENEGOTIATED_EMPTY:
 		verdict.answer = ANSWER_EMPTY;
 		return judge_renegotiated_answer(facts, verdict);
@@ -302,7 +303,7 @@ static struct verdict judge_renegotiation(const struct handshake_facts *facts, s
 	case RENEGOTIATED_ANSWER:
 		return judge_renegotiated_answer(facts, verdict);
 	default:
-		return unknown(verdict, facts->end == END_NONE ? REASON_UNFINISHED : REASON_ENCRYPTED);
+		return verdict_unknown(verdict, facts->end == END_NONE ? REASON_UNFINISHED : REASON_ENCRYPTED);
 	}
 }
 
@@ -319,26 +320,26 @@ static struct verdict verdict_of_wire(const struct handshake_facts *facts)
 	};
 
 	if (facts->lost_events)
-		return unknown(verdict, REASON_LOST_EVENTS);
+		return verdict_unknown(verdict, REASON_LOST_EVENTS);
 	if (facts->ssl2)
-		return unknown(verdict, REASON_SSL2);
+		return verdict_unknown(verdict, REASON_SSL2);
 	if (facts->malformed)
-		return unknown(verdict, REASON_MALFORMED);
+		return verdict_unknown(verdict, REASON_MALFORMED);
 	/* DTLS tells Finished behind messages that are missing: that both sides finished makes up for nothing */
 	if (facts->gap)
-		return unknown(verdict, REASON_GAP);
+		return verdict_unknown(verdict, REASON_GAP);
 	if (facts->renegotiation)
 		return judge_renegotiation(facts, verdict);
 	/* TLS 1.3 or not: all that follows hangs on it, but for a flight that TLS 1.3 would have encrypted */
 	if (facts->server_hello_unread && !facts->server_hello_done)
-		return unknown(verdict, REASON_GAP);
+		return verdict_unknown(verdict, REASON_GAP);
 	if (facts->midstream || !facts->client_hello)
-		return unknown(verdict, REASON_MIDSTREAM);
+		return verdict_unknown(verdict, REASON_MIDSTREAM);
 	if (one_side_missing(facts))
-		return unknown(verdict, REASON_GAP);
+		return verdict_unknown(verdict, REASON_GAP);
 	/* behind ServerHello TLS 1.3 has no message in cleartext */
 	if (facts->version_1_3 && (full(facts) || facts->finished[FROM_CLIENT] || facts->finished[FROM_SERVER]))
-		return unknown(verdict, REASON_MALFORMED);
+		return verdict_unknown(verdict, REASON_MALFORMED);
 	if (facts->version_1_3)
 		return judge_encrypted(facts, verdict);
 	return judge_cleartext(facts, verdict);

@@ -2,6 +2,7 @@
 #include "verdict_library.h"
 
 #include "inference.h"
+#include "verdict.h"
 
 /*
  * Whether the server's flight was seen to its end: only then the request that is not in it was not sent. The order of messages
@@ -66,20 +67,6 @@ static bool contradict(const struct verdict *one, const struct verdict *other)
 	return one->answer != ANSWER_NOT_KNOWN && other->answer != ANSWER_NOT_KNOWN && one->answer != other->answer;
 }
 
-static struct verdict known(struct verdict verdict, enum client_auth client_auth)
-{
-	verdict.client_auth = client_auth;
-	verdict.reason = REASON_NONE;
-	return verdict;
-}
-
-static struct verdict unknown(struct verdict verdict, enum unknown_reason reason)
-{
-	verdict.client_auth = CLIENT_AUTH_UNKNOWN;
-	verdict.reason = reason;
-	return verdict;
-}
-
 static enum client_auth completed_with(uint8_t answer)
 {
 	return answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED;
@@ -122,21 +109,21 @@ static struct verdict judge_answer(const struct handshake_facts *facts, struct v
 	if (wire->client_auth == CLIENT_AUTH_UNKNOWN && wire->established == KNOWN_YES)
 		verdict.established = KNOWN_YES;
 	if (verdict.established == KNOWN_YES)
-		return known(verdict, completed_with(verdict.answer));
+		return verdict_known(verdict, completed_with(verdict.answer));
 	if (silence_is_no_consent(&facts->library, wire))
-		return unknown(verdict, REASON_ABANDONED);
+		return verdict_unknown(verdict, REASON_ABANDONED);
 	/* a wire that misread the flight has misread what came behind it */
 	if (wire->client_auth != CLIENT_AUTH_UNKNOWN && wire->answer == verdict.answer) {
 		verdict.established = wire->established;
-		return known(verdict, wire->client_auth);
+		return verdict_known(verdict, wire->client_auth);
 	}
 	if (wire->client_auth != CLIENT_AUTH_UNKNOWN)
-		return unknown(verdict, REASON_PADDING);
+		return verdict_unknown(verdict, REASON_PADDING);
 	if (answer_refused(facts, wire)) {
 		verdict.established = KNOWN_NO;
-		return known(verdict, rejected_with(verdict.answer));
+		return verdict_known(verdict, rejected_with(verdict.answer));
 	}
-	return unknown(verdict, wire->reason);
+	return verdict_unknown(verdict, wire->reason);
 }
 
 /* The library saw the request, and no answer. */
@@ -145,7 +132,7 @@ static struct verdict judge_no_answer(const struct library_view *view, struct ve
 {
 	if (silence_is_no_consent(view, wire)) {
 		verdict.answer = wire->answer;
-		return unknown(verdict, REASON_ABANDONED);
+		return verdict_unknown(verdict, REASON_ABANDONED);
 	}
 	/* the client's flight, as the wire has it, is an answer or none: the request stands behind both */
 	if (wire->requested == KNOWN_YES && wire->client_auth != CLIENT_AUTH_UNKNOWN)
@@ -153,13 +140,13 @@ static struct verdict judge_no_answer(const struct library_view *view, struct ve
 	if (wire->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST) {
 		verdict.established = wire->established;
 		verdict.answer = ANSWER_NONE;
-		return known(verdict, CLIENT_AUTH_UNANSWERED);
+		return verdict_known(verdict, CLIENT_AUTH_UNANSWERED);
 	}
 	verdict.answer =
 		wire->answer == ANSWER_CERTIFICATE || wire->answer == ANSWER_EMPTY ? wire->answer : ANSWER_NOT_KNOWN;
 	if (wire->client_auth == CLIENT_AUTH_UNKNOWN)
-		return unknown(verdict, wire->reason);
-	return unknown(verdict, REASON_PADDING);
+		return verdict_unknown(verdict, wire->reason);
+	return verdict_unknown(verdict, REASON_PADDING);
 }
 
 static struct verdict judge(const struct handshake_facts *facts, const struct verdict *wire)
@@ -177,7 +164,8 @@ static struct verdict judge(const struct handshake_facts *facts, const struct ve
 		if (verdict.established == NOT_KNOWN &&
 		    (wire->requested == KNOWN_NO || wire->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST))
 			verdict.established = wire->established;
-		return known(verdict, verdict.resumed == KNOWN_YES ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED);
+		return verdict_known(verdict,
+		                     verdict.resumed == KNOWN_YES ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED);
 	}
 	if (verdict.answer == ANSWER_NOT_KNOWN)
 		return judge_no_answer(view, verdict, wire);
@@ -261,7 +249,7 @@ struct verdict verdict_of_later(const struct handshake_facts *facts)
 	if (verdict.client_auth == CLIENT_AUTH_UNKNOWN && verdict.answer == ANSWER_NOT_KNOWN &&
 	    !facts->library.damaged) {
 		verdict.answer = ANSWER_NONE;
-		return known(verdict, CLIENT_AUTH_UNANSWERED);
+		return verdict_known(verdict, CLIENT_AUTH_UNANSWERED);
 	}
 	return verdict;
 }

@@ -135,28 +135,26 @@ def file_offset(library, address):
     raise Failure(f"no executable segment has the address {address:#x}")
 
 
-def x86_stubs(library):
-    """Offsets of the jumps through the function's slot in sections of stubs, as objdump reads them."""
+def x86_jumps(library, pattern, among_stubs):
+    """Offsets of the instructions that objdump writes so, in sections of stubs or in all others."""
     offsets, section = [], ""
     for line in output_of(["objdump", "-dw", str(library)]).splitlines():
         heading = re.fullmatch(r"Disassembly of section (\S+):", line)
         section = heading[1] if heading else section
-        jump = re.match(r"\s*([0-9a-f]+):\s.*\bjmp\s+\*.*# [0-9a-f]+ <EVP_DigestUpdate\b", line)
-        if jump and section.startswith(".plt"):
-            offsets.append(file_offset(library, int(jump[1], 16)))
-    return offsets
+        found = re.match(rf"\s*([0-9a-f]+):\s.*\b{pattern}\b", line)
+        if found and section.startswith(".plt") == among_stubs:
+            offsets.append(file_offset(library, int(found[1], 16)))
+    return sorted(offsets)
+
+
+def x86_stubs(library):
+    """The jumps through the function's slot."""
+    return x86_jumps(library, r"jmp\s+\*.*# [0-9a-f]+ <EVP_DigestUpdate", True)
 
 
 def x86_calls(library):
-    """Offsets of the calls of stubs, and of the jumps to them that end a function, as objdump reads them."""
-    offsets, section = [], ""
-    for line in output_of(["objdump", "-dw", str(library)]).splitlines():
-        heading = re.fullmatch(r"Disassembly of section (\S+):", line)
-        section = heading[1] if heading else section
-        call = re.match(r"\s*([0-9a-f]+):\s.*\b(?:call|jmp)\s+[0-9a-f]+ <EVP_DigestUpdate@plt\b", line)
-        if call and not section.startswith(".plt"):
-            offsets.append(file_offset(library, int(call[1], 16)))
-    return sorted(offsets)
+    """The calls of stubs, and the jumps to them that end a function."""
+    return x86_jumps(library, r"(?:call|jmp)\s+[0-9a-f]+ <EVP_DigestUpdate@plt", False)
 
 
 def x86_points(library):
