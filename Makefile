@@ -30,7 +30,7 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
-CPPFLAGS += -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -Iuser -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
@@ -38,17 +38,17 @@ LIBRARIES := -lelf -lZydis -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lsecc
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
-BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX) $(WARNINGS) \
+BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -I. -Ibpf -I$(VMLINUX) $(WARNINGS) \
 	-Wno-missing-prototypes -Wno-missing-declarations -Wno-compare-distinct-pointer-types
 
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
-# these need a kernel; the rest links and is tested without
-KERNEL_SOURCES := user/main.c user/live.c user/tracer.c user/interfaces.c user/attachment.c user/netlink.c user/probes.c user/program_runs.c user/library.c user/library_process.c user/library_targets.c
-PURE_SOURCES := $(filter-out $(KERNEL_SOURCES),$(wildcard user/*.c))
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(KERNEL_SOURCES) $(PURE_SOURCES))
-SANITIZED := $(PURE_SOURCES:%.c=$(BUILD)/sanitized/%.o)
-FUZZED := $(PURE_SOURCES:%.c=$(BUILD)/fuzzed/%.o)
+SOURCES := $(wildcard user/*.c user/*/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+# The tests link archives: a test takes the modules that it needs. user/kernel/ needs libbpf and is in no archive of these.
+PURE_SOURCES := $(filter-out user/main.c user/kernel/%,$(SOURCES))
+SANITIZED := $(BUILD)/sanitized/user.a
+FUZZED := $(BUILD)/fuzzed/user.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
@@ -131,7 +131,7 @@ bench: all
 
 ## format      clang-format every source (format-check only compares)
 .PHONY: format format-check
-FORMATTED := $(wildcard bpf/*.[ch] user/*.[ch] tests/*/*.[ch])
+FORMATTED := $(wildcard bpf/*.[ch] bpf/*/*.[ch] user/*.[ch] user/*/*.[ch] tests/*/*.[ch])
 format:
 	clang-format -i $(FORMATTED)
 format-check:
@@ -196,7 +196,7 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call quiet,SKELETON)$(BPFTOOL) gen skeleton $< name $* > $@
 
-$(BUILD)/user/tracer.o $(BUILD)/user/probes.o: $(BPF_SKELETONS)
+$(BUILD)/user/kernel/tracer.o $(BUILD)/user/kernel/probes.o: $(BPF_SKELETONS)
 
 $(BUILD)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
@@ -207,7 +207,14 @@ $(PROGRAM): $(OBJECTS)
 
 $(BUILD)/sanitized/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(call quiet,CC)$(CC) $(CPPFLAGS) $(SANITIZE) $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(SANITIZE) $(WARNINGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/user.a: $(PURE_SOURCES:%.c=$(BUILD)/%.o)
+$(SANITIZED): $(PURE_SOURCES:%.c=$(BUILD)/sanitized/%.o)
+$(FUZZED): $(PURE_SOURCES:%.c=$(BUILD)/fuzzed/%.o)
+$(BUILD)/%.a:
+	@rm -f $@
+	$(call quiet,AR)ar rcs $@ $^
 
 $(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
 	@mkdir -p $(@D)
@@ -215,22 +222,22 @@ $(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
 
 # The program as it is where the kernel knows no TCX: it asks for attach types that no kernel has.
 WITHOUT_TCX := $(BUILD)/tests/without-tcx
-$(WITHOUT_TCX)/attachment.o: user/attachment.c Makefile
+$(WITHOUT_TCX)/attachment.o: user/kernel/attachment.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(CPPFLAGS) -DATTACHMENT_TCX_INGRESS=1000 -DATTACHMENT_TCX_EGRESS=1001 $(CFLAGS) $(WARNINGS) -MMD -MP -c $< -o $@
 
-$(WITHOUT_TCX)/mtlsnoop: $(WITHOUT_TCX)/attachment.o $(filter-out $(BUILD)/user/attachment.o,$(OBJECTS))
+$(WITHOUT_TCX)/mtlsnoop: $(WITHOUT_TCX)/attachment.o $(filter-out $(BUILD)/user/kernel/attachment.o,$(OBJECTS))
 	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lz -lmnl $(LIBRARIES)
 
 # What drives the kernel's walk with a capture.
-$(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(filter-out $(KERNEL_SOURCES:%.c=$(BUILD)/%.o),$(OBJECTS))
+$(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(BUILD)/user.a
 	@mkdir -p $(@D)
-	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -I$(BUILD)/bpf -o $@ $< $(filter %.o,$^) -lbpf -lz $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -I$(BUILD)/bpf -o $@ $< $(filter %.a,$^) -lbpf -lz $(LIBRARIES)
 
 # What prints the events of TLS libraries.
 $(BUILD)/tests/observe: tests/library/observe.c $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
 	@mkdir -p $(@D)
-	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -MMD -MP -MF $@.d -MT $@ -o $@ $< $(filter %.o,$^) -lbpf -lz -lmnl $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(filter %.o,$^) -lbpf -lz -lmnl $(LIBRARIES)
 
 # What prints where probes belong in a file.
 $(BUILD)/tests/points: $(BUILD)/sanitized/tests/library/points.o $(SANITIZED)
@@ -238,9 +245,9 @@ $(BUILD)/tests/points: $(BUILD)/sanitized/tests/library/points.o $(SANITIZED)
 	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ $(LIBRARIES)
 
 # What tries to get out of the sandbox.
-$(BUILD)/tests/attempts: tests/sandbox/attempts.c $(BUILD)/user/privileges.o $(BUILD)/user/sandbox.o
+$(BUILD)/tests/attempts: tests/sandbox/attempts.c $(BUILD)/user/system/privileges.o $(BUILD)/user/system/sandbox.o
 	@mkdir -p $(@D)
-	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -Iuser -o $@ $^ $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -o $@ $^ $(LIBRARIES)
 
 # What tells how much work the verifier has.
 $(BUILD)/tests/verify: tests/kernel/verify.c Makefile
@@ -250,7 +257,7 @@ $(BUILD)/tests/verify: tests/kernel/verify.c Makefile
 # The fuzzers watch every module that takes bytes from the network.
 $(BUILD)/fuzzed/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(call quiet,CC)$(CLANG) $(CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link $(WARNINGS) -Iuser -Ibpf -MMD -MP -c $< -o $@
+	$(call quiet,CC)$(CLANG) $(CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link $(WARNINGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(FUZZED)
 	@mkdir -p $(@D)

@@ -9,13 +9,13 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-#include "event.h"
-#include "tcp_order.h"
-#include "packet.bpf.h"
+#include "bpf/shared/event.h"
+#include "bpf/shared/tcp_order.h"
+#include "hook/packet.bpf.h"
 #define CONNECTION_SOURCE EVENT_FROM_DEVICE
-#include "connection.bpf.h"
-#include "datagram.bpf.h"
-#include "encapsulation.bpf.h"
+#include "hook/connection.bpf.h"
+#include "hook/datagram.bpf.h"
+#include "hook/encapsulation.bpf.h"
 
 enum {
 	GO_ON = -1,          /* TC_ACT_UNSPEC, TCX_NEXT: as if there were no classifier */

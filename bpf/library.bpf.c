@@ -9,7 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "library_event.h"
+#include "bpf/shared/library_event.h"
 
 enum {
 	TRANSCRIPTS_MAX = 16384,
@@ -261,8 +261,8 @@ int mtlsnoop_digest(struct pt_regs *registers)
 	return 0;
 }
 
-#include "library_gnutls.bpf.h"
-#include "library_go.bpf.h"
+#include "library/gnutls.bpf.h"
+#include "library/go.bpf.h"
 
 /* Processes that have begun to run a program: what it maps is worth a look. */
 struct {

@@ -8,12 +8,12 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-#include "event.h"
-#include "tcp_order.h"
-#include "packet.bpf.h"
+#include "bpf/shared/event.h"
+#include "bpf/shared/tcp_order.h"
+#include "hook/packet.bpf.h"
 #define CONNECTION_SOURCE EVENT_FROM_SOCKET
-#include "connection.bpf.h"
-#include "datagram.bpf.h"
+#include "hook/connection.bpf.h"
+#include "hook/datagram.bpf.h"
 
 enum {
 	PASS = 1,

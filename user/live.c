@@ -6,15 +6,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "library.h"
-#include "listening.h"
-#include "losses.h"
-#include "notify.h"
-#include "privileges.h"
-#include "sandbox.h"
-#include "signals.h"
-#include "tracer.h"
-#include "transcript.h"
+#include "library/finder.h"
+#include "tracking/listening.h"
+#include "sink/losses.h"
+#include "system/notify.h"
+#include "system/privileges.h"
+#include "system/sandbox.h"
+#include "system/signals.h"
+#include "kernel/tracer.h"
+#include "tracking/transcript.h"
 
 enum {
 	POLL_MS = 50,           /* the reader is not woken for each event: it looks this often */

@@ -5,11 +5,11 @@
 #ifndef LIVE_H
 #define LIVE_H
 
-#include "connection.h"
-#include "exporter.h"
-#include "journal.h"
+#include "tracking/connection.h"
+#include "sink/exporter.h"
+#include "system/journal.h"
 #include "options.h"
-#include "output.h"
+#include "sink/console.h"
 #include "settings.h"
 
 /* The parts that events go through. */

@@ -8,20 +8,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "capture.h"
-#include "connection.h"
-#include "exporter.h"
-#include "journal.h"
+#include "capture/capture.h"
+#include "tracking/connection.h"
+#include "sink/exporter.h"
+#include "system/journal.h"
 #include "live.h"
-#include "losses.h"
+#include "sink/losses.h"
 #include "options.h"
-#include "output.h"
-#include "privileges.h"
-#include "process.h"
-#include "sandbox.h"
+#include "sink/console.h"
+#include "system/privileges.h"
+#include "attribution/process.h"
+#include "system/sandbox.h"
 #include "settings.h"
-#include "signals.h"
-#include "standard_output.h"
+#include "system/signals.h"
+#include "system/standard_output.h"
 
 enum {
 	CAPTURE_PACKETS = 4096, /* read between looks at the clock and at signals */

@@ -5,9 +5,9 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
-#include "exporter.h"
-#include "handshake.h"
-#include "library.h"
+#include "sink/exporter.h"
+#include "handshake/handshake.h"
+#include "library/finder.h"
 
 #include <stdbool.h>
 #include <stdint.h>

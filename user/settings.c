@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "settings.h"
 
-#include "files.h"
+#include "http/files.h"
 #include "options.h"
 
 #include <errno.h>

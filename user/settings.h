@@ -6,8 +6,8 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
-#include "http_guard.h"
-#include "policy.h"
+#include "http/guard.h"
+#include "handshake/policy.h"
 
 #include <stdbool.h>
 #include <stdint.h>

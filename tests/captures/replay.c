@@ -22,12 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connection.h"
-#include "fragment.h"
+#include "tracking/connection.h"
+#include "capture/fragment.h"
 #include "options.h"
-#include "output.h"
-#include "packet.h"
-#include "pcapng.h"
+#include "sink/console.h"
+#include "capture/packet.h"
+#include "capture/pcapng.h"
 
 #include "device.skel.h"
 
@@ -51,7 +51,7 @@ static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
 static const uint64_t HANDSHAKE_TIMEOUT_NS = 60 * SECOND_NS;
 
 struct replay {
-	/* one of the two, as in user/capture.c */
+	/* one of the two, as in user/capture/capture.c */
 	pcap_t *pcap;
 	struct pcapng *pcapng;
 	FILE *stream; /* of pcapng */

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connection.h"
-#include "report_json.h"
-#include "report_text.h"
+#include "tracking/connection.h"
+#include "sink/json.h"
+#include "sink/text.h"
 #include "../unit/verdict_invariants.h"
 
 enum operation {

@@ -3,7 +3,7 @@
  * The reader of ELF files: any file, in a memory file, as the process that probes libraries would open it. What it says is to
  * be probed has to be in the file, and a name has to be one. tests/fuzz/seeds/library_elf makes small files to begin with.
  */
-#include "library_elf.h"
+#include "library/kinds.h"
 
 #include <errno.h>
 #include <stdlib.h>

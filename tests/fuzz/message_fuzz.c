@@ -4,7 +4,7 @@
  * rest is the body, which libFuzzer lays out so that AddressSanitizer sees a read beyond it. tests/fuzz/corpus/message
  * has a real body of each kind.
  */
-#include "message.h"
+#include "tls/message.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * The reader of --expect: whatever the text is, it is read or refused with a line and a reason; of what is read the first
  * line that fits counts, so that a text cut behind that line judges the same.
  */
-#include "policy.h"
+#include "handshake/policy.h"
 
 #include <errno.h>
 #include <stdbool.h>

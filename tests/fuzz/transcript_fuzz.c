@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transcript.h"
+#include "tracking/transcript.h"
 
 enum {
 	TABLE_HANDSHAKES = 3,

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reassembly.h"
-#include "walk.h"
+#include "stream/reassembly.h"
+#include "stream/walk.h"
 #include "../unit/recorder.h"
 #include "../unit/reference.h"
 

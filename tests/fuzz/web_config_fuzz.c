@@ -3,7 +3,7 @@
  * The reader of --web-config: whatever the text is, it is read or refused with a line and a reason, and what is read holds
  * together.
  */
-#include "web_config.h"
+#include "http/web_config.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -16,9 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "library.h"
-#include "privileges.h"
-#include "tracer.h"
+#include "library/finder.h"
+#include "system/privileges.h"
+#include "kernel/tracer.h"
 
 enum {
 	SHOWN = 64,

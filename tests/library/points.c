@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "library_elf.h"
+#include "library/kinds.h"
 
 static int print_file(const char *path, bool many)
 {

@@ -7,8 +7,8 @@
  *				prints "done" or the name of the error; what kills it is a signal
  *        attempts list		the attempts that there are
  */
-#include "privileges.h"
-#include "sandbox.h"
+#include "system/privileges.h"
+#include "system/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "basic_auth.h"
+#include "http/basic_auth.h"
 
 #include <pthread.h>
 #include <stdlib.h>

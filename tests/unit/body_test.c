@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The body of a message, put together from its chunks (user/body.c). */
+/* The body of a message, put together from its chunks (user/tls/body.c). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "body.h"
+#include "tls/body.h"
 
 enum {
 	BYTES = 200 * 1024

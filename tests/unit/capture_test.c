@@ -2,7 +2,7 @@
 /* What of a capture is passed on, and as which connection's: a file is made packet by packet, and the events are text. */
 #include <linux/types.h>
 
-#include "capture.h"
+#include "capture/capture.h"
 
 #include "frame.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "child.h"
+#include "system/child.h"
 
 #include <linux/capability.h>
 #include <signal.h>

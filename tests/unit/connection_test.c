@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "handshake_feed.h"
 
-#include "../../user/body.h"
+#include "tls/body.h"
 
 /* AddressSanitizer's <sanitizer/allocator_interface.h>, which not every compiler brings */
 size_t __sanitizer_get_current_allocated_bytes(void);

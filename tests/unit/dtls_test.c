@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "dtls.h"
+#include "stream/dtls.h"
 
 #include "message_bytes.h"
 

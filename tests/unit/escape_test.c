@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "escape.h"
+#include "system/escape.h"
 
 #include "report_sample.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Places in Go's machine code (user/go_code.c). The bytes are what Go 1.19.8 and 1.24.4 compile, as objdump shows them. */
+/* Places in Go's machine code (user/library/go_code.c). The bytes are what Go 1.19.8 and 1.24.4 compile, as objdump shows them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "go_code.h"
+#include "library/go_code.h"
 
 struct beginning {
 	const char *name;

@@ -16,13 +16,13 @@
 #ifndef HANDSHAKE_FEED_H
 #define HANDSHAKE_FEED_H
 
-#include "connection.h"
-#include "verdict.h"
-#include "walk.h"
+#include "tracking/connection.h"
+#include "handshake/verdict.h"
+#include "stream/walk.h"
 
 #include "message_bytes.h"
 #include "verdict_invariants.h"
-#include "../../bpf/tcp_order.h"
+#include "bpf/shared/tcp_order.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -313,7 +313,7 @@ static inline void feed_body(const struct feed *feed, int type, const char *kind
 	}
 }
 
-/* The kernel's part: a copy of its logic (bpf/connection.bpf.h), which makes events of segments. */
+/* The kernel's part: a copy of its logic (bpf/hook/connection.bpf.h), which makes events of segments. */
 
 static inline void feed_walked(const struct event *event, void *context)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "handshake_record.h"
+#include "tracking/record.h"
 
 #include <stdlib.h>
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "inference.h"
+#include "handshake/inference.h"
 
 enum {
 	AES_128_GCM_SHA256 = 0x1301,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What TLS libraries saw, joined to the connections of the wire (user/library_join.c, user/verdict_library.c). */
+/* What TLS libraries saw, joined to the connections of the wire (user/tracking/library_join.c, user/handshake/verdict_library.c). */
 #include "handshake_feed.h"
 
-#include "../../bpf/tls_walk.h"
-#include "../../user/verdict.h"
+#include "bpf/shared/tls_walk.h"
+#include "handshake/verdict.h"
 
 enum {
 	SERVER_PROCESS = 100,

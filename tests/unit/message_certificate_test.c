@@ -4,7 +4,7 @@
  * certificates off openssl x509.
  */
 #include "certificate_bodies.h"
-#include "message.h"
+#include "tls/message.h"
 #include "message_bytes.h"
 
 #include <errno.h>

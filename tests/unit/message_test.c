@@ -3,7 +3,7 @@
  * ClientHello and ServerHello. What the real ones hold was read off tshark 4.0.17.
  */
 #include "hello_bodies.h"
-#include "message.h"
+#include "tls/message.h"
 #include "message_bytes.h"
 
 #include <errno.h>

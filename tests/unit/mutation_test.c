@@ -7,9 +7,9 @@
  * Reads the project's captures, and those beside the repository where there are any. The seed is fixed: MUTATION_SEED
  * gives another.
  */
-#include "capture.h"
-#include "connection.h"
-#include "pcapng.h"
+#include "capture/capture.h"
+#include "tracking/connection.h"
+#include "capture/pcapng.h"
 
 #include "message_bytes.h"
 

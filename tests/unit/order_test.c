@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The place of a TCP segment in its stream (bpf/tcp_order.h). */
+/* The place of a TCP segment in its stream (bpf/shared/tcp_order.h). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <linux/types.h>
 
-#include "tcp_order.h"
+#include "bpf/shared/tcp_order.h"
 
 struct placing {
 	const char *name;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "output.h"
+#include "sink/console.h"
 
 #include <errno.h>
 
 #include "captured_output.h"
-#include "report_json.h"
+#include "sink/json.h"
 #include "report_sample.h"
-#include "report_text.h"
+#include "sink/text.h"
 
 /* What the reports themselves print: output chooses among them and adds nothing. */
 static const char *reported(struct captured_output *captured, const struct handshake *handshake, uint8_t format,

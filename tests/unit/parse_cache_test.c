@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What was read of bodies, kept (user/parse_cache.c), and that a handshake's record is the same with it. */
-#include "parse_cache.h"
+/* What was read of bodies, kept (user/tls/parse_cache.c), and that a handshake's record is the same with it. */
+#include "tls/parse_cache.h"
 
 #include "certificate_bodies.h"
-#include "handshake_record.h"
+#include "tracking/record.h"
 #include "message_bytes.h"
 
-#include "../../bpf/tls_walk.h"
+#include "bpf/shared/tls_walk.h"
 
 #include <stdlib.h>
 

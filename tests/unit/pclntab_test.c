@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Go's table of functions (user/pclntab.c): tables made here, of each form; real ones are read by tests/library. */
+/* Go's table of functions (user/library/pclntab.c): tables made here, of each form; real ones are read by tests/library. */
 #include "message_bytes.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pclntab.h"
+#include "library/pclntab.h"
 
 enum {
 	FUNCTIONS = 3,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "policy.h"
+#include "handshake/policy.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The container of a process, by its cgroups (user/process.c). */
+/* The container of a process, by its cgroups (user/attribution/process.c). */
 #include "message_bytes.h"
-#include "process.h"
+#include "attribution/process.h"
 
 #define ID    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define OTHER "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One direction walked in userspace (user/reassembly.c): gaps, overlaps, bounds, holes that stay. */
+/* One direction walked in userspace (user/stream/reassembly.c): gaps, overlaps, bounds, holes that stay. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,11 +7,11 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "reassembly.h"
+#include "stream/reassembly.h"
 #include "recorder.h"
 #include "stream.h"
 #include "stream_random.h"
-#include "walk.h"
+#include "stream/walk.h"
 
 enum {
 	BASE = 1000, /* sequence number of a stream's first byte, where it does not matter */

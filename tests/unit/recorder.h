@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bpf/event.h"
+#include "bpf/shared/event.h"
 
 struct recorder {
 	char *text; /* "" or lines; NULL before the first */

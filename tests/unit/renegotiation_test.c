@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "renegotiation.h"
-#include "verdict.h"
+#include "handshake/renegotiation.h"
+#include "handshake/verdict.h"
 
 struct vector {
 	const char *name;

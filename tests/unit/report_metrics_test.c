@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "report_metrics.h"
+#include "sink/metrics.h"
 
 #include "report_sample.h"
 

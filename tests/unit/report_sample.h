@@ -5,7 +5,7 @@
 #ifndef REPORT_SAMPLE_H
 #define REPORT_SAMPLE_H
 
-#include "handshake.h"
+#include "handshake/handshake.h"
 
 #include <iconv.h>
 #include <netinet/in.h>

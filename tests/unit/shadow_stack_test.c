@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Whether code can run with a shadow stack (user/shadow_stack.c): files with one note each, and the flags of processors. */
-#include "shadow_stack.h"
+/* Whether code can run with a shadow stack (user/library/shadow_stack.c): files with one note each, and the flags of processors. */
+#include "library/shadow_stack.h"
 
 #include <endian.h>
 #include <fcntl.h>

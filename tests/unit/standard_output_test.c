@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "standard_output.h"
+#include "system/standard_output.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -10,11 +10,11 @@
 #include <linux/types.h>
 #include <stdlib.h>
 
-#include "../../bpf/library_event.h"
-#include "../../bpf/tls_walk.h"
+#include "bpf/shared/library_event.h"
+#include "bpf/shared/tls_walk.h"
 #include "certificate_bodies.h"
 #include "hello_bodies.h"
-#include "transcript.h"
+#include "tracking/transcript.h"
 
 enum {
 	FEED_PROCESS = 4711,

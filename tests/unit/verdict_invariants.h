@@ -6,8 +6,8 @@
 #ifndef VERDICT_INVARIANTS_H
 #define VERDICT_INVARIANTS_H
 
-#include "handshake.h"
-#include "verdict.h"
+#include "handshake/handshake.h"
+#include "handshake/verdict.h"
 
 #include <stddef.h>
 #include <string.h>

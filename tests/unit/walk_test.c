@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The walker (bpf/tls_walk.h) and the loop around it (user/walk.c). Each vector is a direction made by hand, with the
+ * The walker (bpf/shared/tls_walk.h) and the loop around it (user/stream/walk.c). Each vector is a direction made by hand, with the
  * events that it holds written out by hand. It is fed whole, byte by byte, and cut in two at every byte: the events have
  * to be the same. All input lies flush against an unmapped page.
  */
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "walk.h"
+#include "stream/walk.h"
 #include "recorder.h"
 #include "reference.h"
 #include "stream.h"

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * event - what the hooks tell userspace: the ABI of the ring buffer.
+ *
+ * Every field has a fixed width, padding is explicit, numbers are in host byte order, addresses in network byte order.
+ * Each event begins with struct event; a reader checks event.size against the size of the struct it is about to read.
+ * Userspace's own walk over handed-over and captured bytes makes the same events, so all that follows has one source.
+ *
+ * Includes nothing but the walker's state: the includer provides __u8 to __u64.
+ */
+#ifndef EVENT_H
+#define EVENT_H
+
+#include "bpf/shared/tls_walk.h"
+
+enum event_kind {
+	EVENT_OPEN = 1, /* struct event_open: a connection is told of for the first time */
+	EVENT_MESSAGE,  /* struct event_message: a handshake message begins */
+	EVENT_BODY,     /* struct event_bytes: bytes of that message's body */
+	EVENT_RECORD,   /* struct event_record: a record that is not read: ChangeCipherSpec or encrypted */
+	EVENT_ALERT,    /* struct event_alert: an alert in cleartext */
+	EVENT_NOT_TLS,  /* struct event: the direction has left the protocol */
+	EVENT_CLOSE,    /* struct event_close: FIN or RST */
+	EVENT_HANDOVER, /* struct event_handover: the direction's bytes are walked in userspace from here on */
+	EVENT_SEGMENT,  /* struct event_bytes: bytes of such a direction */
+	EVENT_DATAGRAM, /* struct event_bytes: a DTLS datagram, behind its struct event_open */
+	EVENT_CUT,      /* struct event_cut: bytes of the direction that nobody will see (a bound, a short capture) */
+};
+
+/*
+ * The direction in which the bytes went. On a socket they are received or sent by the local end; elsewhere the local end
+ * is the one that the packet was addressed to when the connection was first seen.
+ */
+enum event_direction {
+	EVENT_RECEIVED = 0, /* remote to local */
+	EVENT_SENT = 1,     /* local to remote */
+	EVENT_DIRECTIONS = 2,
+};
+
+enum event_flags {
+	EVENT_LOST = 1 << 0,          /* an earlier event of this connection was lost */
+	EVENT_SEGMENT_START = 1 << 1, /* EVENT_SEGMENT: these bytes begin a segment */
+	/*
+	 * This connection had completed its handshake, in cleartext; what follows its EVENT_OPEN are the encrypted records of
+	 * another one in it. Its client is the remote end, or with the second flag the local one.
+	 */
+	EVENT_RENEGOTIATES = 1 << 2,
+	EVENT_CLIENT_SENT = 1 << 3,
+};
+
+/* Where a connection was seen. */
+enum event_source {
+	EVENT_FROM_SOCKET = 1, /* one of its ends is a socket of this host: the local end */
+	EVENT_FROM_DEVICE = 2,
+	EVENT_FROM_FILE = 3,
+};
+
+struct event {
+	__u32 size;     /* bytes, this header included */
+	__u8 kind;      /* enum event_kind */
+	__u8 direction; /* enum event_direction */
+	__u8 flags;     /* enum event_flags */
+	__u8 reserved;
+	__u64 connection; /* the same in all events of a connection, never used twice */
+	__u64 time_ns;    /* CLOCK_MONOTONIC; in a capture, since the epoch */
+};
+
+enum event_open_bounds {
+	EVENT_NAME_MAX = 16, /* the kernel's TASK_COMM_LEN */
+};
+
+struct event_open {
+	struct event event;
+	__u8 local_address[16]; /* network byte order; an IPv4 address in the first four */
+	__u8 remote_address[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 family;    /* 4 or 6 */
+	__u8 transport; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 source;    /* enum event_source */
+	__u8 reserved;
+	__u64 cgroup; /* id of the socket's cgroup, 0 where unknown */
+	/* who opened the socket, or the one that listens: its tgid in the initial pid namespace, 0 where unknown */
+	__u32 process;
+	__u32 reserved_end;
+	char process_name[EVENT_NAME_MAX]; /* of the thread that did, NUL-terminated */
+};
+
+struct event_message {
+	struct event event;
+	__u32 length;  /* of the body */
+	__u16 version; /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
+	__u8 type;     /* HandshakeType */
+	__u8 ssl2;     /* a ClientHello in SSL 2.0's framing: its body is not told */
+};
+
+struct event_record {
+	struct event event;
+	__u16 length;
+	__u16 version;
+	__u8 type; /* ContentType */
+	__u8 reserved[3];
+};
+
+struct event_alert {
+	struct event event;
+	__u8 level;       /* AlertLevel */
+	__u8 description; /* AlertDescription */
+	__u8 reserved[6];
+};
+
+enum event_close_how {
+	EVENT_FIN = 1,
+	EVENT_RST = 2,
+};
+
+struct event_close {
+	struct event event;
+	__u32 sequence; /* TCP sequence number of the FIN: bytes before it may still come */
+	__u8 how;       /* enum event_close_how */
+	__u8 reserved[3];
+};
+
+struct event_handover {
+	struct event event;
+	struct tls_walk walk;
+	__u32 next_sequence; /* TCP sequence number of the first byte that the walker has not seen */
+	__u32 reserved;
+};
+
+struct event_cut {
+	struct event event;
+	__u32 position; /* TCP sequence number of the first byte that is missing */
+	__u32 count;    /* how many; 0: all that follow */
+};
+
+/* Sizes in which bytes are handed over: the smallest that holds them is taken. */
+enum event_bytes_capacity {
+	EVENT_BYTES_SMALL = 128,
+	EVENT_BYTES_MEDIUM = 640,
+	EVENT_BYTES_LARGE = 2048,
+};
+
+struct event_bytes {
+	struct event event;
+	__u32 position; /* BODY: offset in the message's body; SEGMENT: TCP sequence number; DATAGRAM: offset in it */
+	__u16 length;   /* bytes of data that count; event.size may be larger */
+	__u8 type;      /* BODY: HandshakeType */
+	__u8 reserved;
+	__u8 data[];
+};
+
+/* Counters of the hooks. */
+enum statistic {
+	STATISTIC_CONNECTIONS,    /* TCP connections seen from their start */
+	STATISTIC_MIDSTREAM,      /* connections that were open before: left alone */
+	STATISTIC_HANDSHAKES,     /* connections in which a ClientHello was found */
+	STATISTIC_HANDOVERS,      /* directions handed over to userspace */
+	STATISTIC_LOST_RING,      /* events that found no room in the ring buffer */
+	STATISTIC_LOST_STORAGE,   /* connections for which there was no state to be had */
+	STATISTIC_LOST_LISTENER,  /* connections whose first bytes came before their socket and were not kept */
+	STATISTIC_HANDOVER_BOUND, /* directions of which more was to be handed over than the bound */
+	STATISTIC_BODY_BOUND,     /* message bodies longer than what is handed over */
+	STATISTIC_STEP_BOUND,     /* packets with more records and messages than are walked in one go */
+	STATISTIC_CONTENDED,      /* packets that came while another CPU was at the same direction: lost to the walk */
+	STATISTIC_OUTSIDE,        /* segments that do not belong to their stream: left out */
+	STATISTIC_EVICTED,    /* device: connections that fell out of the full table before their handshake was over */
+	STATISTIC_FRAGMENTS,  /* device: IP fragments that are not the first of their packet: not read */
+	STATISTIC_LAYERS,     /* device: packets with more tags and tunnels than are taken off */
+	STATISTIC_UNFOLLOWED, /* established connections of which a renegotiation would not be seen any more */
+	STATISTIC_REFUSED,    /* sockets: connections with bytes that were walked and TCP had not taken: lost */
+	STATISTICS,
+};
+
+enum packet_counter_bounds {
+	PACKET_COUNTERS_CPUS = 512, /* a power of two; CPUs beyond it share */
+};
+
+/*
+ * Packets that the programs were shown. Each CPU counts in a cache line of its own, without an atomic operation: on the way of
+ * every packet of the host that would be the dearest thing that a program does. A program that is interrupted by another
+ * packet between reading and writing loses one of the two: the sum may be a little low.
+ */
+struct packet_counter {
+	__u64 packets[2]; /* by program: received and sent; on a device with and without a link layer */
+	__u64 reserved[6];
+};
+
+_Static_assert(sizeof(struct packet_counter) == 64, "a cache line");
+_Static_assert(sizeof(struct event) == 24, "ABI");
+_Static_assert(sizeof(struct event_open) == 96, "ABI");
+_Static_assert(sizeof(struct event_message) == 32, "ABI");
+_Static_assert(sizeof(struct event_record) == 32, "ABI");
+_Static_assert(sizeof(struct event_alert) == 32, "ABI");
+_Static_assert(sizeof(struct event_close) == 32, "ABI");
+_Static_assert(sizeof(struct event_handover) == 72, "ABI");
+_Static_assert(sizeof(struct event_cut) == 32, "ABI");
+_Static_assert(sizeof(struct event_bytes) == 32, "ABI");
+
+#endif /* EVENT_H */

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "capture/capture.h"
+#include "stream/dtls.h"
+#include "capture/flow.h"
+#include "capture/fragment.h"
+#include "capture/packet.h"
+#include "capture/pcapng.h"
+
+#include "bpf/shared/tcp_order.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SEGMENT_BYTES_MAX = 65535, /* struct event_bytes.length */
+	NS_PER_SECOND = 1000000000,
+	PCAPNG_FIRST_BYTE = 0x0a,
+};
+
+struct capture {
+	/* one of the two: libpcap reads no pcapng file with several kinds of interfaces */
+	pcap_t *pcap;
+	struct pcapng *pcapng;
+	FILE *stream; /* of pcapng */
+	const char *path;
+	int datalink_left_out; /* the latest link type that was not understood */
+	capture_sink sink;
+	void *context;
+	struct flow_table *flows;
+	struct fragment_table *fragments;
+	uint64_t time_ns;     /* the latest */
+	uint64_t connections; /* told of so far: the last one's number */
+	uint64_t packets;
+	uint64_t left_out[LEFT_OUT_KINDS];
+	uint64_t no_memory;        /* packets for which there was none */
+	struct event_bytes *bytes; /* room for an event with SEGMENT_BYTES_MAX of data */
+};
+
+static void capture_flow_dropped(struct flow *flow, void *context);
+
+static FILE *open_file(const char *path)
+{
+	return strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+}
+
+/* Returns 0, or -errno after a message. libpcap closes the stream from then on. */
+static int open_pcap(struct capture *capture, FILE *stream)
+{
+	char message[PCAP_ERRBUF_SIZE] = "";
+
+	capture->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, message);
+	if (capture->pcap)
+		return 0;
+	fprintf(stderr, "mtlsnoop: %s: not a capture file: %s\n", capture->path, message);
+	if (stream != stdin)
+		fclose(stream);
+	return -EINVAL;
+}
+
+static int open_pcapng(struct capture *capture, FILE *stream)
+{
+	capture->stream = stream;
+	capture->pcapng = pcapng_new(stream);
+	if (capture->pcapng)
+		return 0;
+	fprintf(stderr, "mtlsnoop: %s: out of memory\n", capture->path);
+	return -ENOMEM;
+}
+
+/* A file of either kind: the first byte tells which, and can be put back even where it came from a pipe. */
+static int open_stream(struct capture *capture)
+{
+	FILE *stream = open_file(capture->path);
+	int error = errno;
+	int first;
+
+	if (!stream) {
+		fprintf(stderr, "mtlsnoop: %s: %s\n", capture->path, strerror(error));
+		return -error;
+	}
+	first = ungetc(getc(stream), stream);
+	return first == PCAPNG_FIRST_BYTE ? open_pcapng(capture, stream) : open_pcap(capture, stream);
+}
+
+int capture_open(struct capture **result, const char *path, capture_sink sink, void *context)
+{
+	struct capture *capture = calloc(1, sizeof(*capture));
+	int error = -ENOMEM;
+
+	if (!capture)
+		goto cleanup;
+	capture->path = path;
+	capture->sink = sink;
+	capture->context = context;
+	capture->bytes = malloc(sizeof(*capture->bytes) + SEGMENT_BYTES_MAX);
+	capture->fragments = fragment_table_new();
+	capture->flows = flow_table_new(CAPTURE_FLOWS_MAX, capture_flow_dropped, capture);
+	if (!capture->bytes || !capture->fragments || !capture->flows)
+		goto cleanup;
+	error = open_stream(capture);
+	if (error) {
+		capture_close(capture);
+		return error;
+	}
+	*result = capture;
+	return 0;
+
+cleanup:
+	capture_close(capture);
+	fprintf(stderr, "mtlsnoop: %s: %s\n", path, strerror(-error));
+	return error;
+}
+
+void capture_close(struct capture *capture)
+{
+	if (!capture)
+		return;
+	if (capture->pcap)
+		pcap_close(capture->pcap);
+	pcapng_free(capture->pcapng);
+	if (capture->stream && capture->stream != stdin)
+		fclose(capture->stream);
+	flow_table_free(capture->flows);
+	fragment_table_free(capture->fragments);
+	free(capture->bytes);
+	free(capture);
+}
+
+void capture_set_flows_max(struct capture *capture, uint32_t flows_max)
+{
+	flow_table_set_max(capture->flows, flows_max);
+}
+
+uint64_t capture_time(const struct capture *capture)
+{
+	return capture->time_ns;
+}
+
+static struct event event_of(const struct flow *flow, enum event_direction direction, enum event_kind kind,
+                             uint32_t size)
+{
+	struct event event = {
+		.size = size,
+		.kind = kind,
+		.direction = direction,
+		.connection = flow->connection,
+		.time_ns = flow->time_ns,
+	};
+
+	return event;
+}
+
+/* Pass on an event of a direction; what the sink says of more goes for that direction. */
+static void tell(struct capture *capture, struct flow *flow, const struct event *event)
+{
+	if (!capture->sink(event, capture->context))
+		flow->direction[event->direction].unwanted = true;
+}
+
+static bool unwanted(const struct flow *flow)
+{
+	return flow->direction[EVENT_RECEIVED].unwanted && flow->direction[EVENT_SENT].unwanted;
+}
+
+/* Tell of a connection for the first time: as late as possible, so that one without content costs nothing. */
+static void tell_open(struct capture *capture, struct flow *flow)
+{
+	const struct flow_key *key = &flow->key;
+	bool low = flow->local_is_low;
+	struct event_open open = {
+		.local_port = low ? key->low_port : key->high_port,
+		.remote_port = low ? key->high_port : key->low_port,
+		.family = key->family,
+		.transport = key->transport,
+		.source = EVENT_FROM_FILE,
+	};
+
+	if (flow->connection)
+		return;
+	flow->connection = ++capture->connections;
+	open.event = event_of(flow, EVENT_RECEIVED, EVENT_OPEN, sizeof(open));
+	memcpy(open.local_address, low ? key->low_address : key->high_address, sizeof(open.local_address));
+	memcpy(open.remote_address, low ? key->high_address : key->low_address, sizeof(open.remote_address));
+	tell(capture, flow, &open.event);
+	/* a connection that is not wanted is so in both directions */
+	flow->direction[EVENT_SENT].unwanted = flow->direction[EVENT_RECEIVED].unwanted;
+}
+
+static void tell_handover(struct capture *capture, struct flow *flow, enum event_direction direction)
+{
+	struct flow_direction *half = &flow->direction[direction];
+	struct event_handover handover = {
+		.event = event_of(flow, direction, EVENT_HANDOVER, sizeof(handover)),
+		.walk.flags = TLS_WALK_EITHER,
+		.next_sequence = half->initial,
+	};
+
+	if (half->handed_over)
+		return;
+	half->handed_over = true;
+	tell(capture, flow, &handover.event);
+}
+
+static void tell_cut(struct capture *capture, struct flow *flow, enum event_direction direction, uint32_t position,
+                     uint32_t count)
+{
+	struct event_cut cut = {
+		.event = event_of(flow, direction, EVENT_CUT, sizeof(cut)),
+		.position = position,
+		.count = count,
+	};
+
+	tell(capture, flow, &cut.event);
+}
+
+/* The packet's payload in as many events as it takes, and what of it was not captured. */
+static void tell_payload(struct capture *capture, struct flow *flow, enum event_direction direction,
+                         const struct packet *packet, enum event_kind kind, uint32_t position)
+{
+	const struct flow_direction *half = &flow->direction[direction];
+	struct event_bytes *event = capture->bytes;
+	uint32_t told = 0;
+	uint32_t count;
+
+	while (told < packet->captured && !half->unwanted) {
+		count = packet->captured - told;
+		if (count > SEGMENT_BYTES_MAX)
+			count = SEGMENT_BYTES_MAX;
+		event->event = event_of(flow, direction, kind, sizeof(*event) + count);
+		if (kind == EVENT_SEGMENT && told == 0)
+			event->event.flags = EVENT_SEGMENT_START;
+		event->position = position + told;
+		event->length = count;
+		event->type = 0;
+		event->reserved = 0;
+		memcpy(event->data, packet->payload + told, count);
+		tell(capture, flow, &event->event);
+		told += count;
+	}
+	if (packet->captured < packet->length && !half->unwanted)
+		tell_cut(capture, flow, direction, position + packet->captured, packet->length - packet->captured);
+}
+
+/* A flow has to go, or a new connection takes its place: what it still had to say will not be seen. */
+static void capture_flow_dropped(struct flow *flow, void *context)
+{
+	struct capture *capture = context;
+	enum event_direction direction;
+	struct flow_direction *half;
+
+	if (!flow->connection || flow->closed)
+		return;
+	for (direction = EVENT_RECEIVED; direction < EVENT_DIRECTIONS; direction++) {
+		half = &flow->direction[direction];
+		if (half->handed_over && !half->unwanted)
+			tell_cut(capture, flow, direction, half->reached, 0);
+	}
+}
+
+static void reach(struct flow_direction *half, uint32_t sequence)
+{
+	if ((int32_t)(sequence - half->reached) > 0)
+		half->reached = sequence;
+}
+
+static void begin_at(struct flow_direction *half, uint32_t initial)
+{
+	half->known = true;
+	half->renewing = false;
+	half->initial = initial;
+	half->reached = initial;
+}
+
+/*
+ * A new connection between the same ports begins with what its SYNs said; the first of them went to its local end.
+ * Returns the packet's direction in it.
+ */
+static enum event_direction renew(struct capture *capture, struct flow *flow, enum event_direction direction)
+{
+	struct flow_direction ours = flow->direction[direction];
+	struct flow_direction theirs = flow->direction[!direction];
+	bool answer = theirs.renewing && !theirs.renewed_by_answer;
+	enum event_direction renewed = answer ? EVENT_SENT : EVENT_RECEIVED;
+
+	flow_renew(capture->flows, flow, answer ? !direction : direction);
+	if (ours.renewing)
+		begin_at(&flow->direction[renewed], ours.renewed);
+	if (theirs.renewing)
+		begin_at(&flow->direction[!renewed], theirs.renewed);
+	return renewed;
+}
+
+/*
+ * A SYN that is no repetition. On a connection that is still open it may be anybody's (RFC 5961 section 4): it counts
+ * once the other end answers it, or bytes follow it.
+ */
+static enum event_direction take_other_syn(struct capture *capture, struct flow *flow, const struct packet *packet,
+                                           enum event_direction direction)
+{
+	struct flow_direction *half = &flow->direction[direction];
+	const struct flow_direction *other = &flow->direction[!direction];
+	bool answer = packet->tcp_flags & PACKET_ACK;
+
+	half->renewing = true;
+	half->renewed = packet->sequence + 1;
+	half->renewed_by_answer = answer;
+	if (flow->closed || (!answer && !flow->connection) ||
+	    (answer && other->renewing && packet->acknowledgement == other->renewed))
+		return renew(capture, flow, direction);
+	return direction;
+}
+
+/* Returns the packet's direction, in what may be a new connection by now. */
+static enum event_direction take_syn(struct capture *capture, struct flow *flow, const struct packet *packet,
+                                     enum event_direction direction)
+{
+	struct flow_direction *half = &flow->direction[direction];
+
+	if (!half->known && !flow->closed)
+		begin_at(half, packet->sequence + 1);
+	else if (!half->known || half->initial != packet->sequence + 1)
+		return take_other_syn(capture, flow, packet, direction);
+	return direction;
+}
+
+/* Of several SYN/ACKs, the one that the other end acknowledges, or that bytes follow, was the one that counts. */
+static void choose_answer(struct flow_direction *half, uint32_t next)
+{
+	if (half->renewing && half->renewed_by_answer && !half->handed_over && half->renewed == next)
+		begin_at(half, next);
+}
+
+static void take_segment(struct capture *capture, struct flow *flow, const struct packet *packet,
+                         enum event_direction direction)
+{
+	struct flow_direction *half = &flow->direction[direction];
+	/* a SYN takes the place of a byte (RFC 9293 section 3.4) */
+	uint32_t sequence = packet->sequence + (packet->tcp_flags & PACKET_SYN ? 1 : 0);
+
+	if (!half->known)
+		begin_at(half, sequence);
+	reach(half, sequence + packet->length);
+	tell_open(capture, flow);
+	if (!half->unwanted)
+		tell_handover(capture, flow, direction);
+	if (!half->unwanted)
+		tell_payload(capture, flow, direction, packet, EVENT_SEGMENT, sequence);
+}
+
+/*
+ * Whether a reset can be the connection's: off the path anybody can send one (RFC 5961 section 3). TCP takes none that lies
+ * behind; ahead of what was captured it may be the next byte all the same.
+ */
+static bool reset_is_plausible(const struct flow_direction *half, uint32_t sequence)
+{
+	int32_t ahead = sequence - half->reached;
+
+	return !half->handed_over || (ahead >= 0 && ahead <= TCP_ORDER_WINDOW);
+}
+
+static void take_close(struct capture *capture, struct flow *flow, const struct packet *packet,
+                       enum event_direction direction)
+{
+	struct flow_direction *half = &flow->direction[direction];
+	bool reset = packet->tcp_flags & PACKET_RST;
+	struct event_close close = {
+		.event = event_of(flow, direction, EVENT_CLOSE, sizeof(close)),
+		.sequence = packet->sequence + (reset ? 0 : packet->length),
+		.how = reset ? EVENT_RST : EVENT_FIN,
+	};
+
+	if (reset && !reset_is_plausible(half, packet->sequence))
+		return;
+	if (flow->connection && !half->closed && !unwanted(flow))
+		tell(capture, flow, &close.event);
+	half->closed = true;
+	if (reset || flow->direction[!direction].closed)
+		flow_close(capture->flows, flow);
+}
+
+/* Returns the flow of a TCP packet, a new one where it can begin one, or NULL. */
+static struct flow *find_tcp(struct capture *capture, const struct packet *packet, enum event_direction *direction)
+{
+	struct flow *flow = flow_find(capture->flows, packet, direction);
+	bool begins = packet->tcp_flags & PACKET_SYN || (packet->length && !(packet->tcp_flags & PACKET_RST));
+
+	if (flow || !begins)
+		return flow;
+	*direction = EVENT_RECEIVED;
+	flow = flow_add(capture->flows, packet, capture->time_ns);
+	if (!flow)
+		capture->no_memory++;
+	return flow;
+}
+
+static void take_tcp(struct capture *capture, const struct packet *packet, uint64_t time_ns)
+{
+	bool content = packet->length && !(packet->tcp_flags & PACKET_RST);
+	enum event_direction direction;
+	struct flow *flow = find_tcp(capture, packet, &direction);
+	struct flow_direction *half;
+
+	if (!flow)
+		return;
+	flow_seen(capture->flows, flow, time_ns);
+	if (packet->tcp_flags & PACKET_SYN)
+		direction = take_syn(capture, flow, packet, direction);
+	if (packet->tcp_flags & PACKET_ACK)
+		choose_answer(&flow->direction[!direction], packet->acknowledgement);
+	half = &flow->direction[direction];
+	if (content) {
+		choose_answer(half, packet->sequence);
+		if (half->renewing && half->renewed == packet->sequence)
+			direction = renew(capture, flow, direction);
+		take_segment(capture, flow, packet, direction);
+	}
+	if (packet->tcp_flags & (PACKET_FIN | PACKET_RST))
+		take_close(capture, flow, packet, direction);
+}
+
+/* Returns the flow of a UDP packet, a new one where it can begin one, or NULL. */
+static struct flow *find_udp(struct capture *capture, const struct packet *packet, enum event_direction *direction)
+{
+	struct flow *flow = flow_find(capture->flows, packet, direction);
+	uint64_t random = 0;
+	bool begins = dtls_begins(packet->payload, packet->captured, (__u64 *)&random);
+
+	if (!flow && begins) {
+		*direction = EVENT_RECEIVED;
+		flow = flow_add(capture->flows, packet, capture->time_ns);
+		if (!flow)
+			capture->no_memory++;
+	} else if (flow && random && flow->random && flow->random != random) {
+		flow_renew(capture->flows, flow, *direction);
+		*direction = EVENT_RECEIVED;
+	}
+	if (flow && random)
+		flow->random = random;
+	return flow;
+}
+
+static void take_udp(struct capture *capture, const struct packet *packet, uint64_t time_ns)
+{
+	enum event_direction direction;
+	struct flow *flow = find_udp(capture, packet, &direction);
+
+	if (!flow)
+		return;
+	flow_seen(capture->flows, flow, time_ns);
+	/* what else shares the port (RFC 7983) does not concern us */
+	if (packet->captured && (packet->payload[0] < 20 || packet->payload[0] > 63))
+		return;
+	tell_open(capture, flow);
+	if (!flow->direction[direction].unwanted)
+		tell_payload(capture, flow, direction, packet, EVENT_DATAGRAM, 0);
+}
+
+static void take_packet(struct capture *capture, struct packet *packet, uint64_t time_ns)
+{
+	while (packet->kind == PACKET_FRAGMENT)
+		if (!fragment_table_add(capture->fragments, packet, capture->time_ns, packet))
+			return;
+	switch (packet->kind) {
+	case PACKET_TCP:
+		take_tcp(capture, packet, time_ns);
+		break;
+	case PACKET_UDP:
+		take_udp(capture, packet, time_ns);
+		break;
+	default:
+		capture->left_out[packet->left_out]++;
+	}
+}
+
+static void capture_packet(struct capture *capture, const struct pcapng_packet *captured)
+{
+	struct packet packet;
+
+	capture->packets++;
+	if (captured->time_ns > capture->time_ns)
+		capture->time_ns = captured->time_ns;
+	flow_table_expire(capture->flows, capture->time_ns);
+	packet_parse(captured->datalink, captured->bytes, captured->captured, captured->length, &packet);
+	if (packet.kind == PACKET_LEFT_OUT && packet.left_out == LEFT_OUT_LINK_TYPE)
+		capture->datalink_left_out = captured->datalink;
+	take_packet(capture, &packet, captured->time_ns);
+}
+
+static void take_pcap_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
+{
+	struct capture *capture = (struct capture *)user;
+	const struct pcapng_packet packet = {
+		.datalink = pcap_datalink(capture->pcap),
+		/* the file was opened for nanoseconds: tv_usec has them */
+		.time_ns = (uint64_t)header->ts.tv_sec * NS_PER_SECOND + header->ts.tv_usec,
+		.bytes = bytes,
+		.captured = header->caplen,
+		.length = header->len,
+	};
+
+	capture_packet(capture, &packet);
+}
+
+static int read_failed(const struct capture *capture, const char *what)
+{
+	fprintf(stderr, "mtlsnoop: %s: behind packet %" PRIu64 ": %s\n", capture->path, capture->packets, what);
+	return -EIO;
+}
+
+static int read_pcapng(struct capture *capture, unsigned int packets)
+{
+	struct pcapng_packet packet;
+	int result;
+
+	while (packets--) {
+		result = pcapng_next(capture->pcapng, &packet);
+		if (result < 0)
+			return read_failed(capture, pcapng_error(capture->pcapng));
+		if (result == 0)
+			return 0;
+		capture_packet(capture, &packet);
+	}
+	return 1;
+}
+
+int capture_read(struct capture *capture, unsigned int packets)
+{
+	int count;
+
+	if (capture->pcapng)
+		return read_pcapng(capture, packets);
+	count = pcap_dispatch(capture->pcap, packets, take_pcap_packet, (u_char *)capture);
+	if (count < 0)
+		return read_failed(capture, pcap_geterr(capture->pcap));
+	return count > 0;
+}
+
+static void print_count(FILE *out, uint64_t count, const char *what)
+{
+	if (count)
+		fprintf(out, "mtlsnoop: %" PRIu64 " %s\n", count, what);
+}
+
+static void print_link_type(const struct capture *capture, FILE *out)
+{
+	const char *name = pcap_datalink_val_to_name(capture->datalink_left_out);
+
+	fprintf(out, "mtlsnoop: %" PRIu64 " packets of link type %s (%d), which is not understood\n",
+	        capture->left_out[LEFT_OUT_LINK_TYPE], name ? name : "unknown", capture->datalink_left_out);
+}
+
+void capture_print_left_out(const struct capture *capture, FILE *out)
+{
+	struct fragment_counts fragments = fragment_table_counts(capture->fragments);
+	size_t i;
+
+	if (capture->left_out[LEFT_OUT_LINK_TYPE])
+		print_link_type(capture, out);
+	for (i = LEFT_OUT_LINK_TYPE + 1; i < LEFT_OUT_KINDS; i++)
+		if (capture->left_out[i])
+			fprintf(out, "mtlsnoop: %" PRIu64 " packets left out: %s\n", capture->left_out[i],
+			        packet_left_out_name(i));
+	print_count(out, fragments.incomplete, "fragmented packets left out: not all fragments were captured");
+	print_count(out, fragments.overlapping, "fragmented packets left out: their fragments overlap");
+	print_count(out, fragments.malformed, "fragments left out: malformed");
+	print_count(out, flow_table_evicted(capture->flows), "connections forgotten early: too many at once");
+	print_count(out, capture->no_memory, "packets left out: no memory");
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * capture - a pcap or pcapng file as a source of events: what the kernel's hooks would hand over of its packets.
+ */
+#ifndef CAPTURE_CAPTURE_H
+#define CAPTURE_CAPTURE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "bpf/shared/event.h"
+
+/* Takes an event; returns whether more of this direction of the connection is wanted. */
+typedef bool (*capture_sink)(const struct event *event, void *context);
+
+enum capture_bounds {
+	CAPTURE_FLOWS_MAX = 262144, /* connections followed at once, unless told otherwise; finished ones count too */
+};
+
+struct capture;
+
+/* Open path ("-" is standard input). Returns 0, or -errno after a message on standard error. */
+int capture_open(struct capture **capture, const char *path, capture_sink sink, void *context);
+void capture_close(struct capture *capture);
+
+/* Follow at most this many connections at once, at least one. To be called before capture_read(). */
+void capture_set_flows_max(struct capture *capture, uint32_t flows_max);
+
+/*
+ * Read up to packets packets and pass on their events. Returns 1 where there may be more, 0 at the end of the file, or
+ * -errno after a message on standard error (a damaged file; what came before it counts).
+ */
+int capture_read(struct capture *capture, unsigned int packets);
+
+/* The latest time of a packet, ns since the epoch. */
+uint64_t capture_time(const struct capture *capture);
+
+/* Say what was not understood, by kind: one line each, nothing where there was none. */
+void capture_print_left_out(const struct capture *capture, FILE *out);
+
+#endif /* CAPTURE_CAPTURE_H */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * flow - the connections of a capture: which one a packet belongs to, and what has to be known of it to pass its bytes
+ * on. Bounded: beyond the limit the one that was quiet for longest makes room.
+ */
+#ifndef CAPTURE_FLOW_H
+#define CAPTURE_FLOW_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/shared/event.h"
+#include "capture/packet.h"
+
+enum flow_bounds {
+	FLOW_IDLE_SECONDS = 600,  /* after which a flow is forgotten */
+	FLOW_CLOSED_SECONDS = 60, /* the same for one that was closed: segments may still straggle in */
+};
+
+struct flow_key {
+	uint8_t low_address[16]; /* the endpoint that sorts first, so that both directions have the same key */
+	uint8_t high_address[16];
+	uint16_t low_port;
+	uint16_t high_port;
+	uint8_t family;
+	uint8_t transport;
+	uint8_t reserved[2];
+};
+
+struct flow_direction {
+	uint32_t initial; /* sequence number of the first byte, where known */
+	uint32_t reached; /* behind the farthest byte seen */
+	uint32_t renewed; /* what a SYN inside the connection gave as its initial, where renewing */
+	bool known;
+	bool renewing;
+	bool renewed_by_answer; /* that SYN was a SYN/ACK */
+	bool handed_over;       /* bytes were passed on */
+	bool unwanted;          /* the sink wants no more */
+	bool closed;            /* FIN or RST */
+};
+
+struct flow {
+	struct flow *next_in_bucket;
+	struct flow *older, *newer;
+	struct flow_key key;
+	uint64_t placed_ns;  /* when it became the newest of its list */
+	uint64_t time_ns;    /* of its latest packet */
+	uint64_t connection; /* 0: not told of yet */
+	uint64_t random;     /* of the DTLS ClientHello, 0 where not seen */
+	bool local_is_low;   /* the local end is the one to which the first packet went */
+	bool closed;         /* in both directions */
+	struct flow_direction direction[EVENT_DIRECTIONS];
+};
+
+/* A flow is about to be forgotten. */
+typedef void (*flow_dropped)(struct flow *flow, void *context);
+
+struct flow_table;
+
+/* NULL where there is no memory, or no random numbers to be had. */
+struct flow_table *flow_table_new(uint32_t flows_max, flow_dropped dropped, void *context);
+void flow_table_free(struct flow_table *table);
+void flow_table_set_max(struct flow_table *table, uint32_t flows_max);
+
+/* The flow of a TCP or UDP packet, NULL where there is none, and the packet's direction in it. */
+struct flow *flow_find(struct flow_table *table, const struct packet *packet, enum event_direction *direction);
+
+/* Add the packet's flow, where there is none; the packet is EVENT_RECEIVED. NULL where there is no memory. */
+struct flow *flow_add(struct flow_table *table, const struct packet *packet, uint64_t time_ns);
+
+/* A packet of the flow was seen at time_ns. */
+void flow_seen(struct flow_table *table, struct flow *flow, uint64_t time_ns);
+
+/* Both ends are done with the flow. */
+void flow_close(struct flow_table *table, struct flow *flow);
+
+/* Begin a new connection between the same endpoints: what was direction is EVENT_RECEIVED in it. */
+void flow_renew(struct flow_table *table, struct flow *flow, enum event_direction direction);
+
+/* Forget what was quiet for too long. */
+void flow_table_expire(struct flow_table *table, uint64_t time_ns);
+
+/* How many flows had to go before their time. */
+uint64_t flow_table_evicted(const struct flow_table *table);
+
+#endif /* CAPTURE_FLOW_H */

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "http/files.h"
+
+#include "system/child.h"
+#include "system/sandbox.h"
+#include "http/web_config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What goes before the texts, one behind the other, on the way from the child. Both ends are of one program. */
+struct answer {
+	int32_t error;
+	uint32_t present[FILES]; /* 1: its text follows */
+	uint32_t length[FILES];
+};
+
+struct file_reader {
+	struct child child;
+	const struct files_paths *paths;
+	uint32_t asked; /* answers that are to come */
+	/* the answer on its way in: */
+	struct answer answer;
+	size_t received; /* bytes of it and of the texts */
+	struct file_texts texts;
+};
+
+static int cannot_read(const char *path, int error)
+{
+	fprintf(stderr, "mtlsnoop: cannot read %s: %s\n", path, strerror(error));
+	return -error;
+}
+
+static int refuse(const char *path, int error, const char *why)
+{
+	fprintf(stderr, "mtlsnoop: cannot read %s: it %s\n", path, why);
+	return -error;
+}
+
+/* Fill text from an open file of at most FILES_TEXT_MAX bytes; it may grow or shrink meanwhile. */
+static int fill(int descriptor, struct file_text *text)
+{
+	text->bytes = malloc(FILES_TEXT_MAX + 2);
+	text->length = 0;
+	if (!text->bytes)
+		return -ENOMEM;
+	while (text->length <= FILES_TEXT_MAX) {
+		ssize_t length = read(descriptor, text->bytes + text->length, FILES_TEXT_MAX + 1 - text->length);
+
+		if (length < 0)
+			return -errno;
+		if (!length)
+			break;
+		text->length += length;
+	}
+	text->bytes[text->length] = '\0';
+	return text->length > FILES_TEXT_MAX ? -EFBIG : 0;
+}
+
+static int read_file(const char *path, struct file_text *text)
+{
+	/* not to wait for who writes into a FIFO, nor to make a terminal ours */
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+	int error;
+
+	if (descriptor < 0)
+		return cannot_read(path, errno);
+	if (fstat(descriptor, &status))
+		error = cannot_read(path, errno);
+	else if (!S_ISREG(status.st_mode))
+		error = refuse(path, EINVAL, "is not a regular file");
+	else {
+		error = fill(descriptor, text);
+		if (error == -EFBIG)
+			refuse(path, EFBIG, "is longer than 1 MiB");
+		else if (error)
+			cannot_read(path, -error);
+	}
+	close(descriptor);
+	return error;
+}
+
+/* The files that the web configuration names. */
+static int read_named(const char *path, struct file_texts *texts)
+{
+	const struct file_text *text = &texts->text[FILE_WEB_CONFIG];
+	struct web_config *config;
+	int error;
+
+	error = web_config_read(&config, path, text->bytes, text->length);
+	if (error)
+		return error;
+	if (config->certificate_file)
+		error = read_file(config->certificate_file, &texts->text[FILE_CERTIFICATE]);
+	if (!error && config->key_file)
+		error = read_file(config->key_file, &texts->text[FILE_KEY]);
+	if (!error && config->client_authorities_file)
+		error = read_file(config->client_authorities_file, &texts->text[FILE_CLIENT_AUTHORITIES]);
+	web_config_free(config);
+	return error;
+}
+
+int files_read(const struct files_paths *paths, struct file_texts *texts)
+{
+	int error = 0;
+
+	*texts = (struct file_texts){};
+	if (paths->policy)
+		error = read_file(paths->policy, &texts->text[FILE_POLICY]);
+	if (!error && paths->web_config)
+		error = read_file(paths->web_config, &texts->text[FILE_WEB_CONFIG]);
+	if (!error && paths->web_config)
+		error = read_named(paths->web_config, texts);
+	if (error)
+		files_release(texts);
+	return error;
+}
+
+void files_release(struct file_texts *texts)
+{
+	for (int kind = 0; kind < FILES; kind++) {
+		struct file_text *text = &texts->text[kind];
+
+		if (text->bytes)
+			explicit_bzero(text->bytes, text->length);
+		free(text->bytes);
+	}
+	*texts = (struct file_texts){};
+}
+
+static bool send_all(int socket, const void *bytes, size_t length)
+{
+	for (size_t sent = 0; sent < length;) {
+		ssize_t count = send(socket, (const char *)bytes + sent, length - sent, MSG_NOSIGNAL);
+
+		if (count < 0)
+			return false;
+		sent += count;
+	}
+	return true;
+}
+
+static bool answer(int socket, int error, const struct file_texts *texts)
+{
+	struct answer answer = {.error = error};
+	bool sent;
+
+	for (int kind = 0; kind < FILES; kind++) {
+		answer.present[kind] = texts->text[kind].bytes != NULL;
+		answer.length[kind] = texts->text[kind].length;
+	}
+	sent = send_all(socket, &answer, sizeof(answer));
+	for (int kind = 0; kind < FILES && sent; kind++)
+		sent = send_all(socket, texts->text[kind].bytes, texts->text[kind].length);
+	return sent;
+}
+
+/* The child: one byte in, an answer out. */
+static int read_when_asked(int socket, void *context)
+{
+	const struct files_paths *paths = context;
+	struct file_texts texts;
+	bool sent = true;
+	char byte;
+
+	sandbox_enter(SANDBOX_FILES);
+	while (sent && recv(socket, &byte, 1, 0) == 1) {
+		int error = files_read(paths, &texts);
+
+		sent = answer(socket, error, &texts);
+		files_release(&texts);
+	}
+	return EXIT_SUCCESS;
+}
+
+int file_reader_start(struct file_reader **result, const struct files_paths *paths)
+{
+	static const int capabilities[] = {CAP_DAC_READ_SEARCH, -1};
+	struct file_reader *reader = calloc(1, sizeof(*reader));
+	int error;
+
+	if (!reader)
+		return -ENOMEM;
+	error = child_start(&reader->child, "reads files again", capabilities, read_when_asked, (void *)paths);
+	if (error) {
+		free(reader);
+		return error;
+	}
+	*result = reader;
+	return 0;
+}
+
+void file_reader_stop(struct file_reader *reader)
+{
+	if (!reader)
+		return;
+	child_stop(&reader->child);
+	files_release(&reader->texts);
+	free(reader);
+}
+
+/* There is no answer, and there will be none. */
+static int give_up(struct file_reader *reader, int error)
+{
+	fprintf(stderr, "mtlsnoop: the process that reads files is gone: they cannot be read again\n");
+	shutdown(reader->child.socket, SHUT_RDWR);
+	files_release(&reader->texts);
+	reader->asked = 0;
+	reader->received = 0;
+	return error;
+}
+
+int file_reader_ask(struct file_reader *reader)
+{
+	if (send(reader->child.socket, "?", 1, MSG_NOSIGNAL) != 1)
+		return give_up(reader, -errno);
+	reader->asked++;
+	return 0;
+}
+
+/* The head of the answer has come: make room for what follows. */
+static int prepare(struct file_reader *reader)
+{
+	for (int kind = 0; kind < FILES; kind++) {
+		struct file_text *text = &reader->texts.text[kind];
+
+		if (reader->answer.length[kind] > FILES_TEXT_MAX)
+			return -EPROTO;
+		if (!reader->answer.present[kind])
+			continue;
+		text->length = reader->answer.length[kind];
+		text->bytes = calloc(1, text->length + 1);
+		if (!text->bytes)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Where the next byte goes, and how many may come; 0: the answer is whole. */
+static size_t place(struct file_reader *reader, char **next)
+{
+	size_t offset = reader->received;
+
+	if (offset < sizeof(reader->answer)) {
+		*next = (char *)&reader->answer + offset;
+		return sizeof(reader->answer) - offset;
+	}
+	offset -= sizeof(reader->answer);
+	for (int kind = 0; kind < FILES; kind++) {
+		const struct file_text *text = &reader->texts.text[kind];
+
+		if (offset < text->length) {
+			*next = text->bytes + offset;
+			return text->length - offset;
+		}
+		offset -= text->length;
+	}
+	return 0;
+}
+
+/* Take what has come of the answer. */
+static int receive(struct file_reader *reader, int timeout_ms)
+{
+	struct pollfd wanted = {.fd = reader->child.socket, .events = POLLIN};
+	size_t capacity;
+	ssize_t length;
+	char *next;
+
+	while ((capacity = place(reader, &next))) {
+		if (poll(&wanted, 1, timeout_ms) <= 0)
+			return -EAGAIN;
+		length = recv(reader->child.socket, next, capacity, MSG_DONTWAIT);
+		if (length <= 0)
+			return length < 0 ? -errno : -EPIPE;
+		reader->received += length;
+		if (reader->received == sizeof(reader->answer) && prepare(reader))
+			return -EPROTO;
+	}
+	return 0;
+}
+
+int file_reader_take(struct file_reader *reader, struct file_texts *texts, int timeout_ms)
+{
+	int error;
+
+	while (reader->asked) {
+		error = receive(reader, timeout_ms);
+		if (error)
+			return error == -EAGAIN ? error : give_up(reader, error);
+		*texts = reader->texts;
+		error = reader->answer.error;
+		reader->texts = (struct file_texts){};
+		reader->received = 0;
+		if (!--reader->asked)
+			return error;
+		files_release(texts);
+	}
+	return -EAGAIN;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * http_guard - who may ask the HTTP server: TLS with or without certificates of clients, and users with passwords, as the file
+ * of --web-config says. A guard does not change; on a reload another one takes its place, and each connection keeps the one
+ * that it began with.
+ */
+#ifndef HTTP_GUARD_H
+#define HTTP_GUARD_H
+
+#include "http/basic_auth.h"
+#include "http/files.h"
+
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+
+struct http_guard;
+
+/*
+ * Make a guard of the texts, of which that of the configuration is the file path. Returns 0, or -errno after a message on
+ * standard error. It is held once, by the caller.
+ */
+int http_guard_make(struct http_guard **guard, const char *path, const struct file_texts *texts);
+
+/* Hold it once more; let it go. Any thread may. Both do nothing with NULL. */
+struct http_guard *http_guard_hold(struct http_guard *guard);
+void http_guard_release(struct http_guard *guard);
+
+/* Whether connections are TLS; false for NULL. */
+bool http_guard_has_tls(const struct http_guard *guard);
+
+/* Give a session, before its handshake, this guard's certificate and demands. The guard must outlive it. Returns 0 or -EINVAL. */
+int http_guard_protect(struct http_guard *guard, gnutls_session_t session);
+
+/* NULL where nobody is asked who he is. */
+struct basic_auth_users *http_guard_users(const struct http_guard *guard);
+
+#endif /* HTTP_GUARD_H */

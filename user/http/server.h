@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * http - a small HTTP server in a thread of its own. It answers GET and HEAD, one request per connection, and knows nothing
+ * of what it serves.
+ *
+ * Who connects may be hostile: there are at most 32 connections, each has 8 KiB for what it asks and 10 s for all of it.
+ * Where they get crowded the oldest one that has not asked yet gives way, so that a new one is always heard. A TLS handshake
+ * is part of that time, and a client that has not finished it has not asked.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include "http/guard.h"
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct http_answer {
+	unsigned status; /* 200, 404, ... */
+	const char *content_type;
+	char *body; /* from malloc(): freed by the server; NULL: there was no memory */
+	size_t length;
+};
+
+/* Answer a request for path, without its query; accept is the field Accept or NULL. Called in the server's thread. */
+typedef void (*http_handler)(const char *path, const char *accept, struct http_answer *answer, void *context);
+
+struct http;
+
+/*
+ * Listen on address (AF_INET or AF_INET6), as the guard says; NULL: plain HTTP for everybody. Nothing is read and no thread
+ * runs yet, so that privileges which listening needs can be given up between. Returns 0, or -errno after a message on
+ * standard error.
+ */
+int http_open(struct http **http, const struct sockaddr_storage *address, struct http_guard *guard,
+              http_handler handler, void *context);
+
+/* Start the thread that answers, and one for passwords: they have the privileges of who calls. 0, or -errno after a message. */
+int http_start(struct http *http);
+
+/* From the next connection on it is as this guard says, which has TLS if and only if the last one had. */
+void http_set_guard(struct http *http, struct http_guard *guard);
+
+/* Stop answering, and free all. */
+void http_close(struct http *http);
+
+#endif /* HTTP_SERVER_H */

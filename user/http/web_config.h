@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * web_config - the file of --web-config: TLS and users of the metrics service, as Prometheus' own exporters have it (the
+ * exporter-toolkit's web configuration). What it cannot do here, and what is not known, is an error: nobody shall believe in a
+ * protection that is not there. Pure: the caller reads the files, this one and those that it names.
+ */
+#ifndef HTTP_WEB_CONFIG_H
+#define HTTP_WEB_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum web_config_bounds {
+	WEB_USERS_MAX = 64,
+	WEB_USER_MAX = 64,      /* bytes of a name */
+	WEB_HASH_LENGTH = 60,   /* of bcrypt: $2b$10$ and 53 more */
+	WEB_HASH_COST_MAX = 14, /* 2^14 rounds take a second: with 31 it is days */
+	WEB_GROUPS_MAX = 4,
+	WEB_REASON_MAX = 160,
+};
+
+/* Whether clients are asked for a certificate, by the names that Go's crypto/tls has for it. */
+enum web_client_auth {
+	WEB_NO_CLIENT_CERT,
+	WEB_REQUEST_CLIENT_CERT,            /* ask; whatever comes is taken */
+	WEB_REQUIRE_ANY_CLIENT_CERT,        /* one must come; whatever it is */
+	WEB_VERIFY_CLIENT_CERT_IF_GIVEN,    /* ask; what comes must be valid */
+	WEB_REQUIRE_AND_VERIFY_CLIENT_CERT, /* one must come, and be valid */
+};
+
+enum web_version {
+	WEB_TLS_1_0,
+	WEB_TLS_1_1,
+	WEB_TLS_1_2,
+	WEB_TLS_1_3,
+	WEB_VERSIONS,
+};
+
+struct web_user {
+	char name[WEB_USER_MAX + 1]; /* zeroes behind its end, so that two can be compared whole */
+	char hash[WEB_HASH_LENGTH + 1];
+};
+
+struct web_config {
+	bool tls;
+	char *certificate_file; /* these three as seen from the directory of the file; NULL where there is none */
+	char *key_file;
+	char *client_authorities_file;
+	uint8_t client_auth; /* enum web_client_auth */
+	uint8_t min_version; /* enum web_version */
+	uint8_t max_version;
+	bool client_precedence;            /* prefer_server_cipher_suites: false */
+	uint32_t groups;                   /* 0: what the library has */
+	const char *group[WEB_GROUPS_MAX]; /* in GnuTLS's words */
+	uint32_t users;                    /* 0: nobody is asked who he is */
+	struct web_user user[WEB_USERS_MAX];
+};
+
+struct web_config_error {
+	uint32_t line; /* from 1 */
+	char reason[WEB_REASON_MAX];
+};
+
+/* Read text, that of the file path. Returns 0; -EINVAL, with error filled in; or -ENOMEM. */
+int web_config_parse(struct web_config **config, const char *path, const char *text, size_t length,
+                     struct web_config_error *error);
+
+/* The same, with a message on standard error where it cannot be read. */
+int web_config_read(struct web_config **config, const char *path, const char *text, size_t length);
+
+void web_config_free(struct web_config *config);
+
+#endif /* HTTP_WEB_CONFIG_H */

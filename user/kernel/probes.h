@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * probes - the BPF programs for TLS libraries (bpf/library.bpf.c): load, attach, read. Loading and attaching need privileges;
+ * events and counters are read from memory that is shared with the kernel.
+ */
+#ifndef KERNEL_PROBES_H
+#define KERNEL_PROBES_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/shared/library_event.h"
+#include "kernel/program_runs.h"
+
+/* What a probe calls: one program for each way of probing. */
+enum probe {
+	PROBE_DIGEST,                 /* OpenSSL: EVP_DigestUpdate(context, bytes, length) as libssl calls it */
+	PROBE_GNUTLS_APPEND,          /* gnutls_buffer_append_data(buffer, data, length) */
+	PROBE_GO_RECEIVED,            /* Go until 1.20: unmarshal(data) of a message */
+	PROBE_GO_SENT,                /* the same: writeRecordLocked(type, data), where it is called */
+	PROBE_GO_CONNECTION_RECEIVED, /* Go from 1.21 on: unmarshalHandshakeMessage(data) of a connection */
+	PROBE_GO_CONNECTION_SENT,
+	PROBES,
+};
+
+enum probes_bounds {
+	PROBES_KEEP_MAX = 4,
+	PROBE_POINTS_MAX = 64, /* in one file */
+	PROBES_RUNS = PROBES + 1,
+};
+
+/* Where a probe belongs in a file. */
+struct probe_point {
+	uint64_t offset; /* of an instruction */
+	uint8_t probe;   /* enum probe */
+};
+
+/* A file that is to be probed. */
+struct probe_file {
+	int descriptor;  /* open: no path that could meanwhile mean another one */
+	uint32_t target; /* as events shall name it */
+};
+
+/* Probes that are attached and detached together. */
+struct bpf_link;
+struct probe_link {
+	struct bpf_link *single; /* NULL: it is of many */
+	int many;                /* descriptor */
+};
+
+typedef void (*probes_sink)(const struct library_event *event, void *context);
+
+struct probes;
+
+/* NULL where the kernel does not load them, after one line on standard error: the rest goes on without. */
+struct probes *probes_open(probes_sink sink, void *context);
+void probes_close(struct probes *probes);
+
+/* Readable when much is waiting. Most events come without a wake-up. */
+int probes_descriptor(const struct probes *probes);
+
+/* Pass on all events there are. Returns 0, or -errno. */
+int probes_read(struct probes *probes);
+
+/* The same, where there may be any that are as old as that. */
+int probes_read_until(struct probes *probes, uint64_t time_ns);
+
+/* The counters (enum library_statistic) as they are now. */
+void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_STATISTICS]);
+
+/* The runs of each program as of now. The time is the program's: without the trap that led to it. */
+void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS]);
+
+/* Tell on standard error what was lost or left out, where anything was. */
+void probes_summarize(const struct probes *probes);
+
+/*
+ * In a process that was made by fork(2) to attach probes: close all files but those that this needs, and keep[], so that
+ * nothing stays attached or open because of it. What follows here is all that they are good for from then on.
+ */
+void probes_keep(struct probes *probes, const int keep[], int count);
+
+/* Whether this process may attach probes. Returns 0, or -errno. */
+int probes_try(const struct probes *probes);
+
+/*
+ * Whether one link takes many probes of a file (kernel 6.6). Where each needs one, the kernel waits at the removal of each
+ * until no program runs any more, which takes 0.1 s.
+ */
+bool probes_take_many(const struct probes *probes);
+
+/* Attach probes of the same program, one where a link takes no more. Returns 0, or -errno. Says nothing. */
+int probes_attach(const struct probes *probes, const struct probe_file *file, const struct probe_point *points,
+                  uint32_t count, struct probe_link *link);
+void probes_detach(struct probe_link *link);
+
+/*
+ * Be told of processes that begin to run a program. Returns a descriptor that is readable when some have, which
+ * probes_read_execs() then tells of, or -errno where the kernel has no such thing.
+ */
+typedef void (*probes_exec_sink)(uint32_t process, void *context);
+int probes_watch_execs(struct probes *probes, probes_exec_sink sink, void *context);
+void probes_read_execs(struct probes *probes);
+
+#endif /* KERNEL_PROBES_H */

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "kernel/tracer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "device.skel.h"
+#include "kernel/interfaces.h"
+#include "socket.skel.h"
+
+enum {
+	KERNEL_LOG_MAX = 256 * 1024, /* what libbpf says while it loads, the verifier's log with it */
+	KERNEL_LOG_LINES = 12,       /* of it, the last ones are shown where loading fails */
+	LOOK_EVENTS = 16,            /* how full the buffer is, is looked at that often */
+	WAKEUP_SHARE = 4,            /* the reader is woken where one in so many bytes of the buffer is waiting */
+};
+
+/* One of the two hooks is loaded. */
+struct tracer {
+	struct socket *socket;
+	struct device *device;
+	const uint64_t *statistics;
+	struct bpf_link *receive;
+	struct bpf_link *send;
+	struct bpf_link *create;
+	struct interfaces interfaces;
+	struct ring_buffer *events;
+	uint64_t buffer_bytes;
+	uint64_t buffer_waiting;
+	uint64_t buffer_peak;
+	uint64_t events_read;
+	const void *consumer; /* a page each, of which the first 8 bytes count the bytes that were read, and written */
+	const void *producer;
+	const struct packet_counter *packets;
+	int cgroup_file; /* a file in the cgroup, which can be read for as long as the cgroup is there */
+	struct probes *probes;
+	tracer_sink sink;
+	void *context;
+};
+
+/* What libbpf printed: it knows no context, so that this has to be found without one. */
+static struct {
+	char text[KERNEL_LOG_MAX];
+	size_t length;
+} kernel_log;
+
+static int kernel_log_add(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	size_t room = sizeof(kernel_log.text) - kernel_log.length;
+	int length;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	length = vsnprintf(kernel_log.text + kernel_log.length, room, format, arguments);
+	if (length > 0)
+		kernel_log.length += (size_t)length < room ? (size_t)length : room - 1;
+	return length;
+}
+
+/* The last lines that libbpf and the verifier printed. */
+static void kernel_log_print(void)
+{
+	const char *line = kernel_log.text + kernel_log.length;
+	int lines = 0;
+
+	while (line > kernel_log.text && lines <= KERNEL_LOG_LINES)
+		if (*--line == '\n')
+			lines++;
+	if (*line == '\n')
+		line++;
+	fprintf(stderr, "%s", line);
+}
+
+static const char *load_advice(int error)
+{
+	/* without CAP_PERFMON it is the verifier that refuses, for reasons of its own */
+	if (error == EPERM || geteuid() != 0)
+		return "run it as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+	switch (error) {
+	case ENOMEM:
+		return "there is not enough memory: try a smaller --buffer";
+	case ESRCH:
+		return "it needs CONFIG_DEBUG_INFO_BTF: /sys/kernel/btf/vmlinux";
+	default:
+		return "the kernel must be 5.10 or newer, with CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF";
+	}
+}
+
+static const char *load_reason(int error)
+{
+	/* libbpf's word for it */
+	return error == ESRCH ? "it has no BTF" : strerror(error);
+}
+
+static void print_load_error(int error)
+{
+	struct utsname kernel;
+
+	if (error != EPERM && geteuid() == 0)
+		kernel_log_print();
+	if (uname(&kernel))
+		strcpy(kernel.release, "?");
+	fprintf(stderr, "mtlsnoop: kernel %s did not load the BPF programs: %s; %s\n", kernel.release,
+	        load_reason(error), load_advice(error));
+}
+
+/*
+ * Where the cgroup v2 hierarchy is mounted: on a hybrid host not at /sys/fs/cgroup. The mount of its root is preferred to
+ * one of a part of it. Returns a string to be freed, or NULL.
+ */
+static char *find_cgroup_root(void)
+{
+	char *line = NULL, *found = NULL;
+	size_t capacity = 0;
+	FILE *mounts;
+
+	mounts = fopen("/proc/self/mountinfo", "re");
+	if (!mounts)
+		return NULL;
+	while (getline(&line, &capacity, mounts) >= 0) {
+		char *root = NULL, *point = NULL;
+
+		/* id, parent, device, root in the hierarchy, mount point: proc(5) */
+		if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %ms %ms", &root, &point) == 2 &&
+		    (!found || !strcmp(root, "/"))) {
+			free(found);
+			found = point;
+			point = NULL;
+		}
+		free(root);
+		free(point);
+	}
+	free(line);
+	fclose(mounts);
+	return found;
+}
+
+static int open_cgroup(const char *path)
+{
+	char *root = path ? NULL : find_cgroup_root();
+	int descriptor;
+
+	if (!path && !root) {
+		fprintf(stderr, "mtlsnoop: no cgroup v2 hierarchy is mounted; mount one, anywhere: "
+		                "mkdir /run/cgroup2 && mount -t cgroup2 none /run/cgroup2\n");
+		return -ENOENT;
+	}
+	descriptor = open(path ?: root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (descriptor < 0) {
+		descriptor = -errno;
+		fprintf(stderr, "mtlsnoop: cannot open the cgroup %s: %s\n", path ?: root, strerror(-descriptor));
+	}
+	free(root);
+	return descriptor;
+}
+
+/* Bytes that wait to be read, as the kernel counts them. */
+static uint64_t look_at_buffer(struct tracer *tracer)
+{
+	unsigned long read = __atomic_load_n((const unsigned long *)tracer->consumer, __ATOMIC_RELAXED);
+	unsigned long written = __atomic_load_n((const unsigned long *)tracer->producer, __ATOMIC_RELAXED);
+
+	if (written - read > tracer->buffer_peak)
+		tracer->buffer_peak = written - read;
+	return written - read;
+}
+
+static int handle_event(void *context, void *data, size_t size)
+{
+	struct tracer *tracer = context;
+	const struct event *event = data;
+
+	/* who takes the events may have been held up by one of them, and the buffer be fuller than it was */
+	if (++tracer->events_read % LOOK_EVENTS == 0)
+		look_at_buffer(tracer);
+	if (size < sizeof(*event) || event->size > size)
+		return 0;
+	/* what a library had done before this went over the wire comes first, though it be in another buffer */
+	if (tracer->probes)
+		probes_read_until(tracer->probes, event->time_ns);
+	tracer->sink(event, tracer->context);
+	return 0;
+}
+
+static int load_socket_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	int error;
+
+	tracer->socket = socket__open();
+	if (!tracer->socket)
+		return -errno;
+	tracer->socket->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
+	error = bpf_map__set_max_entries(tracer->socket->maps.events, options->buffer_bytes);
+	if (!error)
+		error = socket__load(tracer->socket);
+	if (!error)
+		tracer->statistics = (const uint64_t *)tracer->socket->bss->statistics;
+	if (!error)
+		tracer->packets = (const void *)tracer->socket->bss->packet_counters;
+	return error;
+}
+
+static int load_device_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	uint32_t rows = 1;
+	uint64_t seed;
+	int error;
+
+	tracer->device = device__open();
+	if (!tracer->device || getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return -errno;
+	while (rows < options->interface_connections)
+		rows *= 2;
+	tracer->device->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
+	tracer->device->rodata->row_mask = rows - 1;
+	tracer->device->rodata->flow_seed = seed;
+	error = bpf_map__set_max_entries(tracer->device->maps.events, options->buffer_bytes);
+	if (!error)
+		error = bpf_map__set_max_entries(tracer->device->maps.flows, options->interface_connections);
+	if (!error)
+		error = bpf_map__set_max_entries(tracer->device->maps.rows, rows);
+	if (!error)
+		error = device__load(tracer->device);
+	if (!error)
+		tracer->statistics = (const uint64_t *)tracer->device->bss->statistics;
+	if (!error)
+		tracer->packets = (const void *)tracer->device->bss->packet_counters;
+	return error;
+}
+
+static int load_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	int error = options->interface_count ? load_device_programs(tracer, options)
+	                                     : load_socket_programs(tracer, options);
+
+	if (error)
+		print_load_error(-error);
+	return error;
+}
+
+/* A page of the ring buffer, to look at. libbpf has its own, and in this version does not show them. */
+static const void *map_page(const struct bpf_map *events, int number)
+{
+	const long size = sysconf(_SC_PAGESIZE);
+	const void *page = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(events), number * size);
+
+	return page == MAP_FAILED ? NULL : page;
+}
+
+static int map_events(struct tracer *tracer)
+{
+	const struct bpf_map *events = tracer->device ? tracer->device->maps.events : tracer->socket->maps.events;
+	int error;
+
+	tracer->events = ring_buffer__new(bpf_map__fd(events), handle_event, tracer, NULL);
+	tracer->consumer = map_page(events, 0);
+	tracer->producer = map_page(events, 1);
+	tracer->buffer_bytes = bpf_map__max_entries(events);
+	if (tracer->events && tracer->consumer && tracer->producer)
+		return 0;
+	error = -errno;
+	fprintf(stderr, "mtlsnoop: cannot map the ring buffer: %s\n", strerror(-error));
+	return error;
+}
+
+static void unmap_page(const void *page)
+{
+	if (page)
+		munmap((void *)page, sysconf(_SC_PAGESIZE));
+}
+
+static struct bpf_link *attach_program(struct bpf_program *program, int cgroup)
+{
+	struct bpf_link *link = bpf_program__attach_cgroup(program, cgroup);
+	int error = errno;
+
+	if (!link)
+		fprintf(stderr,
+		        "mtlsnoop: the kernel did not attach %s to the cgroup: %s; is it a cgroup v2 directory, and "
+		        "may "
+		        "this user (CAP_NET_ADMIN) attach there?\n",
+		        bpf_program__name(program), strerror(error));
+	errno = error;
+	return link;
+}
+
+static int attach_to_interfaces(struct tracer *tracer, const struct tracer_options *options)
+{
+	const struct interfaces_options interfaces = {
+		.names = options->interfaces,
+		.count = options->interface_count,
+		.program =
+			{
+				[INTERFACES_ETHERNET] = bpf_program__fd(tracer->device->progs.mtlsnoop_device),
+				[INTERFACES_IP] = bpf_program__fd(tracer->device->progs.mtlsnoop_device_ip),
+			},
+	};
+
+	return interfaces_attach(&tracer->interfaces, &interfaces);
+}
+
+static int attach_to_cgroup(struct tracer *tracer, const struct tracer_options *options)
+{
+	int cgroup = open_cgroup(options->cgroup);
+	int error = 0;
+
+	if (cgroup < 0)
+		return cgroup;
+	tracer->receive = attach_program(tracer->socket->progs.mtlsnoop_receive, cgroup);
+	if (tracer->receive)
+		tracer->send = attach_program(tracer->socket->progs.mtlsnoop_send, cgroup);
+	if (tracer->send)
+		tracer->create = attach_program(tracer->socket->progs.mtlsnoop_create, cgroup);
+	if (!tracer->create)
+		error = -errno;
+	tracer->cgroup_file = openat(cgroup, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
+	close(cgroup);
+	return error;
+}
+
+int tracer_open(struct tracer **result, const struct tracer_options *options, tracer_sink sink, void *context)
+{
+	struct tracer *tracer = calloc(1, sizeof(*tracer));
+	int error;
+
+	if (!tracer)
+		return -ENOMEM;
+	tracer->cgroup_file = -1;
+	tracer->sink = sink;
+	tracer->context = context;
+	libbpf_set_print(kernel_log_add);
+
+	error = load_programs(tracer, options);
+	if (error)
+		goto cleanup;
+	error = map_events(tracer);
+	if (error)
+		goto cleanup;
+	error = tracer->device ? attach_to_interfaces(tracer, options) : attach_to_cgroup(tracer, options);
+	if (error)
+		goto cleanup;
+	*result = tracer;
+	return 0;
+cleanup:
+	tracer_close(tracer);
+	return error;
+}
+
+void tracer_detach(struct tracer *tracer)
+{
+	bpf_link__destroy(tracer->receive);
+	bpf_link__destroy(tracer->send);
+	bpf_link__destroy(tracer->create);
+	tracer->receive = NULL;
+	tracer->send = NULL;
+	tracer->create = NULL;
+	interfaces_detach(&tracer->interfaces);
+}
+
+void tracer_close(struct tracer *tracer)
+{
+	if (!tracer)
+		return;
+	tracer_detach(tracer);
+	ring_buffer__free(tracer->events);
+	unmap_page(tracer->consumer);
+	unmap_page(tracer->producer);
+	if (tracer->cgroup_file >= 0)
+		close(tracer->cgroup_file);
+	socket__destroy(tracer->socket);
+	device__destroy(tracer->device);
+	free(tracer);
+}
+
+/* Programs on a cgroup that is removed are detached with it; one of the same name that comes later is another. */
+static int check_cgroup(struct tracer *tracer)
+{
+	char byte;
+
+	if (tracer->cgroup_file < 0 || pread(tracer->cgroup_file, &byte, 1, 0) >= 0 || errno != ENODEV)
+		return 0;
+	fprintf(stderr, "mtlsnoop: the cgroup was removed: nothing is seen any more\n");
+	close(tracer->cgroup_file);
+	tracer->cgroup_file = -1;
+	return -ENODEV;
+}
+
+void tracer_add_probes(struct tracer *tracer, struct probes *probes)
+{
+	struct epoll_event readable = {.events = EPOLLIN};
+
+	tracer->probes = probes;
+	/* much that waits there wakes the reader, too */
+	epoll_ctl(ring_buffer__epoll_fd(tracer->events), EPOLL_CTL_ADD, probes_descriptor(probes), &readable);
+}
+
+int tracer_poll(struct tracer *tracer, int timeout_ms)
+{
+	struct epoll_event event;
+	int error = epoll_wait(ring_buffer__epoll_fd(tracer->events), &event, 1, timeout_ms) < 0 ? -errno : 0;
+
+	tracer->buffer_waiting = look_at_buffer(tracer);
+	/* most events come without a wake-up: look for them whether or not there was one */
+	if (!error || error == -EINTR) {
+		int consumed = tracer->probes ? probes_read(tracer->probes) : 0;
+
+		if (!consumed)
+			consumed = ring_buffer__consume(tracer->events);
+		if (consumed < 0)
+			error = consumed;
+	}
+	if (check_cgroup(tracer))
+		return -ENODEV;
+	if (tracer->interfaces.child.process && interfaces_look(&tracer->interfaces)) {
+		fprintf(stderr,
+		        "mtlsnoop: the process that attaches to interfaces is gone: nothing is seen any more\n");
+		return -EPIPE;
+	}
+	return error < 0 ? error : 0;
+}
+
+void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS])
+{
+	for (int index = 0; index < STATISTICS; index++)
+		statistics[index] = __atomic_load_n(&tracer->statistics[index], __ATOMIC_RELAXED);
+}
+
+void tracer_look(const struct tracer *tracer, struct tracer_sight *sight)
+{
+	*sight = (struct tracer_sight){
+		.hook = tracer->device ? "device" : "socket",
+		.programs =
+			tracer->device ? tracer->interfaces.programs : (uint32_t) !!tracer->receive + !!tracer->send,
+		.buffer_bytes = tracer->buffer_bytes,
+		.buffer_waiting = tracer->buffer_waiting,
+		.buffer_peak = tracer->buffer_peak,
+	};
+	for (int cpu = 0; cpu < PACKET_COUNTERS_CPUS; cpu++)
+		for (int program = 0; program < TRACER_PROGRAMS; program++)
+			sight->packets[program] +=
+				__atomic_load_n(&tracer->packets[cpu].packets[program], __ATOMIC_RELAXED);
+}
+
+void tracer_runs(const struct tracer *tracer, struct program_runs runs[TRACER_RUNS])
+{
+	memset(runs, 0, TRACER_RUNS * sizeof(*runs));
+	if (tracer->device) {
+		runs[0] = program_runs("device", tracer->device->progs.mtlsnoop_device);
+		runs[1] = program_runs("device_ip", tracer->device->progs.mtlsnoop_device_ip);
+	} else {
+		runs[0] = program_runs("receive", tracer->socket->progs.mtlsnoop_receive);
+		runs[1] = program_runs("send", tracer->socket->progs.mtlsnoop_send);
+		runs[TRACER_PROGRAMS] = program_runs("create", tracer->socket->progs.mtlsnoop_create);
+	}
+	if (tracer->probes)
+		probes_runs(tracer->probes, runs + TRACER_PROGRAMS + 1);
+}

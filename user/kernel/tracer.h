@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * tracer - the BPF programs: load, attach, read. The only module that knows the skeletons. Privileges are needed by
+ * tracer_open() alone: events and counters are read from memory that is shared with the kernel.
+ */
+#ifndef KERNEL_TRACER_H
+#define KERNEL_TRACER_H
+
+#include <linux/types.h>
+#include <stdint.h>
+
+#include "bpf/shared/event.h"
+#include "kernel/probes.h"
+
+struct tracer_options {
+	const char *cgroup;             /* path of the cgroup to trace; NULL: the root of the cgroup v2 hierarchy */
+	const char *const *interfaces;  /* network devices to trace instead, "any" for all */
+	uint32_t interface_count;       /* 0: a cgroup */
+	uint32_t interface_connections; /* followed at once on them: beyond it those quiet for longest fall out */
+	uint32_t buffer_bytes;          /* size of the ring buffer, a power of two and a multiple of the page size */
+};
+
+enum tracer_bounds {
+	TRACER_PROGRAMS = 2, /* that are shown packets */
+	TRACER_RUNS = TRACER_PROGRAMS + 1 + PROBES_RUNS,
+};
+
+/* Whether it sees anything, and how full the way to here is. */
+struct tracer_sight {
+	const char *hook;                  /* a static string: "socket", "device" */
+	uint32_t programs;                 /* attached; 0 where no device is there yet */
+	uint64_t packets[TRACER_PROGRAMS]; /* that the programs were shown; may be a little low (packet_counter) */
+	uint64_t buffer_bytes;             /* of the ring buffer */
+	uint64_t buffer_waiting;           /* when it was last read */
+	uint64_t buffer_peak;              /* the most there ever was then */
+};
+
+typedef void (*tracer_sink)(const struct event *event, void *context);
+
+struct tracer;
+
+/*
+ * Load and attach all programs, or none. Returns 0 and a tracer, or -errno after a message on standard error that says
+ * what was tried, what the kernel said and what to do.
+ */
+int tracer_open(struct tracer **tracer, const struct tracer_options *options, tracer_sink sink, void *context);
+
+/* Detach, and free what is left. Nothing stays behind in the kernel. */
+void tracer_close(struct tracer *tracer);
+
+/* Detach, so that no more events come; those that wait can still be read. */
+void tracer_detach(struct tracer *tracer);
+
+/*
+ * Wait for events for at most timeout_ms, and pass on all there are. Returns 0, or -errno (-EINTR on a signal; another after a
+ * message on standard error: nothing can be seen any more). Before an event is passed on, all those of probes have been that
+ * are older.
+ */
+int tracer_poll(struct tracer *tracer, int timeout_ms);
+
+/* Read what these tell, too. They stay the caller's, and open for as long as the tracer is. */
+void tracer_add_probes(struct tracer *tracer, struct probes *probes);
+
+/* The kernel's counters (enum statistic) as they are now. */
+void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);
+
+void tracer_look(const struct tracer *tracer, struct tracer_sight *sight);
+
+/* The runs of each program as of now, those that are shown packets first; without a name where there is none. */
+void tracer_runs(const struct tracer *tracer, struct program_runs runs[TRACER_RUNS]);
+
+#endif /* KERNEL_TRACER_H */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * elf_image - an ELF file of 64 bits in this host's byte order, read within bounds (libelf). What it says is a stranger's word.
+ */
+#ifndef LIBRARY_ELF_IMAGE_H
+#define LIBRARY_ELF_IMAGE_H
+
+#include <gelf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum elf_image_bounds {
+	ELF_IMAGE_SECTIONS_MAX = 1024,
+	ELF_IMAGE_SEGMENTS_MAX = 128,
+	ELF_IMAGE_BYTES_MAX = 256 * 1024 * 1024, /* of sections, each time that one is asked for */
+};
+
+struct elf_image {
+	Elf *elf;
+	uint16_t machine; /* EM_X86_64, EM_AARCH64, ... */
+	size_t names;     /* section of the sections' names */
+	uint64_t size;    /* of the file */
+	size_t budget;    /* bytes of sections that may still be read */
+};
+
+struct elf_section {
+	Elf_Scn *section;
+	GElf_Shdr header;
+};
+
+/* Four bytes as the machines have them that are known: little-endian. */
+uint32_t elf_image_u32(const uint8_t *bytes);
+
+/* Returns 0, or -EINVAL where it is no such file. The descriptor stays the caller's and stays open until the close. */
+int elf_image_open(struct elf_image *image, int descriptor);
+void elf_image_close(struct elf_image *image);
+
+/* Calls visit() with each section until it returns false. */
+void elf_image_each_section(struct elf_image *image,
+                            bool (*visit)(struct elf_image *image, const struct elf_section *section, const char *name,
+                                          void *context),
+                            void *context);
+
+bool elf_image_find_section(struct elf_image *image, const char *name, struct elf_section *section);
+
+/* The section's bytes as the file has them, NULL where it has none or too many. Valid until the image is closed. */
+const uint8_t *elf_image_bytes(struct elf_image *image, const struct elf_section *section, size_t *length);
+
+/* The section as records (symbols, relocations); NULL where there is none. */
+Elf_Data *elf_image_records(struct elf_image *image, const struct elf_section *section, size_t *count);
+
+/* The section as notes, for gelf_getnote(3); NULL where there are none. */
+Elf_Data *elf_image_notes(struct elf_image *image, const struct elf_section *section);
+
+/* Where the instruction at this address stands in the file, by the executable segments. Returns 0, -ENOENT. */
+int elf_image_offset(struct elf_image *image, uint64_t address, uint64_t *offset);
+
+/* `length` bytes of code at this address, NULL where the file has no such. Valid until the image is closed. */
+const uint8_t *elf_image_code(struct elf_image *image, uint64_t address, size_t length);
+
+/* The address of the function that the file exports (.dynsym) by this name. Returns 0, -ENOENT. */
+int elf_image_exported(struct elf_image *image, const char *name, uint64_t *address);
+
+#endif /* LIBRARY_ELF_IMAGE_H */

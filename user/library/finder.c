@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "library/finder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "library/notice.h"
+
+enum {
+	NAMES_MAX = 2 * LIBRARY_TARGETS_MAX, /* those attached, and as many that were lately */
+	NOTICES_MAX = 1024,                  /* taken at a time */
+	START_MS = 5000,                     /* between what it tells until it is ready */
+	PATIENCE_MS = 1000,                  /* for the process to end by itself */
+};
+
+struct library {
+	pid_t process;
+	int socket; /* -1: the process has ended */
+	struct library_counts counts;
+	struct library_target target[NAMES_MAX];
+	uint32_t next; /* the oldest of them makes room */
+};
+
+/* Text from the other process: a name ends, and is graphic ASCII with spaces. */
+static bool is_name(const char *name, size_t size)
+{
+	size_t length = strnlen(name, size);
+
+	if (length == size)
+		return false;
+	for (size_t index = 0; index < length; index++)
+		if (name[index] < ' ' || name[index] > '~')
+			return false;
+	return true;
+}
+
+static void take_notice(struct library *library, const struct library_notice *notice)
+{
+	if (notice->what == LIBRARY_NOTICE_ATTACHED && notice->target.id && notice->target.kind < LIBRARY_KINDS &&
+	    is_name(notice->target.name, sizeof(notice->target.name))) {
+		library->target[library->next] = notice->target;
+		library->next = (library->next + 1) % NAMES_MAX;
+	}
+	library->counts = notice->counts;
+}
+
+static void reap(struct library *library)
+{
+	close(library->socket);
+	library->socket = -1;
+	memset(library->counts.attached, 0, sizeof(library->counts.attached));
+}
+
+void library_poll(struct library *library)
+{
+	struct library_notice notice;
+	ssize_t length;
+
+	if (!library || library->socket < 0)
+		return;
+	for (int taken = 0; taken < NOTICES_MAX; taken++) {
+		length = recv(library->socket, &notice, sizeof(notice), MSG_DONTWAIT);
+		if (length < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (length <= 0) {
+			fprintf(stderr, "mtlsnoop: the process that probes TLS libraries has ended: "
+			                "what TLS 1.3 encrypts is inferred\n");
+			reap(library);
+			return;
+		}
+		if (length == sizeof(notice))
+			take_notice(library, &notice);
+	}
+}
+
+const struct library_target *library_target(const struct library *library, uint32_t id)
+{
+	for (uint32_t index = 0; library && id && index < NAMES_MAX; index++)
+		if (library->target[index].id == id)
+			return &library->target[index];
+	return NULL;
+}
+
+const struct library_counts *library_counts(const struct library *library)
+{
+	static const struct library_counts none;
+
+	return library ? &library->counts : &none;
+}
+
+static int open_path(const char *path)
+{
+	int error, descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (descriptor >= 0)
+		return descriptor;
+	error = -errno;
+	fprintf(stderr, "mtlsnoop: cannot open the library %s: %s\n", path, strerror(-error));
+	return error;
+}
+
+static int try_probe(const struct probes *probes)
+{
+	int error = probes_try(probes);
+
+	if (error)
+		fprintf(stderr,
+		        "mtlsnoop: no probes in TLS libraries: the kernel refuses them: %s; they need CAP_SYS_ADMIN, "
+		        "on "
+		        "kernels before 6.16 CAP_PERFMON; what TLS 1.3 encrypts is inferred\n",
+		        strerror(-error));
+	return error;
+}
+
+/* Returns 0 in this process; the other one does not return. */
+static int start_process(struct library *library, struct probes *probes, int descriptor, bool with_static)
+{
+	int sockets[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
+		return -errno;
+	/* what is still held back would be written twice */
+	fflush(NULL);
+	library->process = fork();
+	if (library->process == 0)
+		_exit(library_process(probes, sockets[1], descriptor, with_static));
+	close(sockets[1]);
+	library->socket = sockets[0];
+	return library->process < 0 ? -errno : 0;
+}
+
+/*
+ * Wait until what there is at the start is probed: a handshake right behind it shall not be missed. Returns 0 also when that
+ * takes too long, -ENOTSUP where the process has ended, which has said why.
+ */
+static int await_ready(struct library *library)
+{
+	struct pollfd socket = {.fd = library->socket, .events = POLLIN};
+	struct library_notice notice;
+	ssize_t length;
+
+	while (poll(&socket, 1, START_MS) > 0) {
+		length = recv(library->socket, &notice, sizeof(notice), MSG_DONTWAIT);
+		if (length != sizeof(notice))
+			return -ENOTSUP;
+		take_notice(library, &notice);
+		if (notice.what == LIBRARY_NOTICE_READY)
+			break;
+	}
+	return 0;
+}
+
+int library_open(struct library **result, enum library_mode mode, const char *path, struct probes *probes)
+{
+	struct library *library = NULL;
+	int error, descriptor = -1;
+
+	*result = NULL;
+	if (mode == LIBRARY_PATH) {
+		descriptor = open_path(path);
+		if (descriptor < 0)
+			return descriptor;
+	}
+	error = 0;
+	if (try_probe(probes))
+		goto cleanup;
+	library = calloc(1, sizeof(*library));
+	if (!library) {
+		error = -ENOMEM;
+		goto cleanup;
+	}
+	library->socket = -1;
+	error = start_process(library, probes, descriptor, mode == LIBRARY_AUTO_STATIC);
+	if (error)
+		fprintf(stderr, "mtlsnoop: cannot start the process that probes TLS libraries: %s\n", strerror(-error));
+	if (!error && await_ready(library) && mode == LIBRARY_PATH)
+		error = -ENOTSUP;
+	if (!error) {
+		*result = library;
+		library = NULL;
+	}
+cleanup:
+	if (descriptor >= 0)
+		close(descriptor);
+	library_close(library);
+	return error;
+}
+
+/* It ends when it sees that nobody will say anything any more. One that hangs (a file on a dead server) dies with this process. */
+static void await_end(const struct library *library)
+{
+	struct pollfd socket = {.fd = library->socket, .events = POLLIN};
+	struct library_notice notice;
+
+	shutdown(library->socket, SHUT_WR);
+	while (poll(&socket, 1, PATIENCE_MS) > 0)
+		if (recv(library->socket, &notice, sizeof(notice), MSG_DONTWAIT) <= 0)
+			break;
+	waitpid(library->process, NULL, WNOHANG);
+}
+
+void library_close(struct library *library)
+{
+	if (!library)
+		return;
+	if (library->socket >= 0) {
+		await_end(library);
+		close(library->socket);
+	}
+	free(library);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * library - the files to probe: which TLS libraries the host's processes map, where in each the probe belongs, and when it
+ * comes and goes. Runs as a process of its own that keeps the privileges this needs and reads nothing from the network; the
+ * process that reads the network has none, and hears of the targets over a socket.
+ */
+#ifndef LIBRARY_FINDER_H
+#define LIBRARY_FINDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/probes.h"
+
+enum library_bounds {
+	LIBRARY_TARGETS_MAX = 256, /* probed files at once; more are counted and left alone */
+	LIBRARY_TARGET_NAME_MAX = 64,
+};
+
+enum library_kind {
+	LIBRARY_OPENSSL,
+	LIBRARY_GNUTLS,
+	LIBRARY_GO,
+	LIBRARY_KINDS,
+};
+
+enum library_mode {
+	LIBRARY_AUTO, /* what processes map, and the host's own libraries */
+	LIBRARY_OFF,
+	LIBRARY_PATH, /* only this file */
+	LIBRARY_AUTO_STATIC, /* as LIBRARY_AUTO, and programs that OpenSSL is a part of: each hash that they make has its price */
+};
+
+/* A probed file. */
+struct library_target {
+	uint32_t id;  /* in struct library_event; never used twice */
+	uint8_t kind; /* enum library_kind */
+	char name
+		[LIBRARY_TARGET_NAME_MAX]; /* "OpenSSL 3.0.19": library and version, as the file itself tells; printable */
+};
+
+/* What was counted; only grows but for attached. */
+struct library_counts {
+	uint32_t attached[LIBRARY_KINDS]; /* files probed now */
+	uint64_t refused;                 /* files that look like a library and could not be probed: told once each */
+	uint64_t bound;                   /* files beyond LIBRARY_TARGETS_MAX */
+};
+
+struct library;
+
+/*
+ * Start the process that finds and attaches, and wait until what there is now is probed. It ends with this one, however that
+ * ends. mode is not LIBRARY_OFF. Returns 0 also where probes can't be had: then that was said once on standard error, and
+ * *library is NULL. -errno where the path given is no target.
+ */
+int library_open(struct library **library, enum library_mode mode, const char *path, struct probes *probes);
+void library_close(struct library *library);
+
+/* Take what the process has told since. Never waits. */
+void library_poll(struct library *library);
+
+/* NULL where it is not known (any more). */
+const struct library_target *library_target(const struct library *library, uint32_t id);
+
+const struct library_counts *library_counts(const struct library *library);
+
+#endif /* LIBRARY_FINDER_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * mapped_file - the files that processes have mapped to run code from, as /proc/PID/maps tells.
+ */
+#ifndef LIBRARY_MAPPED_FILE_H
+#define LIBRARY_MAPPED_FILE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum mapped_file_bounds {
+	MAPPED_FILES_MAX = 4096, /* mappings of one process that are looked at */
+};
+
+struct mapped_file {
+	uint32_t process;
+	uint64_t start; /* addresses in the process */
+	uint64_t end;
+	uint64_t device; /* as the kernel knows the file, whatever path or mount led to it */
+	uint64_t inode;
+	char path[PATH_MAX]; /* as the process sees it: any bytes but NUL and a newline */
+};
+
+/* Read a line of /proc/PID/maps. Returns whether it is of a file that is mapped to be executed. */
+bool mapped_file_parse(const char *line, struct mapped_file *file);
+
+/*
+ * Call visit() with each such file of a process, not twice in a row with the same one, until it returns false. Returns 0,
+ * or -errno: the process may be gone.
+ */
+int mapped_file_each(int proc, uint32_t process, bool (*visit)(const struct mapped_file *file, void *context),
+                     void *context);
+
+/* Open that very file for reading, be it deleted or in another mount namespace. Returns a descriptor, or -errno. */
+int mapped_file_open(int proc, const struct mapped_file *file);
+
+#endif /* LIBRARY_MAPPED_FILE_H */

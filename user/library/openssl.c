@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "library/kind.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "library/call_sites.h"
+#include "library/plt.h"
+#include "library/shadow_stack.h"
+
+static const char VERSION_PREFIX[] = "OpenSSL ";
+
+/* "OpenSSL 3.0.19" of "OpenSSL 3.0.19 27 Jan 2026": a digit has to follow, for there is other text that begins so. */
+int library_openssl_version(struct elf_image *image, char name[LIBRARY_TARGET_NAME_MAX])
+{
+	const size_t prefix = strlen(VERSION_PREFIX);
+	struct elf_section section;
+	const char *at, *end;
+	size_t length;
+
+	if (!elf_image_find_section(image, ".rodata", &section))
+		return -ENOENT;
+	at = (const char *)elf_image_bytes(image, &section, &length);
+	if (!at)
+		return -ENOENT;
+	for (end = at + length; (at = memmem(at, end - at, VERSION_PREFIX, prefix)); at += prefix) {
+		size_t version = prefix;
+
+		while (at + version < end && version < LIBRARY_TARGET_NAME_MAX - 1 &&
+		       (isalnum((unsigned char)at[version]) || strchr(".-", at[version])) && at[version])
+			version++;
+		if (version == prefix || !isdigit((unsigned char)at[prefix]))
+			continue;
+		memcpy(name, at, version);
+		name[version] = '\0';
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Where the whole of OpenSSL is part of a program that exports it, the function itself: with all its other callers. */
+static void add_own(struct elf_image *image, struct library_elf *elf)
+{
+	uint64_t address;
+
+	if (elf_image_exported(image, "EVP_DigestUpdate", &address))
+		return;
+	library_elf_add_entry(image, elf, PROBE_DIGEST, address);
+	elf->every_hash = true;
+}
+
+/* Returns whether all are in: what one of them would have seen is a gap in a transcript. */
+static bool add_all(struct elf_image *image, struct library_elf *elf, const uint64_t *addresses, uint32_t count)
+{
+	elf->points = 0;
+	for (uint32_t index = 0; index < count; index++)
+		library_elf_add(image, elf, PROBE_DIGEST, addresses[index]);
+	return count && elf->points == count;
+}
+
+/*
+ * Calls of EVP_DigestUpdate(), which libssl makes for its transcripts and for little else, leave it through the PLT. A probe
+ * at each call of the stub sees what one at the stub sees, for less, where so many probes can be had.
+ */
+static void add_calls(struct elf_image *image, struct library_elf *elf)
+{
+	uint64_t sites[CALL_SITES_MAX];
+	struct plt_stubs stubs;
+
+	plt_find(image, "EVP_DigestUpdate", &stubs);
+	if (elf->many && !shadow_stack_possible(image, SHADOW_STACK_CPUINFO) &&
+	    add_all(image, elf, sites, call_sites_find(image, stubs.entry, stubs.count, sites)))
+		return;
+	add_all(image, elf, stubs.jump, stubs.count);
+}
+
+int library_openssl_read(struct elf_image *image, struct library_elf *elf, const char **why)
+{
+	uint64_t unused;
+
+	if (elf_image_exported(image, "SSL_do_handshake", &unused))
+		return -ENOENT;
+	add_calls(image, elf);
+	if (!elf->points)
+		add_own(image, elf);
+	if (!elf->points) {
+		*why = "it does not call EVP_DigestUpdate through a procedure linkage table";
+		return -ENOTSUP;
+	}
+	elf->kind = LIBRARY_OPENSSL;
+	if (library_openssl_version(image, elf->name)) {
+		snprintf(elf->name, sizeof(elf->name), "OpenSSL");
+		library_elf_find_needed(image, "libcrypto", elf->needed);
+	}
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * exporter - metrics (report_metrics) and health over HTTP (http), for the live host.
+ *
+ *	/metrics	all metrics, as text or OpenMetrics
+ *	/healthz	200 "ok"; or 503 and why: the reader stands still, or something was lost in the last minute
+ *	/		a page with links to both
+ *
+ * The thread that reads events only counts, under a lock that is held for as long as it takes to copy the counts; the
+ * server's thread writes the text. So a scrape takes no time from the events, and the server can tell when the reader
+ * stands still. All functions do nothing where exporter is NULL: metrics are not wanted.
+ */
+#ifndef SINK_EXPORTER_H
+#define SINK_EXPORTER_H
+
+#include "handshake/handshake.h"
+#include "http/guard.h"
+#include "sink/metrics.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct exporter_options {
+	struct sockaddr_storage address; /* AF_UNSPEC: no metrics are wanted */
+	uint32_t services_max;
+};
+
+struct exporter;
+
+/*
+ * Listen, as the guard says (http). Returns 0 and an exporter, NULL where none is wanted; or -errno after a message on standard error. Before
+ * privileges are given up: the port may need them.
+ */
+int exporter_open(struct exporter **exporter, const struct exporter_options *options, struct http_guard *guard);
+
+/* The programs are attached: begin to answer. After privileges are given up: the thread must not have any. */
+int exporter_start(struct exporter *exporter);
+
+/* From now on it is as this guard says. */
+void exporter_set_guard(struct exporter *exporter, struct http_guard *guard);
+
+void exporter_close(struct exporter *exporter);
+
+/* A handshake has ended: a connection_report but for the order of its arguments. */
+void exporter_handshake(struct exporter *exporter, const struct handshake *handshake);
+
+/* The reader has looked for events, and this is how things stand. */
+void exporter_update(struct exporter *exporter, const struct report_metrics_state *state);
+
+#endif /* SINK_EXPORTER_H */

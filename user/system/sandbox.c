@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "system/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	OPTIMIZE_TREE = 2, /* libseccomp: look a call up in a binary tree, not in a list */
+};
+
+/* A call, and what has to be so for it to be allowed. */
+struct rule {
+	int call;
+	struct scmp_arg_cmp condition; /* op 0: none */
+};
+
+#define NUMBER_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define CALL(name)       SCMP_SYS(name)
+/* Conditions on an argument, counted from 0: its value, or that of some of its bits. */
+#define VALUE(argument, value)                                                                                         \
+	{                                                                                                              \
+		argument, SCMP_CMP_EQ, value, 0                                                                        \
+	}
+#define BITS(argument, mask, value)                                                                                    \
+	{                                                                                                              \
+		argument, SCMP_CMP_MASKED_EQ, mask, value                                                              \
+	}
+
+/* Memory, time, what is open already, and the end. */
+static const struct rule common[] = {
+	{CALL(brk), {}},
+	{CALL(clock_gettime), {}},
+	{CALL(clock_nanosleep), {}},
+	{CALL(close), {}},
+	{CALL(exit), {}},
+	{CALL(exit_group), {}},
+	{CALL(fadvise64), {}},
+	{CALL(fstat), {}},
+	{CALL(futex), {}},
+	{CALL(getpid), {}},
+	{CALL(getrandom), {}},
+	{CALL(gettid), {}},
+	{CALL(gettimeofday), {}},
+	/* standard output asks once whether it is a terminal */
+	{CALL(ioctl), VALUE(1, TCGETS)},
+	{CALL(lseek), {}},
+	{CALL(madvise), {}},
+	{CALL(mmap), BITS(2, PROT_EXEC, 0)},
+	{CALL(mprotect), BITS(2, PROT_EXEC, 0)},
+	{CALL(mremap), {}},
+	{CALL(munmap), {}},
+	/* how the C library asks for fstat() */
+	{CALL(newfstatat), BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)},
+	{CALL(pread64), {}},
+	{CALL(read), {}},
+	{CALL(restart_syscall), {}},
+	{CALL(rt_sigaction), {}},
+	{CALL(rt_sigprocmask), {}},
+	{CALL(rt_sigreturn), {}},
+	{CALL(sched_yield), {}},
+	{CALL(write), {}},
+	{CALL(writev), {}},
+};
+
+/* Standard output waits for its reader. */
+static const struct rule capture[] = {
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+};
+
+/* The loop that reads events, and the thread that answers scrapes. */
+static const struct rule live[] = {
+	{CALL(accept4), {}},
+	/* how often programs ran, and how long */
+	{CALL(bpf), VALUE(0, BPF_OBJ_GET_INFO_BY_FD)},
+	{CALL(epoll_ctl), {}},
+	{CALL(epoll_pwait), {}},
+	{CALL(epoll_wait), {}},
+	{CALL(fcntl), VALUE(1, F_GETFL)},
+	{CALL(fcntl), VALUE(1, F_SETFL)},
+	{CALL(fcntl), VALUE(1, F_SETFD)},
+	{CALL(getsockname), {}},
+	{CALL(getsockopt), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(recvfrom), {}},
+	{CALL(recvmsg), {}},
+	/* a thread's first steps: one that was started before may take them behind the filter */
+	{CALL(rseq), {}},
+	{CALL(sendmsg), {}},
+	/* to the other end of a connection, to nobody else */
+	{CALL(sendto), VALUE(4, 0)},
+	{CALL(set_robust_list), {}},
+	/* the thread that checks passwords makes itself less urgent */
+	{CALL(setpriority), VALUE(0, PRIO_PROCESS)},
+	{CALL(setsockopt), {}},
+	{CALL(shutdown), {}},
+	/* for the end of a child of its own */
+	{CALL(wait4), {}},
+};
+
+static const struct rule files[] = {
+	/* for reading alone, and only what is there */
+	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+	{CALL(recvfrom), {}},
+	{CALL(sendto), VALUE(4, 0)},
+};
+
+static const struct rule interfaces[] = {
+	{CALL(bind), {}},
+	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
+	{CALL(bpf), VALUE(0, BPF_OBJ_GET_INFO_BY_FD)},
+	{CALL(getsockname), {}},
+	{CALL(ioctl), VALUE(1, SIOCGIFINDEX)},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(recvfrom), {}},
+	{CALL(recvmsg), {}},
+	{CALL(sendmsg), {}},
+	{CALL(sendto), {}},
+	{CALL(setsockopt), {}},
+	/* what the C library asks for the number of an interface; the name that a lease takes; rtnetlink */
+	{CALL(socket), VALUE(0, AF_INET)},
+	{CALL(socket), VALUE(0, AF_UNIX)},
+	{CALL(socket), VALUE(0, AF_NETLINK)},
+};
+
+static const struct rule library[] = {
+	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
+	/* libbpf tries by loading something whether a probe can have a link */
+	{CALL(bpf), VALUE(0, BPF_PROG_LOAD)},
+	{CALL(fcntl), VALUE(1, F_GETFD)},
+	{CALL(fcntl), VALUE(1, F_GETFL)},
+	{CALL(fcntl), VALUE(1, F_SETFD)},
+	{CALL(getdents64), {}},
+	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_DISABLE)},
+	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_ENABLE)},
+	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_SET_BPF)},
+	{CALL(newfstatat), {}},
+	/* for reading alone, and only what is there */
+	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+	{CALL(perf_event_open), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(readlink), {}},
+	{CALL(readlinkat), {}},
+	{CALL(sendto), VALUE(4, 0)},
+	{CALL(uname), {}},
+};
+
+/* What each work needs beside what is common to all. */
+static const struct {
+	const struct rule *rules;
+	size_t count;
+} works[SANDBOX_WORKS] = {
+	[SANDBOX_CAPTURE] = {capture, NUMBER_OF(capture)}, [SANDBOX_LIVE] = {live, NUMBER_OF(live)},
+	[SANDBOX_FILES] = {files, NUMBER_OF(files)},       [SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
+	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)},
+};
+
+/* What can only be an attack. */
+static const int attacks[] = {
+	CALL(execve), CALL(execveat), CALL(process_vm_readv), CALL(process_vm_writev), CALL(ptrace),
+};
+
+static int allow(scmp_filter_ctx filter, const struct rule *rules, size_t count)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < count && !error; i++)
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].condition.op ? 1 : 0,
+		                               &rules[i].condition);
+	return error;
+}
+
+/* abort(): a signal to itself, and to no other process. */
+static int allow_abort(scmp_filter_ctx filter)
+{
+	const struct rule to_itself = {CALL(tgkill), VALUE(0, (scmp_datum_t)getpid())};
+
+	return allow(filter, &to_itself, 1);
+}
+
+static int fill(scmp_filter_ctx filter, enum sandbox_work work)
+{
+	int error = allow(filter, common, NUMBER_OF(common));
+
+	if (!error)
+		error = allow_abort(filter);
+	if (!error)
+		error = allow(filter, works[work].rules, works[work].count);
+	for (size_t i = 0; i < NUMBER_OF(attacks) && !error; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, attacks[i], 0);
+	return error;
+}
+
+static int load(scmp_filter_ctx filter)
+{
+	/* only a matter of speed: an older library may not know it */
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_TREE);
+	/* every thread of the process, or none */
+	if (seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1))
+		return -EOPNOTSUPP;
+	/* the kernel's own word for what is wrong */
+	seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+	return seccomp_load(filter);
+}
+
+void sandbox_enter(enum sandbox_work work)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	int error = filter ? fill(filter, work) : -ENOMEM;
+
+	/* the zone's file is read while it can be */
+	tzset();
+	if (!error)
+		error = load(filter);
+	/* a child has the kernel of its parent, who tells of it */
+	if (error && (work == SANDBOX_CAPTURE || work == SANDBOX_LIVE))
+		fprintf(stderr,
+		        "mtlsnoop: going on without a filter for system calls (seccomp): %s; the kernel needs "
+		        "CONFIG_SECCOMP_FILTER\n",
+		        strerror(-error));
+	seccomp_release(filter);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * message - the bodies of the four handshake messages that mtlsnoop reads.
+ *
+ * Input is a message body (without its four-byte header) as it came from the network: hostile, and possibly cut short
+ * where a bound was hit. Each parser returns 0, or -EBADMSG where the bytes are not that message; what it had read until
+ * then stays in the result, the rest is zero. A hello that is cut just where its extensions begin is one without any: the
+ * caller knows the length that it should have. Text is kept as the bytes that were sent, NUL-terminated (a NUL sent
+ * becomes '?'): reports escape it. Text that is longer than its bound ends in "...". Nothing stays allocated; no I/O.
+ */
+#ifndef TLS_MESSAGE_H
+#define TLS_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum message_bounds {
+	MESSAGE_SERVER_NAME_MAX = 255, /* a host name, RFC 1035 section 2.3.4 */
+	MESSAGE_PROTOCOL_MAX = 255,    /* ProtocolName, RFC 7301 section 3.1 */
+	MESSAGE_RANDOM = 32,
+	MESSAGE_SESSION_ID_MAX = 32,
+	MESSAGE_CERTIFICATE_TYPES_MAX = 16,
+	MESSAGE_SIGNATURE_ALGORITHMS_MAX = 64,
+	MESSAGE_AUTHORITIES_MAX = 32, /* CA names kept; all are counted */
+	MESSAGE_NAME_MAX = 512,       /* a distinguished name as text, RFC 4514 */
+	/* In DER. What is longer is not read into fields: hostile, it would take the CPU as the square of its length. */
+	MESSAGE_NAME_ENCODED_MAX = 1024,
+	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
+	MESSAGE_SHA256 = 32,
+	MESSAGE_VERIFY_DATA_MAX = 64, /* Finished: 12 bytes, SSL 3.0 36, TLS 1.3 a hash (RFC 8446 section 4.4.4) */
+};
+
+/* RFC 5246 section 7.4.1.2, RFC 8446 section 4.1.2 */
+struct client_hello {
+	uint16_t legacy_version;
+	uint16_t highest_version; /* in supported_versions (GREASE left out), else legacy_version; 0 where not known */
+	uint8_t random[MESSAGE_RANDOM];
+	uint8_t session_id_length;
+	uint8_t session_id[MESSAGE_SESSION_ID_MAX];
+	uint16_t cipher_suites;                        /* how many were offered */
+	char server_name[MESSAGE_SERVER_NAME_MAX + 1]; /* RFC 6066 section 3; "" where not sent */
+	char protocol[MESSAGE_PROTOCOL_MAX + 1];       /* the first offered, RFC 7301; "" where none */
+	bool session_ticket;                           /* a ticket that is not empty, RFC 5077 section 3.2 */
+	bool pre_shared_key;                           /* RFC 8446 section 4.2.11 */
+	bool early_data;                               /* RFC 8446 section 4.2.10 */
+	bool post_handshake_auth;                      /* RFC 8446 section 4.2.6 */
+	uint8_t renegotiated_length;                   /* RFC 5746 section 3.2; 0 in a connection's first handshake */
+	uint8_t renegotiated[MESSAGE_VERIFY_DATA_MAX]; /* the Finished that the client sent in the handshake before */
+	bool more_messages; /* an extension by which its flight may have messages that RFC 8446 does not know */
+};
+
+/* RFC 5246 section 7.4.1.3, RFC 8446 section 4.1.3 */
+struct server_hello {
+	/*
+	 * Negotiated: supported_versions, else legacy_version; 0 where not known: TLS 1.3 calls itself 1.2 in legacy_version,
+	 * so that this says nothing where the rest could not be read. All drafts of TLS 1.3 are 0x0304.
+	 */
+	uint16_t version;
+	uint8_t random[MESSAGE_RANDOM];
+	uint8_t session_id_length;
+	uint8_t session_id[MESSAGE_SESSION_ID_MAX];
+	uint16_t cipher_suite;
+	char protocol[MESSAGE_PROTOCOL_MAX + 1]; /* chosen, where it is in cleartext (TLS 1.2 and older) */
+	bool hello_retry_request;                /* RFC 8446 section 4.1.3: the random says so */
+	bool pre_shared_key;                     /* TLS 1.3: the handshake resumes a session or uses an external key */
+};
+
+/* RFC 5246 section 7.4.4, RFC 8446 section 4.3.2 */
+struct certificate_request {
+	uint8_t certificate_types; /* how many were sent, of which at most the bound are kept */
+	uint8_t certificate_type[MESSAGE_CERTIFICATE_TYPES_MAX];
+	uint16_t signature_algorithms;
+	uint16_t signature_algorithm[MESSAGE_SIGNATURE_ALGORITHMS_MAX];
+	uint16_t authorities;
+	char authority[MESSAGE_AUTHORITIES_MAX][MESSAGE_NAME_MAX]; /* RFC 4514 text; "" where it is no name in DER */
+};
+
+/* A client's Certificate: RFC 5246 section 7.4.6, RFC 8446 section 4.4.2 */
+struct certificate {
+	uint16_t certificates; /* 0: the client has none to send; but where -EBADMSG was returned 0 says nothing */
+	bool leaf_parsed; /* the first one is within its bound, and the X.509 library could read it into the fields below */
+	bool sha256_known; /* the first one was there in whole: sha256 is set, whatever is in it */
+	char subject
+		[MESSAGE_NAME_MAX]; /* RFC 4514 text; "" is a name too: subjectAltName alone, RFC 5280 section 4.1.2.6 */
+	char issuer[MESSAGE_NAME_MAX];
+	int64_t not_after;              /* seconds since the epoch */
+	uint8_t sha256[MESSAGE_SHA256]; /* of the certificate in DER */
+};
+
+int message_parse_client_hello(const uint8_t *body, size_t length, struct client_hello *hello);
+
+/* An SSL 2.0 compatible ClientHello carries no extensions; version is all there is to say of it. */
+void message_set_ssl2_client_hello(uint16_t version, struct client_hello *hello);
+
+int message_parse_server_hello(const uint8_t *body, size_t length, struct server_hello *hello);
+
+/*
+ * version is the negotiated ProtocolVersion (DTLS: 0xfeff, 0xfefd): it decides between the layouts. The layout of TLS 1.3
+ * never comes from the wire, only from a TLS library.
+ */
+int message_parse_certificate_request(const uint8_t *body, size_t length, uint16_t version,
+                                      struct certificate_request *request);
+int message_parse_certificate(const uint8_t *body, size_t length, uint16_t version, struct certificate *certificate);
+
+#endif /* TLS_MESSAGE_H */

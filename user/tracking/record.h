@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * handshake_record - fills in the record of a handshake (handshake.h) as its events come. Knows no connection, no clock
+ * and no table: what comes in is what one side said.
+ */
+#ifndef TRACKING_RECORD_H
+#define TRACKING_RECORD_H
+
+#include <linux/types.h>
+
+#include "bpf/shared/event.h"
+#include "tls/body.h"
+#include "handshake/handshake.h"
+#include "tls/parse_cache.h"
+
+/* The handshake is one in a connection that is established: its messages are encrypted from the first on. */
+void handshake_record_renegotiates(struct handshake *handshake);
+
+/* A handshake message begins. */
+void handshake_record_message(struct handshake *handshake, enum handshake_side from,
+                              const struct event_message *message);
+
+/*
+ * The body of a message that is read is there in whole. CertificateRequest and the client's Certificate, which say nothing
+ * that the facts do not, are read where there is a cache of such; NULL leaves them out.
+ */
+void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body,
+                           struct parse_cache *cache);
+
+/* ChangeCipherSpec, or an encrypted record. */
+void handshake_record_unread(struct handshake *handshake, enum handshake_side from, const struct event_record *record);
+
+/* An alert in cleartext; a fatal one ends the handshake, and so does close_notify. */
+void handshake_record_alert(struct handshake *handshake, enum handshake_side from, const struct event_alert *alert);
+
+/* It ended so, unless it had ended before. */
+void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by);
+
+/* Whether there is no more to come that could change the verdict. */
+bool handshake_record_ended(const struct handshake *handshake);
+
+/*
+ * Whether the client has said all that it says in the handshake, and only the server's answer is open: TLS 1.3, where the
+ * answer may be silence.
+ */
+bool handshake_record_waits_for_server(const struct handshake *handshake);
+
+/* Free what the record holds. */
+void handshake_record_release(struct handshake *handshake);
+
+#endif /* TRACKING_RECORD_H */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * transcript - what TLS libraries feed to their transcript hash (library_event.h) -> the handshakes that they made. Pure: no
+ * I/O, no kernel, no clock of its own. The bytes come from other processes: any of them may lie.
+ */
+#ifndef TRACKING_TRANSCRIPT_H
+#define TRACKING_TRANSCRIPT_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/shared/library_event.h"
+#include "handshake/handshake.h"
+#include "tls/message.h"
+
+/*
+ * One handshake as a library saw it. What a field says was seen; what was not seen is not known, unless what must come
+ * behind it was: the order of messages is held to (RFC 8446 section 2, RFC 5246 section 7.3), and the first one that does
+ * not fit, or a byte that is missing where it matters, ends what is said (damaged).
+ */
+struct library_handshake {
+	uint64_t id; /* never used twice */
+	/*
+	 * Of the first hellos of its connection, which were in cleartext: what joins it. Of both, since a ClientHello can be
+	 * sent again by anybody; the server's only where view.server_hello. All zero where they are not known.
+	 */
+	uint8_t random[MESSAGE_RANDOM];
+	uint8_t server_random[MESSAGE_RANDOM];
+	uint32_t process;
+	uint32_t target;
+	uint64_t cgroup;
+	uint64_t start_ns; /* of the first bytes */
+	uint64_t last_ns;  /* of the latest */
+	char name[LIBRARY_NAME_MAX];
+	uint8_t role; /* enum handshake_role of the process, where the probe tells; else ROLE_OBSERVER */
+	/* library_message.time_ns is that of the message itself where it was the last of its call, and not a buffer's */
+	struct library_view view;
+	struct certificate_request *request; /* NULL where none was read; all three belong to the handshake */
+	struct certificate *certificate;     /* the client's */
+	uint16_t messages;                   /* kept */
+	struct library_message message[LIBRARY_MESSAGES_MAX];
+};
+
+/* Something new is known of a handshake: called again as more becomes known. The record is read until it returns. */
+typedef void (*transcript_report)(const struct library_handshake *handshake, void *context);
+
+struct transcript_table;
+
+struct transcript_limits {
+	uint32_t handshakes;  /* followed at once; the one that was quiet for longest makes room */
+	bool no_certificates; /* leave request and certificate NULL */
+};
+
+struct transcript_counts {
+	uint64_t handshakes;       /* of which a ClientHello was seen */
+	uint64_t strangers;        /* calls that began with no transcript: other uses of the probed function */
+	uint64_t damaged;          /* handshakes with missing bytes or of no form known */
+	uint64_t table_full;       /* handshakes that made room for others before they were over */
+	uint64_t malformed_events; /* events whose size does not fit what they say of it */
+};
+
+/* NULL where there is no memory. */
+struct transcript_table *transcript_table_new(const struct transcript_limits *limits, transcript_report report,
+                                              void *context);
+void transcript_table_free(struct transcript_table *table);
+
+/* event->size bytes are there. */
+void transcript_table_event(struct transcript_table *table, const struct library_event *event);
+
+const struct transcript_counts *transcript_table_counts(const struct transcript_table *table);
+
+#endif /* TRACKING_TRANSCRIPT_H */
