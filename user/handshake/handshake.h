@@ -6,6 +6,9 @@
 #ifndef HANDSHAKE_HANDSHAKE_H
 #define HANDSHAKE_HANDSHAKE_H
 
+#include "handshake/attribution.h"
+#include "handshake/failure.h"
+#include "handshake/hints.h"
 #include "tls/message.h"
 
 #include <stdbool.h>
@@ -145,6 +148,8 @@ enum client_auth {
 	CLIENT_AUTH_RESUMED,
 	CLIENT_AUTH_FAILED_BEFORE_REQUEST,
 	CLIENT_AUTH_UNKNOWN,
+	CLIENT_AUTH_PSK,     /* an external key (RFC 8446 section 2.2): no certificate can be asked for */
+	CLIENT_AUTH_NOT_TLS, /* no ClientHello came, to a service of TLS */
 	CLIENT_AUTHS,
 };
 
@@ -152,6 +157,7 @@ enum evidence {
 	EVIDENCE_CLEARTEXT, /* message types read on the wire */
 	EVIDENCE_INFERRED,  /* lengths of encrypted records */
 	EVIDENCE_LIBRARY,   /* message types read at the TLS library */
+	EVIDENCE_DECRYPTED, /* a capture file, with keys */
 	EVIDENCES,
 };
 
@@ -200,6 +206,7 @@ enum process_bounds {
 	PROCESS_NAME_MAX = 16, /* the kernel's TASK_COMM_LEN */
 	CONTAINER_ID_MAX = 65, /* 64 hexadecimal digits, or a name */
 	LIBRARY_NAME_TEXT_MAX = 64,
+	EVENT_ID_MAX = 33, /* 32 hexadecimal digits */
 };
 
 /* A process of this host. The name is whatever it gives itself. */
@@ -258,12 +265,21 @@ struct handshake {
 	struct handshake_facts facts;
 	struct verdict verdict;
 	struct policy_judgement policy;
+	struct failure failure;                  /* reason FAILURE_NONE: it did not fail, or nobody knows why */
+	struct verification verification[SIDES]; /* of the certificate that this side showed, by its peer's library */
+	const struct attribution *attribution;   /* of the local end; NULL: not known. Lives as long as the call */
+	const struct hints *hints;               /* NULL: none were made. Lives as long as the call */
+	char id[EVENT_ID_MAX];                   /* event.id; "" before the record is reported */
+	char corrects[EVENT_ID_MAX];             /* the id of the record that this one replaces; "": none */
+	bool has_nat;                            /* the socket's server end differs from what the client dialled */
+	struct endpoint nat;                     /* destination.nat: the end that answers */
 
-	uint16_t version;                    /* negotiated ProtocolVersion; 0 before ServerHello */
-	struct client_hello client_hello;    /* where facts.client_hello */
-	struct server_hello server_hello;    /* where facts.server_hello */
-	struct certificate_request *request; /* NULL where none was read; ends behind the authorities kept */
-	struct certificate *certificate;     /* the client's; NULL where none was read */
+	uint16_t version;                       /* negotiated ProtocolVersion; 0 before ServerHello */
+	struct client_hello client_hello;       /* where facts.client_hello */
+	struct server_hello server_hello;       /* where facts.server_hello */
+	struct certificate_request *request;    /* NULL where none was read; ends behind the authorities kept */
+	struct certificate *certificate;        /* the client's; NULL where none was read */
+	struct certificate *server_certificate; /* NULL where none was read */
 
 	bool has_alert; /* the alert that ended it, or else the last one */
 	struct handshake_step alert;

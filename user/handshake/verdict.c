@@ -366,12 +366,15 @@ static const char *const client_auth_names[CLIENT_AUTHS] = {
 	[CLIENT_AUTH_RESUMED] = "resumed",
 	[CLIENT_AUTH_FAILED_BEFORE_REQUEST] = "failed_before_request",
 	[CLIENT_AUTH_UNKNOWN] = "unknown",
+	[CLIENT_AUTH_PSK] = "psk",
+	[CLIENT_AUTH_NOT_TLS] = "not_tls",
 };
 
 static const char *const evidence_names[EVIDENCES] = {
 	[EVIDENCE_CLEARTEXT] = "cleartext",
 	[EVIDENCE_INFERRED] = "inferred",
 	[EVIDENCE_LIBRARY] = "library",
+	[EVIDENCE_DECRYPTED] = "decrypted",
 };
 
 static const char *const reason_names[REASONS] = {

@@ -28,6 +28,13 @@ enum message_bounds {
 	MESSAGE_NAME_ENCODED_MAX = 1024,
 	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
 	MESSAGE_SHA256 = 32,
+	MESSAGE_SERIAL_MAX = 64,            /* bytes of a serial number kept; RFC 5280 section 4.1.2.2 allows 20 */
+	MESSAGE_ALTERNATIVE_NAMES_MAX = 16, /* subjectAltName entries kept; all are counted */
+	MESSAGE_ALTERNATIVE_NAME_MAX = 256,
+	MESSAGE_KEY_PURPOSES_MAX = 8, /* extended key usages kept; all are counted */
+	MESSAGE_KEY_PURPOSE_MAX = 64, /* "clientAuth", or an OID in dotted form */
+	MESSAGE_ALGORITHM_MAX = 32,
+	MESSAGE_CHAIN_MAX = 8,        /* fingerprints kept of a chain; all certificates are counted */
 	MESSAGE_VERIFY_DATA_MAX = 64, /* Finished: 12 bytes, SSL 3.0 36, TLS 1.3 a hash (RFC 8446 section 4.4.4) */
 };
 
@@ -76,7 +83,7 @@ struct certificate_request {
 	char authority[MESSAGE_AUTHORITIES_MAX][MESSAGE_NAME_MAX]; /* RFC 4514 text; "" where it is no name in DER */
 };
 
-/* A client's Certificate: RFC 5246 section 7.4.6, RFC 8446 section 4.4.2 */
+/* A Certificate of the client or the server: RFC 5246 section 7.4.6, RFC 8446 section 4.4.2 */
 struct certificate {
 	uint16_t certificates; /* 0: the client has none to send; but where -EBADMSG was returned 0 says nothing */
 	bool leaf_parsed; /* the first one is within its bound, and the X.509 library could read it into the fields below */
@@ -84,8 +91,25 @@ struct certificate {
 	char subject
 		[MESSAGE_NAME_MAX]; /* RFC 4514 text; "" is a name too: subjectAltName alone, RFC 5280 section 4.1.2.6 */
 	char issuer[MESSAGE_NAME_MAX];
+	int64_t not_before;             /* seconds since the epoch */
 	int64_t not_after;              /* seconds since the epoch */
 	uint8_t sha256[MESSAGE_SHA256]; /* of the certificate in DER */
+	char serial[2 * MESSAGE_SERIAL_MAX +
+	            1];             /* upper-case hexadecimal, leading zeros as in DER; "" where not read */
+	uint16_t alternative_names; /* subjectAltName entries: DNS, IP, mail, URI; how many there are */
+	char alternative_name[MESSAGE_ALTERNATIVE_NAMES_MAX]
+			     [MESSAGE_ALTERNATIVE_NAME_MAX]; /* as text, without the kind */
+	char key_algorithm[MESSAGE_ALGORITHM_MAX];           /* "RSA", "EC", "Ed25519"; "" where not read */
+	uint16_t key_size;                                   /* bits */
+	char signature_algorithm[MESSAGE_ALGORITHM_MAX];     /* "ECDSA-SHA256", as GnuTLS names it */
+	bool has_key_purposes;                               /* there is an extendedKeyUsage extension */
+	uint16_t key_purposes;
+	char key_purpose[MESSAGE_KEY_PURPOSES_MAX][MESSAGE_KEY_PURPOSE_MAX];
+	bool is_ca;            /* basicConstraints */
+	uint8_t chain_sha256s; /* how many of the chain's fingerprints follow, the leaf's first */
+	uint8_t chain_sha256[MESSAGE_CHAIN_MAX][MESSAGE_SHA256];
+	char chain_end_subject[MESSAGE_NAME_MAX]; /* of the last certificate that was sent */
+	char chain_end_issuer[MESSAGE_NAME_MAX];  /* equal to the subject: the chain ends in a root */
 };
 
 int message_parse_client_hello(const uint8_t *body, size_t length, struct client_hello *hello);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * sink - who gets the record of each handshake: the table, the ladder, JSON, metrics, a store, a sender. main builds a list of
+ * sinks; nothing else knows the format of one. A sink never holds up the event loop: what may wait belongs into a
+ * process or a thread of the sink's own, behind a bounded queue whose overflow is counted.
+ */
+#ifndef SINK_SINK_H
+#define SINK_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct handshake;
+struct status;
+
+/* What a sink wants to be in the records. What no sink needs is not read, looked up or probed. */
+enum sink_needs {
+	SINK_NEEDS_CERTIFICATES = 1 << 0, /* bodies of Certificate and CertificateRequest */
+	SINK_NEEDS_ATTRIBUTION = 1 << 1,  /* handshake.attribution: unit, container, pod and user */
+	SINK_NEEDS_HINTS = 1 << 2,        /* handshake.hints */
+};
+
+/* Each function but take may be NULL. state is the sink's own. */
+struct sink_class {
+	const char *name; /* of the sink in messages and in the label sink of the metrics */
+
+	/* A handshake has ended. The record and what it points at live as long as the call. */
+	void (*take)(void *state, const struct handshake *handshake);
+
+	/* Called about 20 times a second, and once before close: how things stand. */
+	void (*tick)(void *state, const struct status *status);
+
+	/* Hand over what was taken. Returns 0, or -errno after a message: the program ends. */
+	int (*flush)(void *state);
+
+	/* The last call. Frees state. */
+	void (*close)(void *state);
+};
+
+struct sink {
+	const struct sink_class *class;
+	void *state;
+	unsigned int needs; /* enum sink_needs */
+};
+
+#endif /* SINK_SINK_H */
