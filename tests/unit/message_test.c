@@ -265,6 +265,44 @@ static void test_more_messages(void **state)
 	}
 }
 
+/* OfferedPsks (RFC 8446 section 4.2.11): a ticket, a key with the ticket age 0, a ticket; binders of 32 bytes. */
+static void test_external_keys(void **state)
+{
+	static const struct {
+		uint16_t selected;
+		bool external;
+	} answers[] = {{0, false}, {1, true}, {2, false}, {33, false}};
+	struct message_bytes body = {};
+	struct client_hello hello;
+
+	(void)state;
+	put_hex(&body, "0303");
+	put_zeros(&body, 32);
+	put_hex(&body, "00000213010100");
+	put_number(&body, 2, 4 + 2 + 24 + 2 + 99);
+	put_hex(&body, "0029");
+	put_number(&body, 2, 2 + 24 + 2 + 99);
+	put_hex(&body, "0018");
+	put_hex(&body, "0002aaaa12345678");
+	put_hex(&body, "0002bbbb00000000");
+	put_hex(&body, "0002cccc00000100");
+	put_number(&body, 2, 99);
+	for (int binder = 0; binder < 3; binder++) {
+		put_number(&body, 1, 32);
+		put_zeros(&body, 32);
+	}
+	assert_int_equal(message_parse_client_hello(body.data, body.length, &hello), 0);
+	assert_true(hello.pre_shared_key);
+	assert_int_equal(hello.external_keys, 1 << 1);
+	for (size_t index = 0; index < CASES(answers); index++) {
+		const struct server_hello answer = {.pre_shared_key = true,
+		                                    .selected_identity = answers[index].selected};
+
+		assert_int_equal(message_uses_external_key(&hello, &answer), answers[index].external);
+	}
+	assert_false(message_uses_external_key(&hello, &(struct server_hello){.selected_identity = 1}));
+}
+
 static void test_client_hello(void **state)
 {
 	(void)state;
@@ -925,6 +963,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_more_messages),
+		cmocka_unit_test(test_external_keys),
 		cmocka_unit_test(test_client_hello),
 		cmocka_unit_test(test_client_hello_cut),
 		cmocka_unit_test(test_client_hello_lengths),

@@ -75,7 +75,8 @@ static inline const char *broken_certainty(const struct handshake_facts *facts, 
 
 static inline bool verdict_says_no(const struct verdict *verdict)
 {
-	return verdict->client_auth == CLIENT_AUTH_NOT_REQUESTED || verdict->client_auth == CLIENT_AUTH_RESUMED;
+	return verdict->client_auth == CLIENT_AUTH_NOT_REQUESTED || verdict->client_auth == CLIENT_AUTH_RESUMED ||
+	       verdict->client_auth == CLIENT_AUTH_PSK;
 }
 
 /* "Not requested" has to be proved. */
@@ -102,6 +103,8 @@ static inline const char *broken_resumption(const struct handshake_facts *facts,
 {
 	if (verdict->client_auth == CLIENT_AUTH_RESUMED && verdict->resumed != KNOWN_YES)
 		return "the verdict resumed, and resumed is not yes";
+	if (verdict->client_auth == CLIENT_AUTH_PSK && verdict->resumed != KNOWN_NO)
+		return "the verdict psk, and resumed is not no";
 	if (verdict->resumed != KNOWN_YES)
 		return NULL;
 	if (facts->version_1_3)

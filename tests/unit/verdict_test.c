@@ -188,6 +188,12 @@ static const struct verdict_case cases[] = {
          {HELLOS, .version_1_3 = true, .pre_shared_key = true, .cipher_suite = 0x1301},
          VERDICT(RESUMED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_YES)},
 
+	/* psk: an external key */
+	{"TLS 1.3 with an external key: no session is resumed",
+         {TLS_1_3, .pre_shared_key = true, .external_key = true, CLIENT_SENDS(1, 53), SERVER_REPLIES(250),
+          .end = END_COMPLETED},
+         VERDICT(PSK, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
+
 	/* failed_before_request: it ended before it could be known */
 	{"the server's alert instead of ServerHello",
          {.client_hello = true, ENDED(END_ALERT, FROM_SERVER)},
@@ -447,10 +453,10 @@ static void words(void **state)
 	}
 }
 
-/* Every word of the contract is what some case expects. */
+/* Every word of the contract is what some case expects, except words that no verdict on a ClientHello can be. */
 static void every_word_has_a_case(void **state)
 {
-	bool seen[CLIENT_AUTHS] = {false};
+	bool seen[CLIENT_AUTHS] = {[CLIENT_AUTH_NOT_TLS] = true};
 	size_t i;
 
 	(void)state;
@@ -473,6 +479,8 @@ static void names(void **state)
 	assert_string_equal(client_auth_name(CLIENT_AUTH_RESUMED), "resumed");
 	assert_string_equal(client_auth_name(CLIENT_AUTH_FAILED_BEFORE_REQUEST), "failed_before_request");
 	assert_string_equal(client_auth_name(CLIENT_AUTH_UNKNOWN), "unknown");
+	assert_string_equal(client_auth_name(CLIENT_AUTH_PSK), "psk");
+	assert_string_equal(client_auth_name(CLIENT_AUTH_NOT_TLS), "not_tls");
 	assert_string_equal(client_auth_name(CLIENT_AUTHS), "unknown");
 	assert_string_equal(evidence_name(EVIDENCE_CLEARTEXT), "cleartext");
 	assert_string_equal(evidence_name(EVIDENCE_INFERRED), "inferred");

@@ -88,6 +88,7 @@ struct library_view {
 	bool version_1_3;
 	bool server_hello;
 	bool pre_shared_key; /* TLS 1.3: ServerHello accepted one */
+	bool external_key;   /* and that key is no session's */
 	bool certificate_request;
 	bool server_certificate;
 	bool server_hello_done;        /* up to TLS 1.2 */
@@ -108,6 +109,7 @@ struct handshake_facts {
 	bool server_hello_unread; /* one began, and its body is not there in whole: the version is not known */
 	bool version_1_3;         /* negotiated, or a later one; from here on everything is encrypted */
 	bool pre_shared_key;      /* TLS 1.3: ServerHello accepted one */
+	bool external_key;        /* and that key is no session's: its ticket age is 0 (RFC 8446 section 4.2.11) */
 	bool certificate_request; /* 13, in cleartext, from the server */
 	bool server_certificate;
 	bool server_hello_done; /* 14: the server's flight is whole and full, not abbreviated */

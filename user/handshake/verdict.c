@@ -216,8 +216,8 @@ static struct verdict judge_encrypted(const struct handshake_facts *facts, struc
 		verdict.established = established_by(facts, &inference);
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
-		verdict.resumed = KNOWN_YES;
-		return verdict_known(verdict, CLIENT_AUTH_RESUMED);
+		verdict.resumed = facts->external_key ? KNOWN_NO : KNOWN_YES;
+		return verdict_known(verdict, facts->external_key ? CLIENT_AUTH_PSK : CLIENT_AUTH_RESUMED);
 	}
 	verdict.evidence = EVIDENCE_INFERRED;
 	verdict.resumed = KNOWN_NO;

@@ -18,8 +18,16 @@ static bool server_flight_is_whole(const struct library_view *view)
 static bool is_resumed(const struct library_view *view)
 {
 	if (view->version_1_3)
-		return view->pre_shared_key;
+		return view->pre_shared_key && !view->external_key;
 	return view->server_finished && !view->server_hello_done;
+}
+
+/* The verdict of a server's flight that is whole and has no request. */
+static enum client_auth not_requested_by(const struct library_view *view)
+{
+	if (view->version_1_3 && view->pre_shared_key && view->external_key)
+		return CLIENT_AUTH_PSK;
+	return is_resumed(view) ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED;
 }
 
 static uint8_t requested_by(const struct library_view *view)
@@ -164,8 +172,7 @@ static struct verdict judge(const struct handshake_facts *facts, const struct ve
 		if (verdict.established == NOT_KNOWN &&
 		    (wire->requested == KNOWN_NO || wire->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST))
 			verdict.established = wire->established;
-		return verdict_known(verdict,
-		                     verdict.resumed == KNOWN_YES ? CLIENT_AUTH_RESUMED : CLIENT_AUTH_NOT_REQUESTED);
+		return verdict_known(verdict, not_requested_by(view));
 	}
 	if (verdict.answer == ANSWER_NOT_KNOWN)
 		return judge_no_answer(view, verdict, wire);

@@ -189,6 +189,27 @@ static void read_renegotiation_info(struct reader *extension, struct client_hell
 	hello->renegotiated_length = data.left;
 }
 
+/*
+ * OfferedPsks, RFC 8446 section 4.2.11. A ticket has an age, plus a random number; an external key has the age 0. Which
+ * keys are external is known of the first 32 identities.
+ */
+static void read_offered_keys(struct reader *extension, struct client_hello *hello)
+{
+	struct reader identities = reader_list(extension, reader_u16(extension));
+
+	hello->pre_shared_key = true;
+	hello->external_keys = 0;
+	for (uint32_t index = 0; identities.left && index < 32; index++) {
+		struct reader identity = reader_opaque(&identities, reader_u16(&identities));
+		bool whole = identity.left && identities.left >= 4;
+		uint16_t age_high = reader_u16(&identities);
+		uint16_t age_low = reader_u16(&identities);
+
+		if (whole && !age_high && !age_low)
+			hello->external_keys |= 1u << index;
+	}
+}
+
 static void read_client_extension(uint16_t type, struct reader *extension, struct client_hello *hello)
 {
 	switch (type) {
@@ -202,7 +223,7 @@ static void read_client_extension(uint16_t type, struct reader *extension, struc
 		hello->session_ticket = extension->left > 0;
 		break;
 	case EXTENSION_PRE_SHARED_KEY:
-		hello->pre_shared_key = true;
+		read_offered_keys(extension, hello);
 		break;
 	case EXTENSION_EARLY_DATA:
 		hello->early_data = true;
@@ -272,6 +293,12 @@ void message_set_ssl2_client_hello(uint16_t version, struct client_hello *hello)
 	*hello = (struct client_hello){.legacy_version = version, .highest_version = version};
 }
 
+bool message_uses_external_key(const struct client_hello *offer, const struct server_hello *hello)
+{
+	return hello->pre_shared_key && hello->selected_identity < 32 &&
+	       offer->external_keys & 1u << hello->selected_identity;
+}
+
 static void read_server_extension(uint16_t type, struct reader *extension, struct server_hello *hello)
 {
 	switch (type) {
@@ -280,6 +307,7 @@ static void read_server_extension(uint16_t type, struct reader *extension, struc
 		break;
 	case EXTENSION_PRE_SHARED_KEY:
 		hello->pre_shared_key = true;
+		hello->selected_identity = reader_u16(extension);
 		break;
 	case EXTENSION_SUPPORTED_VERSIONS:
 		hello->version = version_meant(reader_u16(extension));

@@ -50,9 +50,10 @@ struct client_hello {
 	char protocol[MESSAGE_PROTOCOL_MAX + 1];       /* the first offered, RFC 7301; "" where none */
 	bool session_ticket;                           /* a ticket that is not empty, RFC 5077 section 3.2 */
 	bool pre_shared_key;                           /* RFC 8446 section 4.2.11 */
-	bool early_data;                               /* RFC 8446 section 4.2.10 */
-	bool post_handshake_auth;                      /* RFC 8446 section 4.2.6 */
-	uint8_t renegotiated_length;                   /* RFC 5746 section 3.2; 0 in a connection's first handshake */
+	uint32_t external_keys;      /* bit n: the identity n has the ticket age 0, so it names an external key */
+	bool early_data;             /* RFC 8446 section 4.2.10 */
+	bool post_handshake_auth;    /* RFC 8446 section 4.2.6 */
+	uint8_t renegotiated_length; /* RFC 5746 section 3.2; 0 in a connection's first handshake */
 	uint8_t renegotiated[MESSAGE_VERIFY_DATA_MAX]; /* the Finished that the client sent in the handshake before */
 	bool more_messages; /* an extension by which its flight may have messages that RFC 8446 does not know */
 };
@@ -71,6 +72,7 @@ struct server_hello {
 	char protocol[MESSAGE_PROTOCOL_MAX + 1]; /* chosen, where it is in cleartext (TLS 1.2 and older) */
 	bool hello_retry_request;                /* RFC 8446 section 4.1.3: the random says so */
 	bool pre_shared_key;                     /* TLS 1.3: the handshake resumes a session or uses an external key */
+	uint16_t selected_identity;              /* of those that the client offered, where pre_shared_key */
 };
 
 /* RFC 5246 section 7.4.4, RFC 8446 section 4.3.2 */
@@ -116,6 +118,9 @@ int message_parse_client_hello(const uint8_t *body, size_t length, struct client
 
 /* An SSL 2.0 compatible ClientHello carries no extensions; version is all there is to say of it. */
 void message_set_ssl2_client_hello(uint16_t version, struct client_hello *hello);
+
+/* Whether the server accepted a pre-shared key that is no session's. offer is the ClientHello that hello answers. */
+bool message_uses_external_key(const struct client_hello *offer, const struct server_hello *hello);
 
 int message_parse_server_hello(const uint8_t *body, size_t length, struct server_hello *hello);
 

@@ -151,6 +151,8 @@ static void compare_hellos(struct handshake *handshake)
 {
 	handshake->facts.session_accepted = handshake->facts.server_hello &&
 	                                    session_is_accepted(&handshake->client_hello, &handshake->server_hello);
+	handshake->facts.external_key = handshake->facts.pre_shared_key &&
+	                                message_uses_external_key(&handshake->client_hello, &handshake->server_hello);
 }
 
 static void take_client_hello_body(struct handshake *handshake, const struct body *body)

@@ -402,6 +402,7 @@ static void take_server_hello(struct transcript_handshake *handshake)
 	view->version = hello.version;
 	view->version_1_3 = version_is_1_3(hello.version);
 	view->pre_shared_key = view->version_1_3 && hello.pre_shared_key;
+	view->external_key = view->pre_shared_key && message_uses_external_key(&handshake->client_hello, &hello);
 	go_on_to(handshake, STAGE_SERVER);
 }
 
