@@ -245,7 +245,7 @@ $(BUILD)/tests/points: $(BUILD)/sanitized/tests/library/points.o $(SANITIZED)
 	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ $(LIBRARIES)
 
 # What tries to get out of the sandbox.
-$(BUILD)/tests/attempts: tests/sandbox/attempts.c $(BUILD)/user/system/privileges.o $(BUILD)/user/system/sandbox.o
+$(BUILD)/tests/attempts: tests/sandbox/attempts.c $(addprefix $(BUILD)/user/system/,privileges.o sandbox.o log.o journal.o escape.o)
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -o $@ $^ $(LIBRARIES)
 

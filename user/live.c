@@ -181,7 +181,6 @@ static void finish(struct trace *trace)
 
 	library_close(trace->library);
 	trace->library = NULL;
-	trace->live->journal->level = JOURNAL_NOTICE;
 	notify_stopping(&trace->notify);
 	tracer_detach(trace->tracer);
 	trace->read_until_ns = clock_ns(CLOCK_MONOTONIC);
@@ -209,8 +208,6 @@ static int open_library(struct trace *trace)
 	trace->transcripts = transcript_table_new(&limits, take_library_handshake, trace);
 	if (!trace->transcripts || connection_table_listen(trace->live->table))
 		return -ENOMEM;
-	if (options->library == LIBRARY_AUTO)
-		trace->live->journal->level = JOURNAL_WARNING;
 	trace->probes = probes_open(take_library_event, trace);
 	if (!trace->probes)
 		return options->library == LIBRARY_PATH ? -ENOTSUP : 0;
@@ -241,7 +238,6 @@ int live_trace(const struct live *live)
 		error = exporter_start(live->exporter);
 	if (error)
 		goto cleanup;
-	live->journal->level = JOURNAL_WARNING;
 	/* behind the last thread: none can be started any more */
 	sandbox_enter(SANDBOX_LIVE);
 	error = read_events(&trace);

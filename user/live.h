@@ -7,7 +7,6 @@
 
 #include "tracking/connection.h"
 #include "sink/exporter.h"
-#include "system/journal.h"
 #include "options.h"
 #include "sink/console.h"
 #include "settings.h"
@@ -19,7 +18,6 @@ struct live {
 	struct output *output;
 	struct exporter *exporter; /* NULL: no metrics are wanted */
 	struct settings *settings; /* NULL: no files are named */
-	struct journal *journal;
 };
 
 /* Returns 0, or -errno after a message on standard error. */

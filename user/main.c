@@ -22,6 +22,7 @@
 #include "settings.h"
 #include "system/signals.h"
 #include "system/standard_output.h"
+#include "system/log.h"
 
 enum {
 	CAPTURE_PACKETS = 4096, /* read between looks at the clock and at signals */
@@ -34,7 +35,6 @@ struct sinks {
 	struct exporter *exporter;
 	struct settings *settings;
 	struct processes *processes; /* NULL: nobody wants to know of containers, or can */
-	struct journal journal;
 };
 
 static void take_handshake(const struct handshake *handshake, void *context)
@@ -89,7 +89,7 @@ static int read_capture(const struct options *options, struct connection_table *
 		connection_table_time(table, capture_time(reading.capture));
 	} while (more > 0 && !signals_stop() && !output_is_complete(output));
 	connection_table_finish(table);
-	capture_print_left_out(reading.capture, stderr);
+	capture_log_left_out(reading.capture);
 	losses_summarize(NULL, connection_table_counts(table), NULL);
 	capture_close(reading.capture);
 	return more < 0 ? more : 0;
@@ -101,7 +101,6 @@ static int trace_live(const struct options *options, struct connection_table *ta
 	                          .table = table,
 	                          .output = &sinks->output,
 	                          .exporter = sinks->exporter,
-	                          .journal = &sinks->journal,
 	                          .settings = sinks->settings};
 
 	return live_trace(&live);
@@ -128,7 +127,7 @@ static struct connection_table *make_table(const struct options *options, struct
 	if (table)
 		connection_table_set_policy(table, settings_policy(sinks->settings));
 	else
-		fprintf(stderr, "mtlsnoop: out of memory\n");
+		log_out_of_memory();
 	return table;
 }
 
@@ -139,8 +138,9 @@ int main(int argc, char **argv)
 	struct options options;
 	int error;
 
-	journal_begin(&sinks.journal);
+	journal_begin();
 	options_parse(argc, argv, &options);
+	log_set_debug(options.debug);
 	signals_catch();
 	if (!options.read_file)
 		signals_catch_reload(settings_are_named(&options));

@@ -33,6 +33,7 @@ enum option_key {
 	KEY_MAX_SERVICES,
 	KEY_EXPECT,
 	KEY_WEB_CONFIG,
+	KEY_DEBUG,
 	KEYS,
 };
 
@@ -88,6 +89,7 @@ static const struct argp_option option_table[] = {
          "Judge handshakes by lines of SERVICE required|optional|never; read again on SIGHUP", 0},
 	{"quiet", KEY_QUIET, NULL, 0, "Print no handshakes", 0},
 	{"redact", KEY_REDACT, NULL, 0, "Of a client's certificate only the fingerprint", 0},
+	{"debug", KEY_DEBUG, NULL, 0, "Say on standard error what is attached where, and why not", 0},
 
 	{.doc = "When it ends (else on SIGINT or SIGTERM):", .group = GROUP_END},
 	{"duration", KEY_DURATION, "SECONDS", 0, "After so many seconds; may have a fraction", 0},
@@ -460,6 +462,9 @@ static error_t take_option(int key, char *text, struct argp_state *state)
 		return 0;
 	case KEY_REDACT:
 		line->options->redact = true;
+		return 0;
+	case KEY_DEBUG:
+		line->options->debug = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is not an option, and there are no other arguments", text);

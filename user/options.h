@@ -36,6 +36,7 @@ struct options {
 	bool requested_only;                           /* -R */
 	bool quiet;                                    /* -q */
 	bool redact;                                   /* --redact */
+	bool debug;                                    /* --debug */
 	uint8_t format;                                /* enum options_format: -t, -j */
 	uint64_t duration_ns;                          /* -d; 0: no end */
 	uint64_t count;                                /* -n; 0: no end */

@@ -3,6 +3,7 @@
 
 #include "http/files.h"
 #include "options.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -41,9 +42,9 @@ static int make_policy(struct policy **policy, const char *path, const struct fi
 	int error = policy_parse(policy, text->bytes, text->length, &wrong);
 
 	if (error == -EINVAL)
-		fprintf(stderr, "mtlsnoop: %s, line %u: %s\n", path, wrong.line, wrong.reason);
+		log_error("%s, line %u: %s", path, wrong.line, wrong.reason);
 	else if (error)
-		fprintf(stderr, "mtlsnoop: out of memory\n");
+		log_out_of_memory();
 	return error;
 }
 
@@ -133,7 +134,7 @@ struct settings_state settings_state(const struct settings *settings)
 
 static enum settings_change refuse(struct settings *settings)
 {
-	fprintf(stderr, "mtlsnoop: nothing of what was read again is taken over\n");
+	log_error("nothing of what was read again is taken over");
 	settings->refused = true;
 	return SETTINGS_REFUSED;
 }
@@ -156,8 +157,8 @@ enum settings_change settings_poll(struct settings *settings)
 	if (error)
 		return refuse(settings);
 	if (http_guard_has_tls(values.guard) != http_guard_has_tls(settings->now.guard)) {
-		fprintf(stderr, "mtlsnoop: %s: TLS cannot be turned on or off while mtlsnoop runs: start it anew\n",
-		        settings->paths.web_config);
+		log_error("%s: TLS cannot be turned on or off while mtlsnoop runs: start it anew",
+		          settings->paths.web_config);
 		release(&values);
 		return refuse(settings);
 	}

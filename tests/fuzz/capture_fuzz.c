@@ -49,7 +49,7 @@ static void read_capture(const char *path, struct connection_table *table)
 		connection_table_time(table, capture_time(capture));
 	} while (more > 0);
 	connection_table_finish(table);
-	capture_print_left_out(capture, stderr);
+	capture_log_left_out(capture);
 	capture_close(capture);
 }
 

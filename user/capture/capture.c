@@ -7,6 +7,7 @@
 #include "capture/pcapng.h"
 
 #include "bpf/shared/tcp_order.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -55,7 +56,7 @@ static int open_pcap(struct capture *capture, FILE *stream)
 	capture->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, message);
 	if (capture->pcap)
 		return 0;
-	fprintf(stderr, "mtlsnoop: %s: not a capture file: %s\n", capture->path, message);
+	log_error("%s: not a capture file: %s", capture->path, message);
 	if (stream != stdin)
 		fclose(stream);
 	return -EINVAL;
@@ -67,7 +68,7 @@ static int open_pcapng(struct capture *capture, FILE *stream)
 	capture->pcapng = pcapng_new(stream);
 	if (capture->pcapng)
 		return 0;
-	fprintf(stderr, "mtlsnoop: %s: out of memory\n", capture->path);
+	log_error("%s: out of memory", capture->path);
 	return -ENOMEM;
 }
 
@@ -79,7 +80,7 @@ static int open_stream(struct capture *capture)
 	int first;
 
 	if (!stream) {
-		fprintf(stderr, "mtlsnoop: %s: %s\n", capture->path, strerror(error));
+		log_error("%s: %s", capture->path, strerror(error));
 		return -error;
 	}
 	first = ungetc(getc(stream), stream);
@@ -111,7 +112,7 @@ int capture_open(struct capture **result, const char *path, capture_sink sink, v
 
 cleanup:
 	capture_close(capture);
-	fprintf(stderr, "mtlsnoop: %s: %s\n", path, strerror(-error));
+	log_error("%s: %s", path, strerror(-error));
 	return error;
 }
 
@@ -507,7 +508,7 @@ static void take_pcap_packet(u_char *user, const struct pcap_pkthdr *header, con
 
 static int read_failed(const struct capture *capture, const char *what)
 {
-	fprintf(stderr, "mtlsnoop: %s: behind packet %" PRIu64 ": %s\n", capture->path, capture->packets, what);
+	log_error("%s: behind packet %" PRIu64 ": %s", capture->path, capture->packets, what);
 	return -EIO;
 }
 
@@ -539,34 +540,33 @@ int capture_read(struct capture *capture, unsigned int packets)
 	return count > 0;
 }
 
-static void print_count(FILE *out, uint64_t count, const char *what)
+static void log_count(uint64_t count, const char *what)
 {
 	if (count)
-		fprintf(out, "mtlsnoop: %" PRIu64 " %s\n", count, what);
+		log_notice("%" PRIu64 " %s", count, what);
 }
 
-static void print_link_type(const struct capture *capture, FILE *out)
+static void log_link_type(const struct capture *capture)
 {
 	const char *name = pcap_datalink_val_to_name(capture->datalink_left_out);
 
-	fprintf(out, "mtlsnoop: %" PRIu64 " packets of link type %s (%d), which is not understood\n",
-	        capture->left_out[LEFT_OUT_LINK_TYPE], name ? name : "unknown", capture->datalink_left_out);
+	log_notice("%" PRIu64 " packets of link type %s (%d), which is not understood",
+	           capture->left_out[LEFT_OUT_LINK_TYPE], name ? name : "unknown", capture->datalink_left_out);
 }
 
-void capture_print_left_out(const struct capture *capture, FILE *out)
+void capture_log_left_out(const struct capture *capture)
 {
 	struct fragment_counts fragments = fragment_table_counts(capture->fragments);
 	size_t i;
 
 	if (capture->left_out[LEFT_OUT_LINK_TYPE])
-		print_link_type(capture, out);
+		log_link_type(capture);
 	for (i = LEFT_OUT_LINK_TYPE + 1; i < LEFT_OUT_KINDS; i++)
 		if (capture->left_out[i])
-			fprintf(out, "mtlsnoop: %" PRIu64 " packets left out: %s\n", capture->left_out[i],
-			        packet_left_out_name(i));
-	print_count(out, fragments.incomplete, "fragmented packets left out: not all fragments were captured");
-	print_count(out, fragments.overlapping, "fragmented packets left out: their fragments overlap");
-	print_count(out, fragments.malformed, "fragments left out: malformed");
-	print_count(out, flow_table_evicted(capture->flows), "connections forgotten early: too many at once");
-	print_count(out, capture->no_memory, "packets left out: no memory");
+			log_notice("%" PRIu64 " packets left out: %s", capture->left_out[i], packet_left_out_name(i));
+	log_count(fragments.incomplete, "fragmented packets left out: not all fragments were captured");
+	log_count(fragments.overlapping, "fragmented packets left out: their fragments overlap");
+	log_count(fragments.malformed, "fragments left out: malformed");
+	log_count(flow_table_evicted(capture->flows), "connections forgotten early: too many at once");
+	log_count(capture->no_memory, "packets left out: no memory");
 }

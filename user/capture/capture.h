@@ -38,6 +38,6 @@ int capture_read(struct capture *capture, unsigned int packets);
 uint64_t capture_time(const struct capture *capture);
 
 /* Say what was not understood, by kind: one line each, nothing where there was none. */
-void capture_print_left_out(const struct capture *capture, FILE *out);
+void capture_log_left_out(const struct capture *capture);
 
 #endif /* CAPTURE_CAPTURE_H */

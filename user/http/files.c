@@ -4,6 +4,7 @@
 #include "system/child.h"
 #include "system/sandbox.h"
 #include "http/web_config.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,13 +38,13 @@ struct file_reader {
 
 static int cannot_read(const char *path, int error)
 {
-	fprintf(stderr, "mtlsnoop: cannot read %s: %s\n", path, strerror(error));
+	log_error("cannot read %s: %s", path, strerror(error));
 	return -error;
 }
 
 static int refuse(const char *path, int error, const char *why)
 {
-	fprintf(stderr, "mtlsnoop: cannot read %s: it %s\n", path, why);
+	log_error("cannot read %s: it %s", path, why);
 	return -error;
 }
 
@@ -213,7 +214,7 @@ void file_reader_stop(struct file_reader *reader)
 /* There is no answer, and there will be none. */
 static int give_up(struct file_reader *reader, int error)
 {
-	fprintf(stderr, "mtlsnoop: the process that reads files is gone: they cannot be read again\n");
+	log_error("the process that reads files is gone: they cannot be read again");
 	shutdown(reader->child.socket, SHUT_RDWR);
 	files_release(&reader->texts);
 	reader->asked = 0;

@@ -2,6 +2,7 @@
 #include "http/guard.h"
 
 #include "http/web_config.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -25,7 +26,7 @@ struct http_guard {
 
 static int refuse(const char *path, const char *what, int error)
 {
-	fprintf(stderr, "mtlsnoop: %s: %s: %s\n", path, what, gnutls_strerror(error));
+	log_error("%s: %s: %s", path, what, gnutls_strerror(error));
 	return -EINVAL;
 }
 

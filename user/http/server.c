@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "system/threads.h"
+#include "system/log.h"
 
 enum {
 	CONNECTIONS_MAX = 32,
@@ -419,8 +420,8 @@ static int listen_on(const struct sockaddr_storage *address)
 			return descriptor;
 	}
 	error = errno;
-	fprintf(stderr, "mtlsnoop: cannot listen on %s for --metrics: %s; %s\n", address_text(text, address),
-	        strerror(error), listen_advice(error));
+	log_error("cannot listen on %s for --metrics: %s; %s", address_text(text, address), strerror(error),
+	          listen_advice(error));
 	if (descriptor >= 0)
 		close(descriptor);
 	return -error;
@@ -473,7 +474,7 @@ int http_open(struct http **result, const struct sockaddr_storage *address, stru
 	http->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (http->stop < 0) {
 		error = -errno;
-		fprintf(stderr, "mtlsnoop: cannot make an eventfd: %s\n", strerror(-error));
+		log_error("cannot make an eventfd: %s", strerror(-error));
 		goto cleanup;
 	}
 	descriptor = listen_on(address);
@@ -484,7 +485,7 @@ int http_open(struct http **result, const struct sockaddr_storage *address, stru
 	http->daemon = start_daemon(http, descriptor);
 	if (!http->daemon) {
 		close(descriptor);
-		fprintf(stderr, "mtlsnoop: cannot start the HTTP server for --metrics\n");
+		log_error("cannot start the HTTP server for --metrics");
 		error = -ENOMEM;
 		goto cleanup;
 	}

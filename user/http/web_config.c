@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "http/web_config.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -458,9 +459,9 @@ int web_config_read(struct web_config **config, const char *path, const char *te
 	int error = web_config_parse(config, path, text, length, &wrong);
 
 	if (error == -EINVAL)
-		fprintf(stderr, "mtlsnoop: %s, line %u: %s\n", path, wrong.line, wrong.reason);
+		log_error("%s, line %u: %s", path, wrong.line, wrong.reason);
 	else if (error)
-		fprintf(stderr, "mtlsnoop: out of memory\n");
+		log_out_of_memory();
 	return error;
 }
 

@@ -19,6 +19,7 @@
 #include "system/descriptors.h"
 #include "kernel/netlink.h"
 #include "system/sandbox.h"
+#include "system/log.h"
 
 /* include/uapi/linux/if_arp.h: what the C library does not name */
 enum {
@@ -118,10 +119,11 @@ static int device_add(struct watch *watch, const struct link_notice *notice)
 		free(device);
 		/* it may be gone by now, or on its way */
 		if (error != -ENODEV)
-			fprintf(stderr, "mtlsnoop: cannot attach to the interface %s (%s): %s\n", notice->name, what,
-			        strerror(-error));
+			log_warning("cannot attach to the interface %s (%s): %s", notice->name, what, strerror(-error));
 		return error;
 	}
+	log_debug("attached to the interface %s by %s", notice->name,
+	          device->attachment.handle ? "clsact filters" : "TCX links");
 	device->index = notice->index;
 	LIST_INSERT_HEAD(&watch->devices, device, others);
 	watch->programs += ATTACHMENT_WAYS;
@@ -146,8 +148,7 @@ static void take_link(struct watch *watch, const struct link_notice *notice)
 	if (device || !is_wanted(watch, notice))
 		return;
 	if (program_of(notice) < 0) {
-		fprintf(stderr, "mtlsnoop: the interface %s has a link layer that is not read (type %u)\n",
-		        notice->name, notice->type);
+		log_warning("the interface %s has a link layer that is not read (type %u)", notice->name, notice->type);
 		error = -EPROTONOSUPPORT;
 	} else {
 		error = device_add(watch, notice);
@@ -225,8 +226,7 @@ static int check_names(const struct interfaces_options *options)
 
 		if (is_any(name) || if_nametoindex(name))
 			continue;
-		fprintf(stderr, "mtlsnoop: there is no interface %s in this network namespace: ip link shows them\n",
-		        name);
+		log_error("there is no interface %s in this network namespace: ip link shows them", name);
 		return -ENODEV;
 	}
 	return 0;
@@ -342,8 +342,7 @@ static int attach_to_all(struct watch *watch)
 	int error;
 
 	if (removed > 0)
-		fprintf(stderr, "mtlsnoop: removed %d filters that a process which was killed had left on interfaces\n",
-		        removed);
+		log_notice("removed %d filters that a process which was killed had left on interfaces", removed);
 	error = check_names(watch->options);
 	if (!error)
 		error = look_anew(watch);

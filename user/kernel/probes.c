@@ -14,6 +14,7 @@
 
 #include "system/descriptors.h"
 #include "library.skel.h"
+#include "system/log.h"
 
 enum {
 	BUFFER_BYTES = 4 * 1024 * 1024,
@@ -161,8 +162,7 @@ struct probes *probes_open(probes_sink sink, void *context)
 	}
 	if (!error)
 		return probes;
-	fprintf(stderr, "mtlsnoop: no probes in TLS libraries: the kernel did not load their programs: %s\n",
-	        strerror(-error));
+	log_warning("no probes in TLS libraries: the kernel did not load their programs: %s", strerror(-error));
 	probes_close(probes);
 	return NULL;
 }
@@ -218,7 +218,7 @@ void probes_summarize(const struct probes *probes)
 	probes_statistics(probes, statistics);
 	for (int index = 0; index < LIBRARY_STATISTICS; index++)
 		if (what[index] && statistics[index])
-			fprintf(stderr, "mtlsnoop: %" PRIu64 " %s\n", statistics[index], what[index]);
+			log_notice("%" PRIu64 " %s", statistics[index], what[index]);
 }
 
 void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS])

@@ -19,12 +19,14 @@
 #include "device.skel.h"
 #include "kernel/interfaces.h"
 #include "socket.skel.h"
+#include "system/log.h"
 
 enum {
 	KERNEL_LOG_MAX = 256 * 1024, /* what libbpf says while it loads, the verifier's log with it */
-	KERNEL_LOG_LINES = 12,       /* of it, the last ones are shown where loading fails */
-	LOOK_EVENTS = 16,            /* how full the buffer is, is looked at that often */
-	WAKEUP_SHARE = 4,            /* the reader is woken where one in so many bytes of the buffer is waiting */
+	KERNEL_LOG_LINE_MAX = 1024,
+	KERNEL_LOG_LINES = 12, /* of it, the last ones are shown where loading fails */
+	LOOK_EVENTS = 16,      /* how full the buffer is, is looked at that often */
+	WAKEUP_SHARE = 4,      /* the reader is woken where one in so many bytes of the buffer is waiting */
 };
 
 /* One of the two hooks is loaded. */
@@ -56,6 +58,21 @@ static struct {
 	size_t length;
 } kernel_log;
 
+/* libbpf's lines end in a newline. */
+static void kernel_log_debug(const char *format, va_list arguments)
+{
+	char line[KERNEL_LOG_LINE_MAX];
+	va_list copy;
+
+	if (!log_debugs())
+		return;
+	va_copy(copy, arguments);
+	vsnprintf(line, sizeof(line), format, copy);
+	va_end(copy);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+}
+
 static int kernel_log_add(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	size_t room = sizeof(kernel_log.text) - kernel_log.length;
@@ -63,6 +80,7 @@ static int kernel_log_add(enum libbpf_print_level level, const char *format, va_
 
 	if (level == LIBBPF_DEBUG)
 		return 0;
+	kernel_log_debug(format, arguments);
 	length = vsnprintf(kernel_log.text + kernel_log.length, room, format, arguments);
 	if (length > 0)
 		kernel_log.length += (size_t)length < room ? (size_t)length : room - 1;
@@ -72,7 +90,7 @@ static int kernel_log_add(enum libbpf_print_level level, const char *format, va_
 /* The last lines that libbpf and the verifier printed. */
 static void kernel_log_print(void)
 {
-	const char *line = kernel_log.text + kernel_log.length;
+	char *line = kernel_log.text + kernel_log.length, *rest;
 	int lines = 0;
 
 	while (line > kernel_log.text && lines <= KERNEL_LOG_LINES)
@@ -80,7 +98,10 @@ static void kernel_log_print(void)
 			lines++;
 	if (*line == '\n')
 		line++;
-	fprintf(stderr, "%s", line);
+	while ((line = strtok_r(line, "\n", &rest))) {
+		log_error("%s", line);
+		line = NULL;
+	}
 }
 
 static const char *load_advice(int error)
@@ -112,8 +133,8 @@ static void print_load_error(int error)
 		kernel_log_print();
 	if (uname(&kernel))
 		strcpy(kernel.release, "?");
-	fprintf(stderr, "mtlsnoop: kernel %s did not load the BPF programs: %s; %s\n", kernel.release,
-	        load_reason(error), load_advice(error));
+	log_error("kernel %s did not load the BPF programs: %s; %s", kernel.release, load_reason(error),
+	          load_advice(error));
 }
 
 /*
@@ -153,14 +174,14 @@ static int open_cgroup(const char *path)
 	int descriptor;
 
 	if (!path && !root) {
-		fprintf(stderr, "mtlsnoop: no cgroup v2 hierarchy is mounted; mount one, anywhere: "
-		                "mkdir /run/cgroup2 && mount -t cgroup2 none /run/cgroup2\n");
+		log_error("no cgroup v2 hierarchy is mounted; mount one, anywhere: "
+		          "mkdir /run/cgroup2 && mount -t cgroup2 none /run/cgroup2");
 		return -ENOENT;
 	}
 	descriptor = open(path ?: root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (descriptor < 0) {
 		descriptor = -errno;
-		fprintf(stderr, "mtlsnoop: cannot open the cgroup %s: %s\n", path ?: root, strerror(-descriptor));
+		log_error("cannot open the cgroup %s: %s", path ?: root, strerror(-descriptor));
 	}
 	free(root);
 	return descriptor;
@@ -271,7 +292,7 @@ static int map_events(struct tracer *tracer)
 	if (tracer->events && tracer->consumer && tracer->producer)
 		return 0;
 	error = -errno;
-	fprintf(stderr, "mtlsnoop: cannot map the ring buffer: %s\n", strerror(-error));
+	log_error("cannot map the ring buffer: %s", strerror(-error));
 	return error;
 }
 
@@ -287,11 +308,11 @@ static struct bpf_link *attach_program(struct bpf_program *program, int cgroup)
 	int error = errno;
 
 	if (!link)
-		fprintf(stderr,
-		        "mtlsnoop: the kernel did not attach %s to the cgroup: %s; is it a cgroup v2 directory, and "
-		        "may "
-		        "this user (CAP_NET_ADMIN) attach there?\n",
-		        bpf_program__name(program), strerror(error));
+		log_error("the kernel did not attach %s to the cgroup: %s; is it a cgroup v2 directory, and "
+		          "may this user (CAP_NET_ADMIN) attach there?",
+		          bpf_program__name(program), strerror(error));
+	else
+		log_debug("attached %s to the cgroup", bpf_program__name(program));
 	errno = error;
 	return link;
 }
@@ -318,6 +339,7 @@ static int attach_to_cgroup(struct tracer *tracer, const struct tracer_options *
 
 	if (cgroup < 0)
 		return cgroup;
+	log_debug("attaching to the cgroup %s", options->cgroup ?: "at the root of the cgroup v2 hierarchy");
 	tracer->receive = attach_program(tracer->socket->progs.mtlsnoop_receive, cgroup);
 	if (tracer->receive)
 		tracer->send = attach_program(tracer->socket->progs.mtlsnoop_send, cgroup);
@@ -391,7 +413,7 @@ static int check_cgroup(struct tracer *tracer)
 
 	if (tracer->cgroup_file < 0 || pread(tracer->cgroup_file, &byte, 1, 0) >= 0 || errno != ENODEV)
 		return 0;
-	fprintf(stderr, "mtlsnoop: the cgroup was removed: nothing is seen any more\n");
+	log_error("the cgroup was removed: nothing is seen any more");
 	close(tracer->cgroup_file);
 	tracer->cgroup_file = -1;
 	return -ENODEV;
@@ -424,8 +446,7 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 	if (check_cgroup(tracer))
 		return -ENODEV;
 	if (tracer->interfaces.child.process && interfaces_look(&tracer->interfaces)) {
-		fprintf(stderr,
-		        "mtlsnoop: the process that attaches to interfaces is gone: nothing is seen any more\n");
+		log_error("the process that attaches to interfaces is gone: nothing is seen any more");
 		return -EPIPE;
 	}
 	return error < 0 ? error : 0;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "library/notice.h"
+#include "system/log.h"
 
 enum {
 	NAMES_MAX = 2 * LIBRARY_TARGETS_MAX, /* those attached, and as many that were lately */
@@ -71,8 +72,8 @@ void library_poll(struct library *library)
 		if (length < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (length <= 0) {
-			fprintf(stderr, "mtlsnoop: the process that probes TLS libraries has ended: "
-			                "what TLS 1.3 encrypts is inferred\n");
+			log_warning("the process that probes TLS libraries has ended: "
+			            "what TLS 1.3 encrypts is inferred");
 			reap(library);
 			return;
 		}
@@ -103,7 +104,7 @@ static int open_path(const char *path)
 	if (descriptor >= 0)
 		return descriptor;
 	error = -errno;
-	fprintf(stderr, "mtlsnoop: cannot open the library %s: %s\n", path, strerror(-error));
+	log_error("cannot open the library %s: %s", path, strerror(-error));
 	return error;
 }
 
@@ -112,11 +113,10 @@ static int try_probe(const struct probes *probes)
 	int error = probes_try(probes);
 
 	if (error)
-		fprintf(stderr,
-		        "mtlsnoop: no probes in TLS libraries: the kernel refuses them: %s; they need CAP_SYS_ADMIN, "
-		        "on "
-		        "kernels before 6.16 CAP_PERFMON; what TLS 1.3 encrypts is inferred\n",
-		        strerror(-error));
+		log_warning("no probes in TLS libraries: the kernel refuses them: %s; they need CAP_SYS_ADMIN, "
+		            "on "
+		            "kernels before 6.16 CAP_PERFMON; what TLS 1.3 encrypts is inferred",
+		            strerror(-error));
 	return error;
 }
 
@@ -180,7 +180,7 @@ int library_open(struct library **result, enum library_mode mode, const char *pa
 	library->socket = -1;
 	error = start_process(library, probes, descriptor, mode == LIBRARY_AUTO_STATIC);
 	if (error)
-		fprintf(stderr, "mtlsnoop: cannot start the process that probes TLS libraries: %s\n", strerror(-error));
+		log_warning("cannot start the process that probes TLS libraries: %s", strerror(-error));
 	if (!error && await_ready(library) && mode == LIBRARY_PATH)
 		error = -ENOTSUP;
 	if (!error) {

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "system/escape.h"
+#include "system/log.h"
 #include "library/kinds.h"
 #include "library/notice.h"
 #include "library/mapped_file.h"
@@ -174,9 +174,7 @@ static void refuse(struct library_targets *targets, const char *path, const char
 	tell(targets, LIBRARY_NOTICE_COUNTS, NULL);
 	if (targets->counts.refused > REFUSED_MAX)
 		return;
-	fprintf(stderr, "mtlsnoop: not probed: ");
-	escape_text(stderr, path);
-	fprintf(stderr, ": %s\n", why);
+	log_warning("not probed: %s: %s", path, why);
 }
 
 /* How many of the points from `first` on one link takes. */
@@ -226,6 +224,7 @@ static struct target *add_target(struct library_targets *targets, int descriptor
 
 	if (!target) {
 		targets->counts.bound++;
+		log_debug("not probed: %s: more than %d files are probed already", path, LIBRARY_TARGETS_MAX);
 		tell(targets, LIBRARY_NOTICE_COUNTS, NULL);
 		return NULL;
 	}
@@ -240,6 +239,7 @@ static struct target *add_target(struct library_targets *targets, int descriptor
 	targets->next_id++;
 	targets->counts.attached[elf->kind]++;
 	memcpy(told.name, elf->name, sizeof(told.name));
+	log_debug("probing %s: %s, %u places, %u links", path, elf->name, elf->points, target->links);
 	tell(targets, LIBRARY_NOTICE_ATTACHED, &told);
 	return target;
 }
@@ -271,6 +271,8 @@ static struct target *examine(struct library_targets *targets, int descriptor, c
 	}
 	if (error == -ENOTSUP)
 		refuse(targets, path, why);
+	else if (error && error != -ENOENT)
+		log_debug("not probed: %s: %s", path, strerror(-error));
 	if (error)
 		goto cleanup;
 	needed = elf.needed[0] ? companion(elf.needed, context) : -1;
@@ -472,7 +474,7 @@ int library_targets_add_only(struct library_targets *targets, int descriptor)
 	if (directory >= 0)
 		close(directory);
 	if (!target && !targets->counts.refused)
-		fprintf(stderr, "mtlsnoop: the file of --library is no TLS library that is known\n");
+		log_error("the file of --library is no TLS library that is known");
 	if (!target)
 		return -ENOTSUP;
 	target->own = true;

@@ -9,6 +9,7 @@
 #include "system/journal.h"
 #include "sink/json.h"
 #include "sink/text.h"
+#include "system/log.h"
 
 static FILE *stream_of(const struct output *output)
 {
@@ -57,7 +58,7 @@ void output_handshake(const struct handshake *handshake, void *context)
 		break;
 	case FORMAT_JSON:
 		if (report_json_line(stream_of(output), handshake, &json))
-			fprintf(stderr, "mtlsnoop: a handshake is not printed: out of memory\n");
+			log_warning("a handshake is not printed: out of memory");
 		break;
 	}
 }
@@ -77,7 +78,7 @@ int output_flush(struct output *output)
 	if (!error && ferror(stream))
 		error = -EIO;
 	if (error && !output->failed)
-		fprintf(stderr, "mtlsnoop: cannot write to standard output: %s\n", strerror(-error));
+		log_error("cannot write to standard output: %s", strerror(-error));
 	output->failed |= error != 0;
 	return error;
 }

@@ -2,6 +2,7 @@
 #include "sink/exporter.h"
 
 #include "http/server.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -125,7 +126,7 @@ int exporter_open(struct exporter **result, const struct exporter_options *optio
 	*result = exporter;
 	return 0;
 out_of_memory:
-	fprintf(stderr, "mtlsnoop: out of memory\n");
+	log_out_of_memory();
 cleanup:
 	exporter_close(exporter);
 	return error;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "sink/losses.h"
+#include "system/log.h"
 
 #include <stdio.h>
 
@@ -96,7 +97,7 @@ static void tell_first(bool *told, const struct loss *loss, uint64_t count)
 	if (!count || *told || !loss->advice)
 		return;
 	*told = true;
-	fprintf(stderr, "mtlsnoop: %llu %s; %s\n", (unsigned long long)count, words(loss, count), loss->advice);
+	log_warning("%llu %s; %s", (unsigned long long)count, words(loss, count), loss->advice);
 }
 
 bool losses_tell(struct losses *losses, const uint64_t *statistics, const struct connection_counts *counts)
@@ -120,7 +121,7 @@ bool losses_tell(struct losses *losses, const uint64_t *statistics, const struct
 static void summarize(const struct loss *loss, uint64_t count)
 {
 	if (count && loss->several)
-		fprintf(stderr, "mtlsnoop: %llu %s\n", (unsigned long long)count, words(loss, count));
+		log_notice("%llu %s", (unsigned long long)count, words(loss, count));
 }
 
 static void summarize_listening(const struct listening *listening)

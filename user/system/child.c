@@ -2,6 +2,7 @@
 #include "system/child.h"
 
 #include "system/privileges.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -75,7 +76,7 @@ int child_start(struct child *child, const char *purpose, const int *capabilitie
 	child->socket = sockets[OURS];
 	return 0;
 failed:
-	fprintf(stderr, "mtlsnoop: cannot start the process that %s: %s\n", purpose, strerror(-error));
+	log_error("cannot start the process that %s: %s", purpose, strerror(-error));
 	return error;
 }
 

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "system/journal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char own_name[] = "mtlsnoop: ";
-
 enum {
 	LEVEL_TEXT_MAX = sizeof("<3>"),
-	OWN_NAME_LENGTH = sizeof(own_name) - 1,
+	OWN_NAME_LENGTH = sizeof(JOURNAL_OWN_NAME) - 1,
 };
 
-/* Services have device and inode of what the journal reads in their environment: systemd.exec(5), JOURNAL_STREAM. */
+/* Standard error has one reader, so there is one journal. */
+static struct journal {
+	enum journal_level level; /* of the line that is being written */
+	bool within_line;
+} journal = {.level = JOURNAL_ERROR};
+
+/* systemd.exec(5): JOURNAL_STREAM has the device and the inode of the file that the journal reads. */
 bool journal_takes(int descriptor)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -27,12 +32,14 @@ bool journal_takes(int descriptor)
 	return !fstat(descriptor, &status) && status.st_dev == device && status.st_ino == inode;
 }
 
-/* All of it, or as much as can be written: there is nowhere to tell of what cannot. */
+/* Write as much as can be written: a failure has no place where it could be reported. */
 static void write_all(const char *text, size_t length)
 {
 	while (length) {
 		ssize_t written = write(STDERR_FILENO, text, length);
 
+		if (written < 0 && errno == EINTR)
+			continue;
 		if (written <= 0)
 			return;
 		text += written;
@@ -40,12 +47,12 @@ static void write_all(const char *text, size_t length)
 	}
 }
 
-static void begin_line(const struct journal *journal, const char **text, size_t *length)
+static void begin_line(const char **text, size_t *length)
 {
 	char level[LEVEL_TEXT_MAX];
 
-	write_all(level, snprintf(level, sizeof(level), "<%d>", journal->level));
-	if (*length > OWN_NAME_LENGTH && !memcmp(*text, own_name, OWN_NAME_LENGTH)) {
+	write_all(level, snprintf(level, sizeof(level), "<%d>", journal.level));
+	if (*length > OWN_NAME_LENGTH && !memcmp(*text, JOURNAL_OWN_NAME, OWN_NAME_LENGTH)) {
 		*text += OWN_NAME_LENGTH;
 		*length -= OWN_NAME_LENGTH;
 	}
@@ -53,7 +60,7 @@ static void begin_line(const struct journal *journal, const char **text, size_t 
 
 static ssize_t write_lines(void *context, const char *text, size_t size)
 {
-	struct journal *journal = context;
+	(void)context;
 	size_t length, left = size;
 	const char *end;
 
@@ -61,25 +68,36 @@ static ssize_t write_lines(void *context, const char *text, size_t size)
 		end = memchr(text, '\n', left);
 		length = end ? (size_t)(end - text) + 1 : left;
 		left -= length;
-		if (!journal->within_line)
-			begin_line(journal, &text, &length);
-		journal->within_line = !end;
+		if (!journal.within_line)
+			begin_line(&text, &length);
+		journal.within_line = !end;
 		write_all(text, length);
 		text += length;
 	}
 	return size;
 }
 
-void journal_begin(struct journal *journal)
+void journal_begin(void)
 {
 	FILE *stream;
 
-	*journal = (struct journal){.level = JOURNAL_ERROR};
 	if (!journal_takes(STDERR_FILENO))
 		return;
-	stream = fopencookie(journal, "w", (cookie_io_functions_t){.write = write_lines});
+	stream = fopencookie(&journal, "w", (cookie_io_functions_t){.write = write_lines});
 	if (!stream)
 		return;
 	setvbuf(stream, NULL, _IOLBF, BUFSIZ);
 	stderr = stream;
+}
+
+void journal_write(enum journal_level level, const char *lines, size_t length)
+{
+	flockfile(stderr);
+	/* what somebody else began to write has the level of its own */
+	fflush(stderr);
+	journal.level = level;
+	fwrite(lines, 1, length, stderr);
+	fflush(stderr);
+	journal.level = JOURNAL_ERROR;
+	funlockfile(stderr);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "system/notify.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -66,8 +67,7 @@ int notify_open(struct notify *notify)
 	notify->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	error = notify->socket < 0 ? -errno : connect_to(notify->socket, name);
 	if (error) {
-		fprintf(stderr, "mtlsnoop: cannot reach the service manager at NOTIFY_SOCKET=%s: %s\n", name,
-		        strerror(-error));
+		log_error("cannot reach the service manager at NOTIFY_SOCKET=%s: %s", name, strerror(-error));
 		notify_close(notify);
 		return error;
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "system/privileges.h"
+#include "system/log.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -46,11 +47,10 @@ int privileges_keep(const int *capabilities)
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		error = -errno;
 	if (error)
-		fprintf(stderr,
-		        "mtlsnoop: cannot give up privileges: %s; root needs CAP_SETUID, CAP_SETGID and CAP_SETPCAP "
-		        "for "
-		        "that\n",
-		        strerror(-error));
+		log_error("cannot give up privileges: %s; root needs CAP_SETUID, CAP_SETGID and CAP_SETPCAP "
+		          "for "
+		          "that",
+		          strerror(-error));
 	return error;
 }
 

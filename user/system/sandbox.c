@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "system/sandbox.h"
+#include "system/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -229,9 +230,8 @@ void sandbox_enter(enum sandbox_work work)
 		error = load(filter);
 	/* a child has the kernel of its parent, who tells of it */
 	if (error && (work == SANDBOX_CAPTURE || work == SANDBOX_LIVE))
-		fprintf(stderr,
-		        "mtlsnoop: going on without a filter for system calls (seccomp): %s; the kernel needs "
-		        "CONFIG_SECCOMP_FILTER\n",
-		        strerror(-error));
+		log_warning("going on without a filter for system calls (seccomp): %s; the kernel needs "
+		            "CONFIG_SECCOMP_FILTER",
+		            strerror(-error));
 	seccomp_release(filter);
 }

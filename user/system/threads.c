@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "system/threads.h"
+#include "system/log.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,6 @@ int threads_start(pthread_t *thread, const char *purpose, void *(*work)(void *co
 	error = pthread_create(thread, NULL, work, context);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
-		fprintf(stderr, "mtlsnoop: cannot start the thread that %s: %s\n", purpose, strerror(error));
+		log_error("cannot start the thread that %s: %s", purpose, strerror(error));
 	return -error;
 }
