@@ -137,6 +137,11 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 
+## structure   draw docs/design/structure.svg, the wings of the source tree and the includes between them
+.PHONY: structure
+structure:
+	docs/design/structure.py
+
 ## check-arm64  build for arm64 with Debian's cross compiler, and run that on the same kernels for arm64: 20 minutes of processor time
 .PHONY: check-arm64
 check-arm64:

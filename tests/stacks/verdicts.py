@@ -7,7 +7,7 @@ from harness import Tracer
 
 LIBRARY_MODES = ("off", "auto")
 ROLES = ("client", "server")
-# A packet that comes while another CPU is in the same direction is lost to the walk (docs/design.md, Concurrency). On loopback
+# A packet that comes while another CPU is in the same direction is lost to the walk (docs/design/hook.md, Two CPUs at once). On loopback
 # with two CPUs that is rare, and each of the two tracers meets it: more than that is a defect.
 GAPS_MAX = 2
 

@@ -6,7 +6,7 @@
  * A record of TLS 1.3 shows its length: the content's, one byte of type and the tag (RFC 8446 section 5.2). The suite is in
  * the cleartext ServerHello, so the lengths of the client's messages are known where they are fixed: Finished is 4 bytes
  * and the hash, an empty Certificate 4 + 4, an alert 2. A client that was not asked sends Finished alone; one that was
- * asked sends a Certificate first (RFC 8446 section 4.4.2). The rule and its limits are in docs/design.md.
+ * asked sends a Certificate first (RFC 8446 section 4.4.2). The rule and its limits are in docs/design/inference.md.
  */
 #ifndef HANDSHAKE_INFERENCE_H
 #define HANDSHAKE_INFERENCE_H

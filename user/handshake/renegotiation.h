@@ -7,7 +7,7 @@
  * or not, and behind it a CertificateVerify where it is not (RFC 5246 section 7.3). No client splits a ClientKeyExchange
  * over records, so that two handshake records before ChangeCipherSpec show a Certificate. Where the client puts all in one,
  * its length tells, if the cipher does not pad: ChangeCipherSpec, one byte, shows what the cipher adds. The rule and its
- * limits are in docs/design.md.
+ * limits are in docs/design/renegotiation.md.
  */
 #ifndef HANDSHAKE_RENEGOTIATION_H
 #define HANDSHAKE_RENEGOTIATION_H

@@ -3,7 +3,7 @@
  * call_sites - a function's address in an ELF file of x86-64 -> the instructions that call it, all of them or none.
  *
  * The kernel emulates a call on which a probe stands, which costs one trap; most other instructions it runs out of their
- * place, which costs a second one (docs/design.md has figures).
+ * place, which costs a second one (docs/measurements.md has figures).
  *
  * Where an instruction of x86-64 begins is only known from where its function begins. That is what .eh_frame_hdr says (Linux
  * Standard Base Core 5.0, section 10.6.2), which stripped files have, too; from there on a disassembler (Zydis) reads.
