@@ -30,7 +30,7 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
-CPPFLAGS += -I. -Iuser -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -Iuser -I$(BUILD)/filter -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
@@ -43,7 +43,9 @@ BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -I. -Ibpf -
 
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
-SOURCES := $(wildcard user/*.c user/*/*.c)
+# The scanner and the grammar of expressions are made by flex and bison.
+GENERATED := $(BUILD)/filter/scanner.c $(BUILD)/filter/parser.c
+SOURCES := $(wildcard user/*.c user/*/*.c) $(GENERATED)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 # The tests link archives: a test takes the modules that it needs. user/kernel/ needs libbpf and is in no archive of these.
 PURE_SOURCES := $(filter-out user/main.c user/kernel/%,$(SOURCES))
@@ -59,7 +61,7 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison
 DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86
@@ -207,6 +209,21 @@ $(BUILD)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -I$(BUILD)/bpf -MMD -MP -c $< -o $@
 
+$(BUILD)/filter/parser.c: user/filter/filter.y Makefile
+	@mkdir -p $(@D)
+	$(call quiet,BISON)bison -Wall -Werror --header=$(@:.c=.h) -o $@ $<
+
+$(BUILD)/filter/scanner.c: user/filter/filter.l $(BUILD)/filter/parser.c
+	@mkdir -p $(@D)
+	$(call quiet,FLEX)flex -o $@ $<
+
+# Their code is not ours to warn of.
+$(BUILD)/$(BUILD)/filter/%.o: $(BUILD)/filter/%.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -MMD -MP -c $< -o $@
+
+$(GENERATED:%.c=$(BUILD)/%.o) $(GENERATED:%.c=$(BUILD)/sanitized/%.o) $(GENERATED:%.c=$(BUILD)/fuzzed/%.o): WARNINGS := -Wall
+
 $(PROGRAM): $(OBJECTS)
 	$(call quiet,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lz -lmnl $(LIBRARIES)
 
@@ -270,4 +287,4 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/%.o $(FUZZED)
 
 .SECONDARY:
 # not all of build/: systems are unpacked there, too
--include $(shell find $(addprefix $(BUILD)/,bpf user sanitized fuzzed tests) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,bpf user $(BUILD) sanitized fuzzed tests) -type f -name '*.d' 2>/dev/null)
