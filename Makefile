@@ -30,11 +30,11 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
-CPPFLAGS += -I. -Iuser -I$(BUILD)/filter -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -Iuser -I$(BUILD)/filter -I$(BUILD)/store -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
-LIBRARIES := -lelf -lZydis -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
+LIBRARIES := -lsqlite3 -lm -lelf -lZydis -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
@@ -61,7 +61,7 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev
 DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86
@@ -204,6 +204,18 @@ $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call quiet,SKELETON)$(BPFTOOL) gen skeleton $< name $* > $@
 
 $(BUILD)/user/kernel/tracer.o $(BUILD)/user/kernel/probes.o: $(BPF_SKELETONS)
+
+# The store's questions stay SQL in files of their own: each becomes a string, services.sql services_sql.
+QUESTIONS := $(sort $(wildcard user/store/questions/*.sql))
+$(BUILD)/store/questions.h: $(QUESTIONS) Makefile
+	@mkdir -p $(@D)
+	$(call quiet,SQL)for file in $(QUESTIONS); do \
+		printf 'static const char %s_sql[] =\n' "$$(basename $$file .sql)"; \
+		sed -e '/^--/d' -e 's/["\\]/\\&/g' -e 's/.*/\t"&\\n"/' $$file; \
+		printf '\t;\n'; \
+	done > $@
+
+$(BUILD)/user/store/question.o $(BUILD)/sanitized/user/store/question.o $(BUILD)/fuzzed/user/store/question.o: $(BUILD)/store/questions.h
 
 $(BUILD)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)

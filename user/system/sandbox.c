@@ -161,6 +161,36 @@ static const struct rule library[] = {
 	{CALL(uname), {}},
 };
 
+/* SQLite: files of the store's folder, which are made, locked and deleted. The process may write to no other folder of the host. */
+static const struct rule store[] = {
+	{CALL(access), {}},
+	{CALL(faccessat), {}},
+	{CALL(fchmod), {}},
+	{CALL(fchown), {}},
+	{CALL(fcntl), {}},
+	{CALL(fdatasync), {}},
+	{CALL(fsync), {}},
+	{CALL(ftruncate), {}},
+	{CALL(getcwd), {}},
+	{CALL(getegid), {}},
+	{CALL(geteuid), {}},
+	{CALL(lstat), {}},
+	{CALL(newfstatat), {}},
+	{CALL(openat), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(pwrite64), {}},
+	{CALL(readlink), {}},
+	{CALL(readlinkat), {}},
+	{CALL(recvfrom), {}},
+	{CALL(sendto), VALUE(4, 0)},
+	{CALL(stat), {}},
+	{CALL(umask), {}},
+	{CALL(unlink), {}},
+	{CALL(unlinkat), {}},
+	{CALL(utimensat), {}},
+};
+
 /* What each work needs beside what is common to all. */
 static const struct {
 	const struct rule *rules;
@@ -168,7 +198,7 @@ static const struct {
 } works[SANDBOX_WORKS] = {
 	[SANDBOX_CAPTURE] = {capture, NUMBER_OF(capture)}, [SANDBOX_LIVE] = {live, NUMBER_OF(live)},
 	[SANDBOX_FILES] = {files, NUMBER_OF(files)},       [SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
-	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)},
+	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)}, [SANDBOX_STORE] = {store, NUMBER_OF(store)},
 };
 
 /* What can only be an attack. */

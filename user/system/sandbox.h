@@ -20,6 +20,7 @@ enum sandbox_work {
 	SANDBOX_FILES,      /* a child: read the operator's files when asked */
 	SANDBOX_INTERFACES, /* a child: attach programs that are loaded to network devices, as they come and go */
 	SANDBOX_LIBRARY,    /* a child: attach probes that are loaded to files that processes map */
+	SANDBOX_STORE,      /* a child: write the store's file */
 	SANDBOX_WORKS,
 };
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * answer - what a question brings back: rows of typed values, and how they are written: as a table for people, as JSON lines,
+ * as CSV (RFC 4180). A value that is not known is null in JSON and empty in CSV, never a guess. Pure but for the stream.
+ */
+#ifndef STORE_ANSWER_H
+#define STORE_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum answer_type {
+	ANSWER_TYPE_TEXT,
+	ANSWER_TYPE_LIST, /* text whose entries a newline separates: an array in JSON */
+	ANSWER_TYPE_NUMBER,
+	ANSWER_TYPE_PERCENT, /* 0 to 100 */
+	ANSWER_TYPE_TIME,    /* seconds since the epoch: ISO 8601 in UTC */
+	ANSWER_TYPE_BOOLEAN,
+	ANSWER_TYPE_JSON, /* a JSON object as text: a part of JSON output as it is, left out of tables */
+};
+
+struct answer_column {
+	const char *key;     /* in JSON and CSV */
+	const char *heading; /* in the table; NULL: the table leaves the column out */
+	enum answer_type type;
+	uint8_t rank;      /* where the table is too wide, columns of the highest rank go first; 0: never */
+	uint8_t width_max; /* characters in the table; 0: as long as its text */
+};
+
+enum answer_bounds {
+	ANSWER_COLUMNS_MAX = 32,
+	ANSWER_ROWS_MAX = 100000, /* rows that one question brings back; more are cut off, and that is told */
+};
+
+struct answer;
+
+/* Returns NULL where there is no memory. columns must outlive the answer. */
+struct answer *answer_new(const struct answer_column *columns, size_t count);
+void answer_free(struct answer *answer);
+
+/* Begin a row: all its values are null. Returns 0, -ENOMEM, or -E2BIG: the answer is full, and says so when it is written. */
+int answer_row(struct answer *answer);
+
+/* Set a value of the last row. Returns 0 or -ENOMEM. */
+int answer_text(struct answer *answer, size_t column, const char *text);
+void answer_number(struct answer *answer, size_t column, int64_t number);
+void answer_percent(struct answer *answer, size_t column, double percent);
+
+size_t answer_rows(const struct answer *answer);
+bool answer_is_cut(const struct answer *answer);
+
+enum answer_format {
+	ANSWER_TABLE,
+	ANSWER_JSON,
+	ANSWER_CSV,
+};
+
+/* Write all rows. columns: characters of a line of the table; 0: no limit. Text is escaped for each format. */
+void answer_write(const struct answer *answer, FILE *out, enum answer_format format, size_t columns);
+
+/* The same rows as one JSON array, for an HTTP answer; those from the row first on, at most limit. */
+void answer_write_array(const struct answer *answer, FILE *out, size_t first, size_t limit);
+
+#endif /* STORE_ANSWER_H */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * question - the six questions that a store answers. The command line, the page and top ask through this.
+ */
+#ifndef STORE_QUESTION_H
+#define STORE_QUESTION_H
+
+#include "store/answer.h"
+#include "store/database.h"
+
+#include <stdint.h>
+
+struct filter;
+
+enum question {
+	QUESTION_SERVICES,     /* each TLS service and what came of its handshakes */
+	QUESTION_CLIENTS,      /* who connects where, with which certificate */
+	QUESTION_CERTIFICATES, /* all that were seen, soonest to expire first */
+	QUESTION_FAILURES,     /* by service, client and reason */
+	QUESTION_CHANGES,      /* what is new, gone or different */
+	QUESTION_HANDSHAKES,   /* the last ones in full */
+	QUESTIONS,
+};
+
+/* What a question is limited to. */
+struct question_scope {
+	const struct filter *filter; /* NULL: all */
+	int64_t since;    /* seconds since the epoch: cells that end before are left out; 0: from the beginning */
+	int64_t until;    /* cells that begin later are left out; 0: to the end */
+	int64_t expiring; /* certificates whose end lies before this time; 0: all */
+	int64_t now;      /* seconds since the epoch */
+	uint32_t limit;   /* rows; 0: ANSWER_ROWS_MAX */
+};
+
+/* "services"; NULL for a number that is no question. */
+const char *question_name(enum question question);
+
+/* QUESTIONS where the word is none. */
+enum question question_of_name(const char *name);
+
+/*
+ * Ask. Returns 0 and an answer, which is the caller's to free; or -errno after a message. A cell counts an hour, or a day
+ * where hours were folded: it counts in whole where any of its records is in the scope's time.
+ */
+int question_ask(sqlite3 *database, enum question question, const struct question_scope *scope, struct answer **answer);
+
+#endif /* STORE_QUESTION_H */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * store - the sink that remembers: services, clients, certificates and what they did to each other, in an SQLite file. A
+ * process of its own writes the file, without privileges and network; it takes records in batches over a socket. The event
+ * loop never waits for it: a record that finds the queue full is counted and dropped.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "sink/sink.h"
+#include "store/ledger.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STORE_PATH_DEFAULT "/var/lib/mtlsnoop/store.db"
+
+struct store_options {
+	const char *path; /* NULL: no store is wanted */
+	struct store_limits limits;
+	bool redact;
+};
+
+/* How the store fares. */
+struct store_status {
+	uint64_t taken;                    /* records handed to the writer */
+	uint64_t dropped;                  /* records that found the queue full, or no writer */
+	uint64_t queued_bytes;             /* waiting to be handed over */
+	uint64_t counters[STORE_COUNTERS]; /* of the writer, about a second old */
+	uint64_t file_bytes;               /* of pages in use */
+	bool failing;                      /* the file cannot be written now */
+	bool gone;                         /* the writer's process has ended */
+};
+
+struct store;
+
+/*
+ * Start the writer, before threads and before privileges are given up: a folder that only root may write is made for the
+ * writer's user. Returns 0 and a store, NULL where none is wanted; or -errno after a message.
+ */
+int store_open(struct store **store, const struct store_options *options);
+
+/* The store as a sink. The sink's close() ends the writer, which writes what it has. */
+struct sink store_sink(struct store *store);
+
+void store_status(const struct store *store, struct store_status *status);
+
+#endif /* STORE_STORE_H */
