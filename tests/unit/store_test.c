@@ -84,7 +84,7 @@ static int64_t number(struct fixture *fixture, const char *query)
 static char *ask(struct fixture *fixture, enum question question, const struct question_scope *scope,
                  enum answer_format format)
 {
-	struct answer *answer;
+	struct store_answer *answer;
 	char *text;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
@@ -306,7 +306,7 @@ static void old_records_are_deleted_and_counted(void **state)
 
 static void file_that_is_too_large_folds_the_oldest_first(void **state)
 {
-	const struct store_limits limits = {.bytes = 400 << 10};
+	const struct store_limits limits = {.bytes = 160 << 10};
 	struct fixture fixture = open_fixture(&limits);
 	char address[32];
 	int64_t sum;

@@ -21,7 +21,7 @@ struct value {
 	char *text;
 };
 
-struct answer {
+struct store_answer {
 	const struct answer_column *columns;
 	size_t column_count;
 	struct value *values; /* row by row */
@@ -30,9 +30,9 @@ struct answer {
 	bool cut;
 };
 
-struct answer *answer_new(const struct answer_column *columns, size_t count)
+struct store_answer *answer_new(const struct answer_column *columns, size_t count)
 {
-	struct answer *answer = calloc(1, sizeof(*answer));
+	struct store_answer *answer = calloc(1, sizeof(*answer));
 
 	if (answer) {
 		answer->columns = columns;
@@ -41,7 +41,7 @@ struct answer *answer_new(const struct answer_column *columns, size_t count)
 	return answer;
 }
 
-void answer_free(struct answer *answer)
+void answer_free(struct store_answer *answer)
 {
 	if (!answer)
 		return;
@@ -51,7 +51,7 @@ void answer_free(struct answer *answer)
 	free(answer);
 }
 
-int answer_row(struct answer *answer)
+int answer_row(struct store_answer *answer)
 {
 	if (answer->rows == ANSWER_ROWS_MAX) {
 		answer->cut = true;
@@ -71,12 +71,12 @@ int answer_row(struct answer *answer)
 	return 0;
 }
 
-static struct value *last_row(struct answer *answer)
+static struct value *last_row(struct store_answer *answer)
 {
 	return answer->values + (answer->rows - 1) * answer->column_count;
 }
 
-int answer_text(struct answer *answer, size_t column, const char *text)
+int answer_text(struct store_answer *answer, size_t column, const char *text)
 {
 	struct value *value = &last_row(answer)[column];
 
@@ -87,24 +87,24 @@ int answer_text(struct answer *answer, size_t column, const char *text)
 	return value->text ? 0 : -ENOMEM;
 }
 
-void answer_number(struct answer *answer, size_t column, int64_t number)
+void answer_number(struct store_answer *answer, size_t column, int64_t number)
 {
 	last_row(answer)[column].number = number;
 	last_row(answer)[column].known = true;
 }
 
-void answer_percent(struct answer *answer, size_t column, double percent)
+void answer_percent(struct store_answer *answer, size_t column, double percent)
 {
 	last_row(answer)[column].percent = percent;
 	last_row(answer)[column].known = true;
 }
 
-size_t answer_rows(const struct answer *answer)
+size_t answer_rows(const struct store_answer *answer)
 {
 	return answer->rows;
 }
 
-bool answer_is_cut(const struct answer *answer)
+bool answer_is_cut(const struct store_answer *answer)
 {
 	return answer->cut;
 }
@@ -185,7 +185,7 @@ static void write_json_value(FILE *out, const struct answer_column *column, cons
 	}
 }
 
-static void write_json_row(const struct answer *answer, FILE *out, size_t row)
+static void write_json_row(const struct store_answer *answer, FILE *out, size_t row)
 {
 	const struct value *values = answer->values + row * answer->column_count;
 
@@ -197,7 +197,7 @@ static void write_json_row(const struct answer *answer, FILE *out, size_t row)
 	fputc('}', out);
 }
 
-void answer_write_array(const struct answer *answer, FILE *out, size_t first, size_t limit)
+void answer_write_array(const struct store_answer *answer, FILE *out, size_t first, size_t limit)
 {
 	fputc('[', out);
 	for (size_t row = first; row < answer->rows && row - first < limit; row++) {
@@ -236,7 +236,7 @@ static void write_csv_value(FILE *out, const struct answer_column *column, const
 		write_json_value(out, column, value);
 }
 
-static void write_csv(const struct answer *answer, FILE *out)
+static void write_csv(const struct store_answer *answer, FILE *out)
 {
 	for (size_t column = 0; column < answer->column_count; column++)
 		if (answer->columns[column].type != ANSWER_TYPE_JSON)
@@ -345,7 +345,7 @@ static bool is_right_aligned(const struct answer_column *column)
 	return column->type == ANSWER_TYPE_NUMBER || column->type == ANSWER_TYPE_PERCENT;
 }
 
-static void measure(const struct answer *answer, size_t *widths)
+static void measure(const struct store_answer *answer, size_t *widths)
 {
 	char text[CELL_TEXT_MAX];
 
@@ -362,7 +362,7 @@ static void measure(const struct answer *answer, size_t *widths)
 }
 
 /* Leave out columns of the highest rank, the rightmost first, until the line is short enough. */
-static void fit(const struct answer *answer, size_t *widths, size_t line)
+static void fit(const struct store_answer *answer, size_t *widths, size_t line)
 {
 	for (;;) {
 		size_t total = 0, victim = ANSWER_COLUMNS_MAX;
@@ -391,7 +391,7 @@ static void write_cell(FILE *out, const char *text, size_t width, bool right, bo
 	fputs(last ? "\n" : "  ", out);
 }
 
-static void write_table(const struct answer *answer, FILE *out, size_t line)
+static void write_table(const struct store_answer *answer, FILE *out, size_t line)
 {
 	size_t widths[ANSWER_COLUMNS_MAX], last = 0;
 	char text[CELL_TEXT_MAX];
@@ -416,7 +416,7 @@ static void write_table(const struct answer *answer, FILE *out, size_t line)
 		}
 }
 
-void answer_write(const struct answer *answer, FILE *out, enum answer_format format, size_t columns)
+void answer_write(const struct store_answer *answer, FILE *out, enum answer_format format, size_t columns)
 {
 	switch (format) {
 	case ANSWER_TABLE:

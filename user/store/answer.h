@@ -34,22 +34,22 @@ enum answer_bounds {
 	ANSWER_ROWS_MAX = 100000, /* rows that one question brings back; more are cut off, and that is told */
 };
 
-struct answer;
+struct store_answer;
 
 /* Returns NULL where there is no memory. columns must outlive the answer. */
-struct answer *answer_new(const struct answer_column *columns, size_t count);
-void answer_free(struct answer *answer);
+struct store_answer *answer_new(const struct answer_column *columns, size_t count);
+void answer_free(struct store_answer *answer);
 
 /* Begin a row: all its values are null. Returns 0, -ENOMEM, or -E2BIG: the answer is full, and says so when it is written. */
-int answer_row(struct answer *answer);
+int answer_row(struct store_answer *answer);
 
 /* Set a value of the last row. Returns 0 or -ENOMEM. */
-int answer_text(struct answer *answer, size_t column, const char *text);
-void answer_number(struct answer *answer, size_t column, int64_t number);
-void answer_percent(struct answer *answer, size_t column, double percent);
+int answer_text(struct store_answer *answer, size_t column, const char *text);
+void answer_number(struct store_answer *answer, size_t column, int64_t number);
+void answer_percent(struct store_answer *answer, size_t column, double percent);
 
-size_t answer_rows(const struct answer *answer);
-bool answer_is_cut(const struct answer *answer);
+size_t answer_rows(const struct store_answer *answer);
+bool answer_is_cut(const struct store_answer *answer);
 
 enum answer_format {
 	ANSWER_TABLE,
@@ -58,9 +58,9 @@ enum answer_format {
 };
 
 /* Write all rows. columns: characters of a line of the table; 0: no limit. Text is escaped for each format. */
-void answer_write(const struct answer *answer, FILE *out, enum answer_format format, size_t columns);
+void answer_write(const struct store_answer *answer, FILE *out, enum answer_format format, size_t columns);
 
 /* The same rows as one JSON array, for an HTTP answer; those from the row first on, at most limit. */
-void answer_write_array(const struct answer *answer, FILE *out, size_t first, size_t limit);
+void answer_write_array(const struct store_answer *answer, FILE *out, size_t first, size_t limit);
 
 #endif /* STORE_ANSWER_H */

@@ -157,7 +157,7 @@ static void bind(sqlite3_stmt *statement, const struct question_scope *scope)
 		sqlite3_bind_int64(statement, place + 1, values[place]);
 }
 
-static int take_row(struct answer *answer, sqlite3_stmt *statement)
+static int take_row(struct store_answer *answer, sqlite3_stmt *statement)
 {
 	int error = answer_row(answer);
 
@@ -177,7 +177,7 @@ static int take_row(struct answer *answer, sqlite3_stmt *statement)
 	return error;
 }
 
-static int read_rows(sqlite3_stmt *statement, struct answer *answer)
+static int read_rows(sqlite3_stmt *statement, struct store_answer *answer)
 {
 	int result, error = 0;
 
@@ -188,10 +188,11 @@ static int read_rows(sqlite3_stmt *statement, struct answer *answer)
 	return error ? error : store_database_error(result);
 }
 
-int question_ask(sqlite3 *database, enum question question, const struct question_scope *scope, struct answer **result)
+int question_ask(sqlite3 *database, enum question question, const struct question_scope *scope,
+                 struct store_answer **result)
 {
 	struct matches matches = {.filter = scope->filter, .now = scope->now};
-	struct answer *answer = answer_new(kinds[question].columns, kinds[question].column_count);
+	struct store_answer *answer = answer_new(kinds[question].columns, kinds[question].column_count);
 	char *query = query_of(question, scope->filter);
 	sqlite3_stmt *statement = NULL;
 	int error = answer && query ? 0 : -ENOMEM;

@@ -42,6 +42,7 @@ enum question question_of_name(const char *name);
  * Ask. Returns 0 and an answer, which is the caller's to free; or -errno after a message. A cell counts an hour, or a day
  * where hours were folded: it counts in whole where any of its records is in the scope's time.
  */
-int question_ask(sqlite3 *database, enum question question, const struct question_scope *scope, struct answer **answer);
+int question_ask(sqlite3 *database, enum question question, const struct question_scope *scope,
+                 struct store_answer **answer);
 
 #endif /* STORE_QUESTION_H */
