@@ -101,16 +101,16 @@ enum statement {
 };
 
 static const char *const queries[STATEMENTS] = {
-	[ADD_CELL] = "INSERT INTO cell(begin, service, client, certificate, outcome, count, first, last)"
-		     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-		     " ON CONFLICT(begin, service, client, certificate, outcome) DO UPDATE SET"
-		     " count = count + ?6, first = min(first, ?7), last = max(last, ?8)",
+	[ADD_CELL] = ("INSERT INTO cell(begin, service, client, certificate, outcome, count, first, last)"
+                      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                      " ON CONFLICT(begin, service, client, certificate, outcome) DO UPDATE SET"
+                      " count = count + ?6, first = min(first, ?7), last = max(last, ?8)"),
 	[ADD_FAILURE] =
-		"INSERT INTO failure(service, client, outcome, time, event, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
-		" ON CONFLICT(service, client, outcome) DO UPDATE SET time = ?4, event = ?5, detail = ?6"
-		" WHERE time <= ?4",
-	[ADD_HANDSHAKE] = "INSERT INTO handshake(event, time_us, service, client, certificate, outcome, client_port,"
-			  " duration_us, json, ladder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+		("INSERT INTO failure(service, client, outcome, time, event, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+                 " ON CONFLICT(service, client, outcome) DO UPDATE SET time = ?4, event = ?5, detail = ?6"
+                 " WHERE time <= ?4"),
+	[ADD_HANDSHAKE] = ("INSERT INTO handshake(event, time_us, service, client, certificate, outcome, client_port,"
+                           " duration_us, json, ladder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
 	[DELETE_HANDSHAKE] = "DELETE FROM handshake WHERE event = ?1",
 	[SET_META] = "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
 };

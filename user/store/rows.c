@@ -72,8 +72,8 @@ enum statement {
 };
 
 static const char *const queries[STATEMENTS] = {
-	[FIND_SERVICE] = "SELECT id, last, asks, authorities, certificate FROM service"
-			 " WHERE address = ?1 AND port = ?2 AND transport = ?3 AND name = ?4",
+	[FIND_SERVICE] = ("SELECT id, last, asks, authorities, certificate FROM service"
+                          " WHERE address = ?1 AND port = ?2 AND transport = ?3 AND name = ?4"),
 	[ADD_SERVICE] =
 		"INSERT INTO service(address, port, transport, name, first, last) VALUES(?1, ?2, ?3, ?4, ?5, ?5)",
 	[FIND_CLIENT] = "SELECT id, last FROM client WHERE address = ?1",
@@ -82,17 +82,17 @@ static const char *const queries[STATEMENTS] = {
 	[ADD_CERTIFICATE] =
 		"INSERT INTO certificate(sha256, subject, issuer, serial, names, key, signature, chain, first, last)"
 		" VALUES(?1, '', '', '', '', '', '', 0, ?5, ?5)",
-	[FIND_OUTCOME] = "SELECT id, 0 FROM outcome WHERE role = ?1 AND verdict = ?2 AND reason = ?3 AND evidence = ?4"
-			 " AND version = ?5 AND requested IS ?6 AND answer = ?7 AND resumed IS ?8 AND trusted IS ?9"
-			 " AND failure = ?10 AND failed_by = ?11 AND policy = ?12",
+	[FIND_OUTCOME] = ("SELECT id, 0 FROM outcome WHERE role = ?1 AND verdict = ?2 AND reason = ?3 AND evidence = ?4"
+                          " AND version = ?5 AND requested IS ?6 AND answer = ?7 AND resumed IS ?8 AND trusted IS ?9"
+                          " AND failure = ?10 AND failed_by = ?11 AND policy = ?12"),
 	[ADD_OUTCOME] =
 		"INSERT INTO outcome(role, verdict, reason, evidence, version, requested, answer, resumed, trusted,"
 		" failure, failed_by, policy) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[TOUCH_SERVICE] = "UPDATE service SET last = max(last, ?2) WHERE id = ?1",
 	[TOUCH_CLIENT] = "UPDATE client SET last = max(last, ?2) WHERE id = ?1",
 	[TOUCH_CERTIFICATE] = "UPDATE certificate SET last = max(last, ?2) WHERE id = ?1",
-	[DESCRIBE_SERVICE] = "UPDATE service SET process = ?2, executable = ?3, user = ?4, unit = ?5, container = ?6,"
-			     " namespace = ?7, pod = ?8 WHERE id = ?1",
+	[DESCRIBE_SERVICE] = ("UPDATE service SET process = ?2, executable = ?3, user = ?4, unit = ?5, container = ?6,"
+                              " namespace = ?7, pod = ?8 WHERE id = ?1"),
 	[DESCRIBE_CLIENT] =
 		"UPDATE client SET process = ?2, unit = ?3, container = ?4, namespace = ?5, pod = ?6 WHERE id = ?1",
 	[DESCRIBE_CERTIFICATE] =
