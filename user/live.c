@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "library/finder.h"
-#include "tracking/listening.h"
+#include "live_status.h"
 #include "sink/losses.h"
 #include "system/notify.h"
 #include "system/privileges.h"
@@ -31,6 +31,7 @@ struct trace {
 	struct library *library;
 	struct transcript_table *transcripts;
 	struct losses losses;
+	uint64_t lost_events; /* as of the last look */
 	struct notify notify;
 	bool reloading;         /* files are being read again */
 	uint64_t last_event_ns; /* 0: none yet */
@@ -68,36 +69,28 @@ static void take_library_handshake(const struct library_handshake *seen, void *c
 	connection_table_library(trace->live->table, seen, target ? target->name : NULL);
 }
 
-static struct listening listening_of(const struct trace *trace)
-{
-	struct listening listening = {};
-
-	if (trace->transcripts) {
-		listening.transcripts = *transcript_table_counts(trace->transcripts);
-		listening.join = *connection_table_library_counts(trace->live->table);
-	}
-	return listening;
-}
-
-static void update_exporter(const struct trace *trace, const uint64_t statistics[STATISTICS], uint64_t now_ns,
-                            int64_t realtime_offset_ns)
+static struct live_sources sources_of(const struct trace *trace)
 {
 	const struct live *live = trace->live;
-	struct report_metrics_state state = {.counts = *connection_table_counts(live->table)};
 
-	memcpy(state.statistics, statistics, sizeof(state.statistics));
-	connection_table_followed(live->table, state.connections);
-	state.last_event_ns = trace->last_event_ns;
-	tracer_runs(trace->tracer, state.runs);
-	tracer_look(trace->tracer, &state.sight);
-	state.libraries = *library_counts(trace->library);
-	state.listening = listening_of(trace);
-	if (trace->probes)
-		probes_statistics(trace->probes, state.library_statistics);
-	state.settings = settings_state(live->settings);
-	state.now_ns = now_ns;
-	state.realtime_offset_ns = realtime_offset_ns;
-	exporter_update(live->exporter, &state);
+	return (struct live_sources){.table = live->table,
+	                             .tracer = trace->tracer,
+	                             .probes = trace->probes,
+	                             .library = trace->library,
+	                             .transcripts = trace->transcripts,
+	                             .settings = live->settings,
+	                             .sinks = &live->report->sinks,
+	                             .with_runs = live->exporter != NULL};
+}
+
+/* Events of connections that userspace knows are gone, and nobody knows of which. */
+static void check_lost_events(struct trace *trace, const struct status *status)
+{
+	uint64_t lost = status->statistics[STATISTIC_LOST_RING] + status->statistics[STATISTIC_CONTENDED];
+
+	if (lost > trace->lost_events)
+		connection_table_lost_events(trace->live->table);
+	trace->lost_events = lost;
 }
 
 /* The service manager waits until it is over, whatever comes of it: at once where nothing can be read again. */
@@ -129,24 +122,28 @@ static void look_for_settings(struct trace *trace)
 	trace->reloading = false;
 }
 
-/* What has to be done now and then: time-outs, the clock, losses, metrics. */
+/* The work between two readings of events: time-outs, the clock, losses, settings, sinks. */
 static void look_around(struct trace *trace)
 {
 	struct connection_table *table = trace->live->table;
-	uint64_t statistics[STATISTICS];
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-	int64_t realtime_offset_ns = clock_ns(CLOCK_REALTIME) - now_ns;
+	const uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	const int64_t realtime_offset_ns = clock_ns(CLOCK_REALTIME) - now_ns;
+	struct live_sources sources;
+	struct status status;
 
 	library_poll(trace->library);
 	connection_table_set_realtime_offset(table, realtime_offset_ns);
-	tracer_statistics(trace->tracer, statistics);
-	if (losses_tell(&trace->losses, statistics, connection_table_counts(table)))
-		connection_table_lost_events(table);
-	/* what came since then waits to be read, perhaps for long: it is not yet known who was silent */
+	sources = sources_of(trace);
+	live_status(&sources, &status);
+	losses_report(&trace->losses, &status);
+	check_lost_events(trace, &status);
+	/* later events may wait to be read, perhaps for long: nobody knows yet who was silent since then */
 	connection_table_time(table, trace->read_until_ns);
 	look_for_settings(trace);
-	if (trace->live->exporter)
-		update_exporter(trace, statistics, now_ns, realtime_offset_ns);
+	status.now_ns = now_ns;
+	status.last_event_ns = trace->last_event_ns;
+	status.realtime_offset_ns = realtime_offset_ns;
+	sinks_tick(&trace->live->report->sinks, &status);
 	notify_alive(&trace->notify, now_ns);
 }
 
@@ -158,26 +155,25 @@ static int read_events(struct trace *trace)
 	int error;
 
 	look_around(trace);
-	output_begin(live->output, live->options);
-	error = output_flush(live->output);
+	error = sinks_flush(&live->report->sinks);
 	if (!error)
 		notify_ready(&trace->notify);
-	while (!error && !signals_stop() && !output_is_complete(live->output) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
+	while (!error && !signals_stop() && !report_is_complete(live->report) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
 		trace->read_until_ns = clock_ns(CLOCK_MONOTONIC);
 		error = tracer_poll(trace->tracer, POLL_MS);
 		if (error == -EINTR)
 			error = 0;
 		look_around(trace);
 		if (!error)
-			error = output_flush(live->output);
+			error = sinks_flush(&live->report->sinks);
 	}
 	return error;
 }
 
 static void finish(struct trace *trace)
 {
-	uint64_t statistics[STATISTICS];
-	struct listening listening;
+	struct live_sources sources;
+	struct status status;
 
 	library_close(trace->library);
 	trace->library = NULL;
@@ -187,21 +183,18 @@ static void finish(struct trace *trace)
 	tracer_poll(trace->tracer, 0);
 	look_around(trace);
 	connection_table_finish(trace->live->table);
-	tracer_statistics(trace->tracer, statistics);
-	listening = listening_of(trace);
-	/* libraries are those of the whole host: what is not of the cgroup is missed by nobody */
-	losses_summarize(statistics, connection_table_counts(trace->live->table),
-	                 trace->live->options->cgroup ? NULL : &listening);
-	if (trace->probes)
-		probes_summarize(trace->probes);
+	sources = sources_of(trace);
+	live_status(&sources, &status);
+	losses_summarize(&status, trace->live->options->cgroup);
 }
 
 /* Probes in TLS libraries: where they cannot be had that was said, and sockets are traced all the same. */
 static int open_library(struct trace *trace)
 {
 	const struct options *options = trace->live->options;
-	const struct transcript_limits limits = {.handshakes = TRANSCRIPTS_MAX,
-	                                         .no_certificates = !output_tells_certificates(options)};
+	const struct transcript_limits limits = {
+		.handshakes = TRANSCRIPTS_MAX,
+		.no_certificates = !(sinks_needs(&trace->live->report->sinks) & SINK_NEEDS_CERTIFICATES)};
 
 	if (options->library == LIBRARY_OFF || options->interfaces)
 		return 0;

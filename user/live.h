@@ -8,14 +8,14 @@
 #include "tracking/connection.h"
 #include "sink/exporter.h"
 #include "options.h"
-#include "sink/console.h"
+#include "report.h"
 #include "settings.h"
 
 /* The parts that events go through. */
 struct live {
 	const struct options *options;
 	struct connection_table *table;
-	struct output *output;
+	struct report *report;
 	struct exporter *exporter; /* NULL: no metrics are wanted */
 	struct settings *settings; /* NULL: no files are named */
 };

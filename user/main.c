@@ -1,167 +1,109 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * mtlsnoop - did the server ask the client for a certificate, what did the client answer, how did it end. This file wires
- * the parts: a source of events (the live host, or a capture file), the table of connections, the output, the metrics.
+ * the parts: a source of events (the live host, or a capture file), the table of connections, the report, the sinks.
  */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "capture/capture.h"
-#include "tracking/connection.h"
+#include "live.h"
+#include "options.h"
+#include "read_file.h"
+#include "report.h"
+#include "settings.h"
+#include "sink/console.h"
 #include "sink/exporter.h"
 #include "system/journal.h"
-#include "live.h"
-#include "sink/losses.h"
-#include "options.h"
-#include "sink/console.h"
-#include "system/privileges.h"
-#include "attribution/process.h"
-#include "system/sandbox.h"
-#include "settings.h"
+#include "system/log.h"
 #include "system/signals.h"
 #include "system/standard_output.h"
-#include "system/log.h"
+#include "tracking/connection.h"
 
-enum {
-	CAPTURE_PACKETS = 4096, /* read between looks at the clock and at signals */
-};
-
-/* Where handshakes go. */
-struct sinks {
-	const struct options *options;
-	struct output output;
-	struct exporter *exporter;
+/* What main opens, and closes again. */
+struct parts {
+	struct options options;
 	struct settings *settings;
-	struct processes *processes; /* NULL: nobody wants to know of containers, or can */
-};
-
-static void take_handshake(const struct handshake *handshake, void *context)
-{
-	struct sinks *sinks = context;
-	struct handshake described;
-
-	if (!options_want_process(sinks->options, handshake))
-		return;
-	if (options_want_ports(sinks->options, handshake->server.port, handshake->client.port))
-		exporter_handshake(sinks->exporter, handshake);
-	if (sinks->processes) {
-		described = *handshake;
-		processes_container(sinks->processes, handshake->process.id ?: handshake->owner.id,
-		                    described.container);
-		handshake = &described;
-	}
-	output_handshake(handshake, &sinks->output);
-}
-
-/* A capture file on its way into the table of connections. */
-struct reading {
-	struct capture *capture;
+	struct report report;
+	struct exporter *exporter; /* NULL: no metrics are wanted; else one of the sinks */
 	struct connection_table *table;
 };
 
-/* What was quiet for too long when this was captured is over, however many packets are read in one go. */
-static bool take_captured_event(const struct event *event, void *context)
+static int add_console(struct parts *parts)
 {
-	const struct reading *reading = context;
+	static const uint8_t formats[] = {
+		[FORMAT_TABLE] = CONSOLE_TABLE, [FORMAT_LADDER] = CONSOLE_LADDER, [FORMAT_JSON] = CONSOLE_JSON};
+	const struct console_options options = {.format = formats[parts->options.format],
+	                                        .redact = parts->options.redact,
+	                                        /* the journal's lines are read one by one, and by many */
+	                                        .headings = !journal_takes(STDOUT_FILENO),
+	                                        .stream = standard_output_open(signals_stop) ?: stdout};
+	struct sink sink;
 
-	connection_table_time(reading->table, capture_time(reading->capture));
-	return connection_table_event(reading->table, event);
-}
-
-static int read_capture(const struct options *options, struct connection_table *table, struct output *output)
-{
-	struct reading reading = {.table = table};
-	int more;
-
-	more = capture_open(&reading.capture, options->read_file, take_captured_event, &reading);
-	if (more < 0)
-		return more;
-	if (privileges_drop()) {
-		capture_close(reading.capture);
-		return -EPERM;
-	}
-	sandbox_enter(SANDBOX_CAPTURE);
-	output_begin(output, options);
-	do {
-		more = capture_read(reading.capture, CAPTURE_PACKETS);
-		connection_table_time(table, capture_time(reading.capture));
-	} while (more > 0 && !signals_stop() && !output_is_complete(output));
-	connection_table_finish(table);
-	capture_log_left_out(reading.capture);
-	losses_summarize(NULL, connection_table_counts(table), NULL);
-	capture_close(reading.capture);
-	return more < 0 ? more : 0;
-}
-
-static int trace_live(const struct options *options, struct connection_table *table, struct sinks *sinks)
-{
-	const struct live live = {.options = options,
-	                          .table = table,
-	                          .output = &sinks->output,
-	                          .exporter = sinks->exporter,
-	                          .settings = sinks->settings};
-
-	return live_trace(&live);
-}
-
-/* Containers are told of where there is room for them. */
-static int open_processes(struct sinks *sinks)
-{
-	const struct options *options = sinks->options;
-
-	if (options->read_file || options->quiet || options->format == FORMAT_TABLE)
+	if (parts->options.quiet)
 		return 0;
-	return processes_open(&sinks->processes);
+	return console_open(&sink, &options) ?: sinks_add(&parts->report.sinks, &sink);
 }
 
-static struct connection_table *make_table(const struct options *options, struct sinks *sinks)
+static int add_metrics(struct parts *parts)
 {
-	const struct connection_limits limits = {.connections = options->max_connections,
-	                                         .handshake_timeout_ns = options->handshake_timeout_ns,
-	                                         .no_certificates = !output_tells_certificates(options) &&
-	                                                            options->metrics.address.ss_family == AF_UNSPEC};
-	struct connection_table *table = connection_table_new(&limits, take_handshake, sinks);
+	int error = exporter_open(&parts->exporter, &parts->options.metrics, settings_guard(parts->settings));
+	struct sink sink;
 
-	if (table)
-		connection_table_set_policy(table, settings_policy(sinks->settings));
-	else
+	if (error || !parts->exporter)
+		return error;
+	sink = exporter_sink(parts->exporter);
+	return sinks_add(&parts->report.sinks, &sink);
+}
+
+static int make_table(struct parts *parts)
+{
+	const struct options *options = &parts->options;
+	const struct connection_limits limits = {
+		.connections = options->max_connections,
+		.handshake_timeout_ns = options->handshake_timeout_ns,
+		.no_certificates = !(sinks_needs(&parts->report.sinks) & SINK_NEEDS_CERTIFICATES)};
+
+	parts->table = connection_table_new(&limits, report_handshake, &parts->report);
+	if (!parts->table) {
 		log_out_of_memory();
-	return table;
+		return -ENOMEM;
+	}
+	connection_table_set_policy(parts->table, settings_policy(parts->settings));
+	return 0;
+}
+
+static int trace(struct parts *parts)
+{
+	const struct live live = {.options = &parts->options,
+	                          .table = parts->table,
+	                          .report = &parts->report,
+	                          .exporter = parts->exporter,
+	                          .settings = parts->settings};
+
+	if (parts->options.read_file)
+		return read_file(&parts->options, parts->table, &parts->report);
+	return live_trace(&live);
 }
 
 int main(int argc, char **argv)
 {
-	struct sinks sinks = {};
-	struct connection_table *table;
-	struct options options;
-	int error;
+	struct parts parts = {};
+	int error, unwritten;
 
 	journal_begin();
-	options_parse(argc, argv, &options);
-	log_set_debug(options.debug);
+	options_parse(argc, argv, &parts.options);
+	log_set_debug(parts.options.debug);
 	signals_catch();
-	if (!options.read_file)
-		signals_catch_reload(settings_are_named(&options));
-	sinks.options = &options;
-	sinks.output.options = &options;
-	sinks.output.stream = standard_output_open(signals_stop);
-	if (settings_open(&sinks.settings, &options) || open_processes(&sinks))
-		return EXIT_FAILURE;
-	table = make_table(&options, &sinks);
-	if (!table)
-		return EXIT_FAILURE;
-	error = exporter_open(&sinks.exporter, &options.metrics, settings_guard(sinks.settings));
-	if (!error && options.read_file)
-		error = read_capture(&options, table, &sinks.output);
-	else if (!error)
-		error = trace_live(&options, table, &sinks);
-	exporter_close(sinks.exporter);
-	connection_table_free(table);
-	settings_close(sinks.settings);
-	processes_close(sinks.processes);
-	if (output_flush(&sinks.output))
-		error = -EIO;
-	return error ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (!parts.options.read_file)
+		signals_catch_reload(settings_are_named(&parts.options));
+	error = settings_open(&parts.settings, &parts.options) ?: add_console(&parts) ?: add_metrics(&parts);
+	error = error ?: report_open(&parts.report, &parts.options) ?: make_table(&parts);
+	if (!error)
+		error = trace(&parts);
+	unwritten = sinks_flush(&parts.report.sinks);
+	report_close(&parts.report);
+	connection_table_free(parts.table);
+	settings_close(parts.settings);
+	return error || unwritten ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -24,8 +24,7 @@
 
 #include "tracking/connection.h"
 #include "capture/fragment.h"
-#include "options.h"
-#include "sink/console.h"
+#include "sink/json.h"
 #include "capture/packet.h"
 #include "capture/pcapng.h"
 
@@ -294,7 +293,14 @@ static int open_file(struct replay *replay, const char *path)
 	return -EINVAL;
 }
 
-static int open_reader(struct replay *replay, const char *path, struct output *output)
+static void take_handshake(const struct handshake *handshake, void *context)
+{
+	const struct json_options options = {};
+
+	json_line(context, handshake, &options);
+}
+
+static int open_reader(struct replay *replay, const char *path)
 {
 	const struct connection_limits limits = {
 		.connections = 65536,
@@ -302,7 +308,7 @@ static int open_reader(struct replay *replay, const char *path, struct output *o
 	};
 
 	replay->fragments = fragment_table_new();
-	replay->table = connection_table_new(&limits, output_handshake, output);
+	replay->table = connection_table_new(&limits, take_handshake, stdout);
 	return replay->fragments && replay->table ? open_file(replay, path) : -ENOMEM;
 }
 
@@ -335,7 +341,7 @@ static void forget(struct device *programs)
 	memset(programs->bss->statistics, 0, sizeof(programs->bss->statistics));
 }
 
-static int replay_file(struct device *programs, const char *path, struct output *output)
+static int replay_file(struct device *programs, const char *path)
 {
 	struct replay replay = {.programs = programs};
 	const uint64_t *counted = (const uint64_t *)programs->bss->statistics;
@@ -343,7 +349,7 @@ static int replay_file(struct device *programs, const char *path, struct output 
 	int error;
 
 	forget(programs);
-	error = open_reader(&replay, path, output);
+	error = open_reader(&replay, path);
 	replay.events = ring_buffer__new(bpf_map__fd(programs->maps.events), take_event, &replay, NULL);
 	if (!replay.events)
 		error = -ENOMEM;
@@ -377,8 +383,6 @@ static struct device *load(void)
 
 int main(int argc, char **argv)
 {
-	const struct options options = {.format = FORMAT_JSON};
-	struct output output = {};
 	struct device *programs;
 	int status = 0;
 	int index;
@@ -390,11 +394,10 @@ int main(int argc, char **argv)
 	programs = load();
 	if (!programs)
 		return 1;
-	output_begin(&output, &options);
 	for (index = 1; index < argc; index++) {
-		status |= replay_file(programs, argv[index], &output);
+		status |= replay_file(programs, argv[index]);
 		/* what was read is not lost where the next file ends this */
-		status |= output_flush(&output) != 0;
+		status |= fflush(stdout) != 0;
 	}
 	device__destroy(programs);
 	return status;

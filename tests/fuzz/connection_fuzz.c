@@ -131,7 +131,7 @@ static const char *broken_by_library(const struct handshake *handshake)
 
 static void take_report(const struct handshake *handshake, void *context)
 {
-	const struct report_json_options options = {.redact = handshake->steps & 1};
+	const struct json_options options = {.redact = handshake->steps & 1};
 	const char *broken = verdict_broken(&handshake->facts, &handshake->verdict);
 	struct fuzz *fuzz = context;
 
@@ -144,9 +144,9 @@ static void take_report(const struct handshake *handshake, void *context)
 		fail("more steps than there is room for", handshake);
 	if (!is_later(handshake))
 		check_requests(fuzz, handshake);
-	report_text_line(fuzz->out, handshake);
-	report_text_ladder(fuzz->out, handshake, options.redact);
-	if (report_json_line(fuzz->out, handshake, &options))
+	text_line(fuzz->out, handshake);
+	text_ladder(fuzz->out, handshake, options.redact);
+	if (json_line(fuzz->out, handshake, &options))
 		fail("no line of JSON", handshake);
 }
 

@@ -362,7 +362,7 @@ def end_of_midstream(pair):
         # one that is seen from its beginning comes behind them all; its server is in no cgroup of ours
         tracer.check(pair.shake_hands("presented"), PRESENTED, ("client",))
         said = tracer.stop()
-        expect(said, f"mtlsnoop: {2 * count} connections were open before the tracer: left alone (midstream)", "its words")
+        expect(said, f"mtlsnoop: {2 * count} connections were open before mtlsnoop started and are ignored (midstream)", "its words")
 
 
 def exchange(connection):

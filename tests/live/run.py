@@ -189,7 +189,7 @@ def check_errors(tracer):
     Nothing lost, of what this run has made itself: its servers may still close what was open before, and two CPUs may bring
     a stream's segments out of order, which loses nothing.
     """
-    harmless = ("(midstream)", "put together outside the kernel")
+    harmless = ("(midstream)", "reassembled outside the kernel")
     told = [line for line in tracer.errors().splitlines() if not any(words in line for words in harmless)]
     expect(told, [], "standard error")
 

@@ -227,7 +227,7 @@ def check_silence(tracer):
     The port is open before the programs are attached: the first who asks may come between. Two CPUs may bring a stream's
     segments out of order, which loses nothing.
     """
-    harmless = ("(midstream)", "put together outside the kernel")
+    harmless = ("(midstream)", "reassembled outside the kernel")
     expect(tracer.stop(), 0, "exit status")
     told = [line for line in tracer.errors().splitlines() if not any(words in line for words in harmless)]
     expect(told, [], "standard error")

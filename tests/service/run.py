@@ -353,7 +353,7 @@ def journal_of_sums(bench):
                 expect(process.wait(SECONDS), 0, "exit status")
             journal.seek(0)
             # both ends of the connection
-            expect(journal.read(), "<5>2 connections were open before the tracer: left alone (midstream)\n", "journal")
+            expect(journal.read(), "<5>2 connections were open before mtlsnoop started and are ignored (midstream)\n", "journal")
 
 
 def no_journal(bench):

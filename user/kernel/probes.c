@@ -205,22 +205,6 @@ void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_
 		statistics[index] = __atomic_load_n(&counters[index], __ATOMIC_RELAXED);
 }
 
-void probes_summarize(const struct probes *probes)
-{
-	static const char *const what[LIBRARY_STATISTICS] = {
-		[LIBRARY_STATISTIC_LOST_RING] = "events of TLS libraries found no room in their ring buffer",
-		[LIBRARY_STATISTIC_LOST_READ] = "calls of TLS libraries had bytes that could not be read",
-		[LIBRARY_STATISTIC_LOST_STATE] = "handshakes in TLS libraries found no room in the kernel's table",
-		[LIBRARY_STATISTIC_CALL_BOUND] = "calls of TLS libraries had more bytes than are read",
-	};
-	uint64_t statistics[LIBRARY_STATISTICS];
-
-	probes_statistics(probes, statistics);
-	for (int index = 0; index < LIBRARY_STATISTICS; index++)
-		if (what[index] && statistics[index])
-			log_notice("%" PRIu64 " %s", statistics[index], what[index]);
-}
-
 void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS])
 {
 	static const char *const names[PROBES] = {

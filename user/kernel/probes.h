@@ -72,9 +72,6 @@ void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_
 /* The runs of each program as of now. The time is the program's: without the trap that led to it. */
 void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS]);
 
-/* Tell on standard error what was lost or left out, where anything was. */
-void probes_summarize(const struct probes *probes);
-
 /*
  * In a process that was made by fork(2) to attach probes: close all files but those that this needs, and keep[], so that
  * nothing stays attached or open because of it. What follows here is all that they are good for from then on.

@@ -2,83 +2,96 @@
 #include "sink/console.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "system/journal.h"
 #include "sink/json.h"
 #include "sink/text.h"
 #include "system/log.h"
 
-static FILE *stream_of(const struct output *output)
+struct console {
+	struct console_options options;
+	bool begun;
+	bool failed; /* the stream could not be written, after a message */
+};
+
+static int take_json(void *state, const struct handshake *handshake)
 {
-	return output->stream ?: stdout;
+	const struct console *console = state;
+	const struct json_options options = {.redact = console->options.redact};
+	int error = json_line(console->options.stream, handshake, &options);
+
+	if (error)
+		log_warning("a handshake is not printed: out of memory");
+	return error;
 }
 
-static bool wanted(const struct output *output, const struct handshake *handshake)
+static int take_ladder(void *state, const struct handshake *handshake)
 {
-	const struct options *options = output->options;
+	const struct console *console = state;
 
-	if (output_is_complete(output) || !options_want_ports(options, handshake->server.port, handshake->client.port))
-		return false;
-	return !options->requested_only || handshake->verdict.requested == KNOWN_YES;
+	text_ladder(console->options.stream, handshake, console->options.redact);
+	return 0;
 }
 
-bool output_tells_certificates(const struct options *options)
+static void begin_table(struct console *console)
 {
-	return options->format != FORMAT_TABLE && !options->quiet;
+	if (!console->begun && console->options.headings)
+		text_header(console->options.stream);
+	console->begun = true;
 }
 
-void output_begin(struct output *output, const struct options *options)
+static int take_table(void *state, const struct handshake *handshake)
 {
-	output->options = options;
-	output->printed = 0;
-	/* the journal's lines are read one by one, and by many */
-	if (options->format == FORMAT_TABLE && !options->quiet && !journal_takes(STDOUT_FILENO))
-		report_text_header(stream_of(output));
+	struct console *console = state;
+
+	begin_table(console);
+	text_line(console->options.stream, handshake);
+	return 0;
 }
 
-void output_handshake(const struct handshake *handshake, void *context)
+static void tick_table(void *state, const struct status *status)
 {
-	struct output *output = context;
-	const struct report_json_options json = {.redact = output->options->redact};
-
-	if (!wanted(output, handshake))
-		return;
-	output->printed++;
-	if (output->options->quiet)
-		return;
-	switch (output->options->format) {
-	case FORMAT_TABLE:
-		report_text_line(stream_of(output), handshake);
-		break;
-	case FORMAT_LADDER:
-		report_text_ladder(stream_of(output), handshake, output->options->redact);
-		break;
-	case FORMAT_JSON:
-		if (report_json_line(stream_of(output), handshake, &json))
-			log_warning("a handshake is not printed: out of memory");
-		break;
-	}
+	(void)status;
+	begin_table(state);
 }
 
-bool output_is_complete(const struct output *output)
+static int flush(void *state)
 {
-	return output->options->count && output->printed >= output->options->count;
-}
+	struct console *console = state;
+	FILE *stream = console->options.stream;
+	int error = fflush(stream) ? -errno : 0;
 
-int output_flush(struct output *output)
-{
-	FILE *stream = stream_of(output);
-	int error;
-
-	error = fflush(stream) ? -errno : 0;
-	/* what did not fit stdio's buffer was written, or not, before */
+	/* a write between two flushes, when the buffer was full, may have failed */
 	if (!error && ferror(stream))
 		error = -EIO;
-	if (error && !output->failed)
+	if (error && !console->failed)
 		log_error("cannot write to standard output: %s", strerror(-error));
-	output->failed |= error != 0;
+	console->failed |= error != 0;
 	return error;
+}
+
+static const struct sink_class classes[] = {
+	[CONSOLE_TABLE] = {.name = "table", .take = take_table, .tick = tick_table, .flush = flush, .close = free},
+	[CONSOLE_LADDER] = {.name = "ladder", .take = take_ladder, .flush = flush, .close = free},
+	[CONSOLE_JSON] = {.name = "json", .take = take_json, .flush = flush, .close = free},
+};
+
+static const unsigned int needs[] = {
+	[CONSOLE_TABLE] = 0,
+	[CONSOLE_LADDER] = SINK_NEEDS_CERTIFICATES | SINK_NEEDS_ATTRIBUTION | SINK_NEEDS_HINTS,
+	[CONSOLE_JSON] = SINK_NEEDS_CERTIFICATES | SINK_NEEDS_ATTRIBUTION | SINK_NEEDS_HINTS,
+};
+
+int console_open(struct sink *sink, const struct console_options *options)
+{
+	struct console *console = calloc(1, sizeof(*console));
+
+	if (!console) {
+		log_out_of_memory();
+		return -ENOMEM;
+	}
+	console->options = *options;
+	*sink = (struct sink){.class = &classes[options->format], .state = console, .needs = needs[options->format]};
+	return 0;
 }

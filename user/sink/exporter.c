@@ -2,6 +2,7 @@
 #include "sink/exporter.h"
 
 #include "http/server.h"
+#include "sink/metrics.h"
 #include "system/log.h"
 
 #include <errno.h>
@@ -31,10 +32,10 @@ static const char page[] = "<!DOCTYPE html>\n"
 
 struct exporter {
 	struct http *http;
-	struct report_metrics *snapshot; /* of the server's thread alone */
+	struct metrics *snapshot; /* of the server's thread alone */
 	pthread_mutex_t lock;
 	/* under the lock: */
-	struct report_metrics *metrics;
+	struct metrics *metrics;
 	time_t looked;    /* when the reader last looked, seconds of CLOCK_MONOTONIC */
 	uint64_t lost;    /* as of then */
 	time_t lost_last; /* when it was last more than before; 0: never */
@@ -50,14 +51,14 @@ static time_t clock_seconds(void)
 
 static void answer_metrics(struct exporter *exporter, const char *accept, struct http_answer *answer)
 {
-	enum report_metrics_format format = report_metrics_choose(accept);
+	enum metrics_format format = metrics_choose(accept);
 
 	pthread_mutex_lock(&exporter->lock);
-	report_metrics_copy(exporter->snapshot, exporter->metrics);
+	metrics_copy(exporter->snapshot, exporter->metrics);
 	pthread_mutex_unlock(&exporter->lock);
 	answer->status = STATUS_OK;
-	answer->content_type = report_metrics_content_type(format);
-	answer->body = report_metrics_text(exporter->snapshot, format, &answer->length);
+	answer->content_type = metrics_content_type(format);
+	answer->body = metrics_text(exporter->snapshot, format, &answer->length);
 }
 
 static void answer_text(struct http_answer *answer, unsigned status, const char *type, const char *text)
@@ -116,8 +117,8 @@ int exporter_open(struct exporter **result, const struct exporter_options *optio
 	if (!exporter)
 		goto out_of_memory;
 	pthread_mutex_init(&exporter->lock, NULL);
-	exporter->metrics = report_metrics_new(options->services_max);
-	exporter->snapshot = report_metrics_new(options->services_max);
+	exporter->metrics = metrics_new(options->services_max);
+	exporter->snapshot = metrics_new(options->services_max);
 	if (!exporter->metrics || !exporter->snapshot)
 		goto out_of_memory;
 	error = http_open(&exporter->http, &options->address, guard, answer_request, exporter);
@@ -151,33 +152,46 @@ void exporter_close(struct exporter *exporter)
 	if (!exporter)
 		return;
 	http_close(exporter->http);
-	report_metrics_free(exporter->metrics);
-	report_metrics_free(exporter->snapshot);
+	metrics_free(exporter->metrics);
+	metrics_free(exporter->snapshot);
 	pthread_mutex_destroy(&exporter->lock);
 	free(exporter);
 }
 
-void exporter_handshake(struct exporter *exporter, const struct handshake *handshake)
+static int take(void *state, const struct handshake *handshake)
 {
-	if (!exporter)
-		return;
+	struct exporter *exporter = state;
+
 	pthread_mutex_lock(&exporter->lock);
-	report_metrics_handshake(exporter->metrics, handshake);
+	metrics_handshake(exporter->metrics, handshake);
 	pthread_mutex_unlock(&exporter->lock);
+	return 0;
 }
 
-void exporter_update(struct exporter *exporter, const struct report_metrics_state *state)
+static void tick(void *state, const struct status *status)
 {
+	struct exporter *exporter = state;
 	uint64_t lost;
 
-	if (!exporter)
-		return;
 	pthread_mutex_lock(&exporter->lock);
-	report_metrics_update(exporter->metrics, state);
+	metrics_update(exporter->metrics, status);
 	exporter->looked = clock_seconds();
-	lost = report_metrics_lost(exporter->metrics);
+	lost = metrics_lost(exporter->metrics);
 	if (lost > exporter->lost)
 		exporter->lost_last = exporter->looked;
 	exporter->lost = lost;
 	pthread_mutex_unlock(&exporter->lock);
+}
+
+static void close_exporter(void *state)
+{
+	exporter_close(state);
+}
+
+struct sink exporter_sink(struct exporter *exporter)
+{
+	static const struct sink_class class = {.name = "metrics", .take = take, .tick = tick, .close = close_exporter};
+
+	return (struct sink){
+		.class = &class, .state = exporter, .needs = SINK_NEEDS_CERTIFICATES | SINK_NEEDS_UNFILTERED};
 }

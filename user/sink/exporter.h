@@ -13,9 +13,8 @@
 #ifndef SINK_EXPORTER_H
 #define SINK_EXPORTER_H
 
-#include "handshake/handshake.h"
 #include "http/guard.h"
-#include "sink/metrics.h"
+#include "sink/sink.h"
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -41,10 +40,7 @@ void exporter_set_guard(struct exporter *exporter, struct http_guard *guard);
 
 void exporter_close(struct exporter *exporter);
 
-/* A handshake has ended: a connection_report but for the order of its arguments. */
-void exporter_handshake(struct exporter *exporter, const struct handshake *handshake);
-
-/* The reader has looked for events, and this is how things stand. */
-void exporter_update(struct exporter *exporter, const struct report_metrics_state *state);
+/* The sink that counts. Its close closes the exporter. exporter is not NULL. */
+struct sink exporter_sink(struct exporter *exporter);
 
 #endif /* SINK_EXPORTER_H */

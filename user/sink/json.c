@@ -424,7 +424,7 @@ static void add_mtls(struct line *line, struct json_object *root)
 		add_number(line, mtls, "messages_dropped", handshake->steps_dropped);
 }
 
-int report_json_line(FILE *out, const struct handshake *handshake, const struct report_json_options *options)
+int json_line(FILE *out, const struct handshake *handshake, const struct json_options *options)
 {
 	struct line line = {.handshake = handshake, .redact = options->redact};
 	struct json_object *root = json_object_new_object();

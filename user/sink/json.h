@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-struct report_json_options {
+struct json_options {
 	bool redact; /* of a client certificate only the fingerprint */
 };
 
 /* Write the record and a newline. Returns 0, or -ENOMEM where the line could not be made. */
-int report_json_line(FILE *out, const struct handshake *handshake, const struct report_json_options *options);
+int json_line(FILE *out, const struct handshake *handshake, const struct json_options *options);
 
 #endif /* SINK_JSON_H */

@@ -1,77 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * report_metrics - handshakes and counters summed up, and written for Prometheus: the text format 0.0.4 or OpenMetrics 1.0.
+ * metrics - handshakes and counters summed up (metrics.c), and written for Prometheus: the text format 0.0.4 or OpenMetrics
+ * 1.0 (metrics_page.c).
  *
- * Pure: no clock, no sockets, no lock. Memory is taken when it is made and never again, so its size is bounded by
- * services_max, whatever comes from the network. Counters only grow, and a series of them that was written once is written
- * from then on. No label says anything about a client but which side sent a message.
+ * Pure: no clock, no sockets, no lock. All memory is allocated by metrics_new(), so services_max bounds it whatever comes
+ * from the network. Counters only grow, and a series that was written once is written from then on. No label says anything
+ * about a client, except from which side a message came.
  */
 #ifndef SINK_METRICS_H
 #define SINK_METRICS_H
 
-#include <linux/types.h>
-#include <stdbool.h>
+#include "handshake/handshake.h"
+#include "sink/status.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bpf/shared/event.h"
-#include "tracking/connection.h"
-#include "handshake/handshake.h"
-#include "library/finder.h"
-#include "tracking/listening.h"
-#include "settings.h"
-#include "kernel/tracer.h"
-
-enum report_metrics_bounds {
-	REPORT_METRICS_EXPIRY_HOURS = 24, /* certificates that were presented so lately count */
+enum metrics_bounds {
+	METRICS_EXPIRY_HOURS = 24, /* certificates that were presented in these last hours count */
 };
 
-enum report_metrics_format {
-	REPORT_METRICS_TEXT,        /* Prometheus text format 0.0.4 */
-	REPORT_METRICS_OPENMETRICS, /* OpenMetrics 1.0 */
+enum metrics_format {
+	METRICS_TEXT,        /* Prometheus text format 0.0.4 */
+	METRICS_OPENMETRICS, /* OpenMetrics 1.0 */
 };
 
-/* What is not summed up here, as it is now. */
-struct report_metrics_state {
-	struct connection_counts counts;
-	uint64_t statistics[STATISTICS];
-	uint32_t connections[CONNECTION_STATES];
-	uint64_t now_ns;            /* CLOCK_MONOTONIC: events were last looked for */
-	uint64_t last_event_ns;     /* 0: none yet */
-	int64_t realtime_offset_ns; /* to be added for the time since the epoch */
-	struct tracer_sight sight;
-	uint64_t library_statistics[LIBRARY_STATISTICS];
-	struct library_counts libraries;
-	struct listening listening;
-	struct settings_state settings;
-	struct program_runs runs[TRACER_RUNS]; /* a program without any is not written */
-};
+struct metrics;
 
-struct report_metrics;
-
-/* At most services_max services of each role have series of their own. NULL where there is no memory. */
-struct report_metrics *report_metrics_new(uint32_t services_max);
-void report_metrics_free(struct report_metrics *metrics);
+/* At most services_max services of each role have series of their own. NULL without memory. */
+struct metrics *metrics_new(uint32_t services_max);
+void metrics_free(struct metrics *metrics);
 
 /* Count a handshake. */
-void report_metrics_handshake(struct report_metrics *metrics, const struct handshake *handshake);
+void metrics_handshake(struct metrics *metrics, const struct handshake *handshake);
 
-/* Take over the state. */
-void report_metrics_update(struct report_metrics *metrics, const struct report_metrics_state *state);
+/* Everything that is not summed up here: how it stands now. */
+void metrics_update(struct metrics *metrics, const struct status *status);
 
-/* Make to, of the same services_max, the same as from: a snapshot. */
-void report_metrics_copy(struct report_metrics *to, const struct report_metrics *from);
+/* A snapshot: make to, of the same services_max, equal to from. */
+void metrics_copy(struct metrics *to, const struct metrics *from);
 
-/* Of lost_events_total what leaves connections untold or unknown, and somebody can do something about. */
-uint64_t report_metrics_lost(const struct report_metrics *metrics);
+/* The sum of lost_events_total by the urgent losses (loss_table.h). */
+uint64_t metrics_lost(const struct metrics *metrics);
 
-/* The metrics as text that the caller frees; NULL where there is no memory. */
-char *report_metrics_text(const struct report_metrics *metrics, enum report_metrics_format format, size_t *length);
+/* The metrics as text, which the caller frees; NULL without memory. */
+char *metrics_text(const struct metrics *metrics, enum metrics_format format, size_t *length);
 
 /* The media type of a format. */
-const char *report_metrics_content_type(enum report_metrics_format format);
+const char *metrics_content_type(enum metrics_format format);
 
-/* The format that the field Accept of an HTTP request prefers (RFC 9110 section 12.5.1); NULL: there is none. */
-enum report_metrics_format report_metrics_choose(const char *accept);
+/* The format that the field Accept of an HTTP request prefers (RFC 9110 section 12.5.1); accept NULL: no such field. */
+enum metrics_format metrics_choose(const char *accept);
 
 #endif /* SINK_METRICS_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * sink - who gets the record of each handshake: the table, the ladder, JSON, metrics, a store, a sender. main builds a list of
- * sinks; nothing else knows the format of one. A sink never holds up the event loop: what may wait belongs into a
- * process or a thread of the sink's own, behind a bounded queue whose overflow is counted.
+ * sinks (sinks.h); nothing else knows the format of one. A sink never holds up the event loop: what may wait belongs into a
+ * process or a thread of the sink's own, after a bounded queue whose overflow is counted.
  */
 #ifndef SINK_SINK_H
 #define SINK_SINK_H
@@ -18,20 +18,36 @@ enum sink_needs {
 	SINK_NEEDS_CERTIFICATES = 1 << 0, /* bodies of Certificate and CertificateRequest */
 	SINK_NEEDS_ATTRIBUTION = 1 << 1,  /* handshake.attribution: unit, container, pod and user */
 	SINK_NEEDS_HINTS = 1 << 2,        /* handshake.hints */
+	/*
+	 * Records that --requested and the expression leave out, too. A sink without this gets only the records that the user
+	 * wants to see. Records that --port and --pid leave out reach no sink.
+	 */
+	SINK_NEEDS_UNFILTERED = 1 << 3,
+};
+
+/* What became of the records that a sink took. Counters only grow; waiting is a gauge. */
+struct sink_counts {
+	uint64_t taken;   /* records that the sink was given */
+	uint64_t dropped; /* of them: a bound was hit */
+	uint64_t failed;  /* of them: an error, after a message */
+	uint64_t waiting; /* of them: in the sink's queue now */
 };
 
 /* Each function but take may be NULL. state is the sink's own. */
 struct sink_class {
 	const char *name; /* of the sink in messages and in the label sink of the metrics */
 
-	/* A handshake has ended. The record and what it points at live as long as the call. */
-	void (*take)(void *state, const struct handshake *handshake);
+	/* A handshake has ended. The record and what it points at live as long as the call. Returns 0, or -errno. */
+	int (*take)(void *state, const struct handshake *handshake);
 
 	/* Called about 20 times a second, and once before close: how things stand. */
 	void (*tick)(void *state, const struct status *status);
 
 	/* Hand over what was taken. Returns 0, or -errno after a message: the program ends. */
 	int (*flush)(void *state);
+
+	/* Add to counts what the sink itself counts: dropped, failed later, waiting. taken is counted by the list. */
+	void (*count)(void *state, struct sink_counts *counts);
 
 	/* The last call. Frees state. */
 	void (*close)(void *state);

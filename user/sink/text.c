@@ -76,7 +76,7 @@ static void print_row(FILE *out, const char *const cells[COLUMNS])
 	fputc('\n', out);
 }
 
-void report_text_header(FILE *out)
+void text_header(FILE *out)
 {
 	static const char *const headings[COLUMNS] = {
 		[COLUMN_TIME] = "TIME",     [COLUMN_ROLE] = "ROLE",     [COLUMN_SERVER] = "SERVER",
@@ -253,7 +253,7 @@ static void describe_server_name(char *text, size_t columns, const struct handsh
 	escape_word(text, columns, *server_name ? server_name : "-");
 }
 
-void report_text_line(FILE *out, const struct handshake *handshake)
+void text_line(FILE *out, const struct handshake *handshake)
 {
 	char clock[CLOCK_TEXT_MAX], server[ENDPOINT_TEXT_MAX], client[ENDPOINT_TEXT_MAX], server_name[SNI_WIDTH + 1];
 	char result[RESULT_TEXT_MAX], milliseconds[MILLISECONDS_TEXT_MAX];
@@ -538,7 +538,7 @@ static void print_policy(FILE *out, const struct policy_judgement *judgement)
 		        results[judgement->result]);
 }
 
-void report_text_ladder(FILE *out, const struct handshake *handshake, bool redact)
+void text_ladder(FILE *out, const struct handshake *handshake, bool redact)
 {
 	print_heading(out, handshake);
 	print_process(out, handshake);

@@ -12,15 +12,15 @@
 #include <stdio.h>
 
 /* The column headings: TIME ROLE SERVER CLIENT SNI VERSION ASKED ANSWER RESULT MS */
-void report_text_header(FILE *out);
+void text_header(FILE *out);
 
 /* One line. A cell that is too long for its column moves those behind it only as far as it must. */
-void report_text_line(FILE *out, const struct handshake *handshake);
+void text_line(FILE *out, const struct handshake *handshake);
 
 /*
  * The ladder: what it is about, a line per step, what was asked and answered, the verdict, an empty line. With redact
  * only the fingerprint is told of the client's certificate.
  */
-void report_text_ladder(FILE *out, const struct handshake *handshake, bool redact);
+void text_ladder(FILE *out, const struct handshake *handshake, bool redact);
 
 #endif /* SINK_TEXT_H */

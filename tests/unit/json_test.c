@@ -5,18 +5,18 @@
 
 #include <json-c/json.h>
 
-static const struct report_json_options whole = {.redact = false};
-static const struct report_json_options redacted = {.redact = true};
+static const struct json_options whole = {.redact = false};
+static const struct json_options redacted = {.redact = true};
 
 /* What the report prints: one clean line, in memory that the caller frees. */
-static char *line_of(const struct handshake *handshake, const struct report_json_options *options)
+static char *line_of(const struct handshake *handshake, const struct json_options *options)
 {
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	assert_int_equal(report_json_line(out, handshake, options), 0);
+	assert_int_equal(json_line(out, handshake, options), 0);
 	fclose(out);
 	assert_int_equal(strlen(text), size);
 	assert_int_equal(assert_clean_lines(text), 1);
@@ -24,7 +24,7 @@ static char *line_of(const struct handshake *handshake, const struct report_json
 }
 
 /* The same parsed: all of it is one JSON object. */
-static struct json_object *object_of(const struct handshake *handshake, const struct report_json_options *options)
+static struct json_object *object_of(const struct handshake *handshake, const struct json_options *options)
 {
 	struct json_tokener *tokener = json_tokener_new();
 	char *line = line_of(handshake, options);

@@ -13,7 +13,7 @@ static char *line_of(const struct handshake *handshake)
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	report_text_line(out, handshake);
+	text_line(out, handshake);
 	fclose(out);
 	assert_int_equal(assert_clean_lines(text), 1);
 	return text;
@@ -26,7 +26,7 @@ static char *ladder_of(const struct handshake *handshake, bool redact)
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	report_text_ladder(out, handshake, redact);
+	text_ladder(out, handshake, redact);
 	fclose(out);
 	assert_clean_lines(text);
 	return text;
@@ -79,7 +79,7 @@ static void header_names_the_columns(void **state)
 
 	(void)state;
 	assert_non_null(out);
-	report_text_header(out);
+	text_header(out);
 	fclose(out);
 	assert_string_equal(text, "TIME     "
 	                          "ROLE     "

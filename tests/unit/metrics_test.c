@@ -10,10 +10,10 @@ enum {
 	NAME_MAX_LENGTH = 256,
 };
 
-static char *text_of(const struct report_metrics *metrics, enum report_metrics_format format)
+static char *text_of(const struct metrics *metrics, enum metrics_format format)
 {
 	size_t length = 0;
-	char *text = report_metrics_text(metrics, format, &length);
+	char *text = metrics_text(metrics, format, &length);
 
 	assert_non_null(text);
 	assert_int_equal(strlen(text), length);
@@ -38,27 +38,27 @@ static void assert_line(const char *text, const char *line)
 	fail_msg("expected the line:\n%s\nin:\n%s", line, text);
 }
 
-static void assert_lines(const struct report_metrics *metrics, const char *const *lines)
+static void assert_lines(const struct metrics *metrics, const char *const *lines)
 {
-	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+	char *text = text_of(metrics, METRICS_TEXT);
 
 	for (; *lines; lines++)
 		assert_line(text, *lines);
 	free(text);
 }
 
-static void assert_no(const struct report_metrics *metrics, const char *unwanted)
+static void assert_no(const struct metrics *metrics, const char *unwanted)
 {
-	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+	char *text = text_of(metrics, METRICS_TEXT);
 
 	if (strstr(text, unwanted))
 		fail_msg("did not expect to read %s in:\n%s", unwanted, text);
 	free(text);
 }
 
-static size_t count_of(const struct report_metrics *metrics, const char *wanted)
+static size_t count_of(const struct metrics *metrics, const char *wanted)
 {
-	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+	char *text = text_of(metrics, METRICS_TEXT);
 	size_t count = 0;
 
 	for (const char *found = strstr(text, wanted); found; found = strstr(found + 1, wanted))
@@ -68,18 +68,19 @@ static size_t count_of(const struct report_metrics *metrics, const char *wanted)
 }
 
 /* One handshake and a state in which each number is another one. */
-static struct report_metrics *sample_metrics(void)
+static struct metrics *sample_metrics(void)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 	struct certificate certificate = sample_certificate();
 	struct handshake handshake = sample_handshake();
-	struct report_metrics_state state = {
-		.counts = {.handshakes = 1,
-	                   .table_full = 105,
-	                   .events_lost = 999,
-	                   .gaps = 301,
-	                   .bounds = 109,
-	                   .malformed_events = 106},
+	struct status status = {
+		.tracking = {.followed = {{"handshake", 501}, {"last_word", 502}, {"library", 503}},
+	                     .table_full = 105,
+	                     .events_lost = 999,
+	                     .gaps = 301,
+	                     .bounds = 109,
+	                     .malformed_events = 106,
+	                     .unfollowed = 20},
 		.statistics = {[STATISTIC_CONNECTIONS] = 401,
 	                       [STATISTIC_MIDSTREAM] = 403,
 	                       [STATISTIC_HANDSHAKES] = 402,
@@ -89,44 +90,49 @@ static struct report_metrics *sample_metrics(void)
 	                       [STATISTIC_LOST_LISTENER] = 103,
 	                       [STATISTIC_HANDOVER_BOUND] = 107,
 	                       [STATISTIC_BODY_BOUND] = 108,
-	                       [STATISTIC_STEP_BOUND] = 999,
+	                       [STATISTIC_STEP_BOUND] = 122,
 	                       [STATISTIC_CONTENDED] = 104,
 	                       [STATISTIC_OUTSIDE] = 110,
 	                       [STATISTIC_EVICTED] = 111,
 	                       [STATISTIC_FRAGMENTS] = 112,
-	                       [STATISTIC_UNFOLLOWED] = 120,
+	                       [STATISTIC_LAYERS] = 123,
+	                       [STATISTIC_UNFOLLOWED] = 100,
 	                       [STATISTIC_REFUSED] = 121},
-		.connections = {[CONNECTION_HANDSHAKE] = 501, [CONNECTION_LAST_WORD] = 502, [CONNECTION_LIBRARY] = 503},
 		.now_ns = SAMPLE_START_NS + 1000000000,
 		.last_event_ns = SAMPLE_START_NS,
 		.realtime_offset_ns = SAMPLE_REALTIME_NS - SAMPLE_START_NS,
-		.library_statistics = {[LIBRARY_STATISTIC_CALLS] = 1001,
-	                               [LIBRARY_STATISTIC_STRANGERS] = 1002,
-	                               [LIBRARY_STATISTIC_LOST_RING] = 113,
-	                               [LIBRARY_STATISTIC_LOST_READ] = 114,
-	                               [LIBRARY_STATISTIC_LOST_STATE] = 115,
-	                               [LIBRARY_STATISTIC_LOST_EXEC] = 999,
-	                               [LIBRARY_STATISTIC_CALL_BOUND] = 116},
-		.libraries = {.attached = {901, 902, 903}, .refused = 904, .bound = 117},
-		.listening = {.transcripts = {.handshakes = 999,
-	                                      .strangers = 1003,
-	                                      .damaged = 119,
-	                                      .table_full = 18,
-	                                      .malformed_events = 1000},
-	                      .join = {.joined = 1004, .unjoined = 1005, .untold = 1006, .table_full = 100}},
-		.sight = {"socket", 2, {701, 702}, .buffer_bytes = 801, .buffer_waiting = 802, .buffer_peak = 803},
+		.library_calls = {[LIBRARY_STATISTIC_CALLS] = 1001,
+	                          [LIBRARY_STATISTIC_STRANGERS] = 1002,
+	                          [LIBRARY_STATISTIC_LOST_RING] = 113,
+	                          [LIBRARY_STATISTIC_LOST_READ] = 114,
+	                          [LIBRARY_STATISTIC_LOST_STATE] = 115,
+	                          [LIBRARY_STATISTIC_LOST_EXEC] = 999,
+	                          [LIBRARY_STATISTIC_CALL_BOUND] = 116},
+		.libraries = {.attached = {{"openssl", 901}, {"gnutls", 902}, {"go", 903}},
+	                      .refused = 904,
+	                      .bound = 117,
+	                      .joined = 1004,
+	                      .unjoined = 1005,
+	                      .untold = 1006,
+	                      .strangers = 1003,
+	                      .damaged = 119,
+	                      .table_full = 118,
+	                      .malformed_events = 1000},
+		.hook = {"socket", 2, .buffer_bytes = 801, .buffer_waiting = 802, .buffer_peak = 803},
 		.settings = {.named = true,
 	                     .since = 901,
 	                     .has_policy = true,
 	                     .lines = {[POLICY_REQUIRED] = 911, [POLICY_OPTIONAL] = 912, [POLICY_NEVER] = 913}},
-		.runs = {{"receive", 601, 1000000602}, {"send", 0, 0}, [TRACER_RUNS - 1] = {"exec", 603, 604}},
+		.program = {{"receive", true, 701, 601, 1000000602},
+	                    {"send", true, 702, 0, 0},
+	                    [STATUS_PROGRAMS_MAX - 1] = {"exec", .runs = 603, .run_ns = 604}},
 	};
 
 	assert_non_null(metrics);
 	handshake.certificate = &certificate;
 	handshake.policy = (struct policy_judgement){POLICY_REQUIRED, POLICY_KEPT, 3};
-	report_metrics_handshake(metrics, &handshake);
-	report_metrics_update(metrics, &state);
+	metrics_handshake(metrics, &handshake);
+	metrics_update(metrics, &status);
 	return metrics;
 }
 
@@ -259,6 +265,8 @@ static const char *const text_golden[] = {
 	LOST("fragment", "112"),
 	LOST("established", "120"),
 	LOST("refused", "121"),
+	LOST("step_bound", "122"),
+	LOST("layers", "123"),
 	"# HELP mtlsnoop_gaps_total Directions of connections with bytes that never came.",
 	"# TYPE mtlsnoop_gaps_total counter",
 	"mtlsnoop_gaps_total 301",
@@ -468,6 +476,8 @@ static const char *const openmetrics_golden[] = {
 	LOST("fragment", "112"),
 	LOST("established", "120"),
 	LOST("refused", "121"),
+	LOST("step_bound", "122"),
+	LOST("layers", "123"),
 	"# HELP mtlsnoop_gaps Directions of connections with bytes that never came.",
 	"# TYPE mtlsnoop_gaps counter",
 	"mtlsnoop_gaps_total 301",
@@ -581,53 +591,53 @@ static void assert_golden(const char *text, const char *const *lines)
 
 static void whole_text(void **state)
 {
-	struct report_metrics *metrics = sample_metrics();
-	char *text = text_of(metrics, REPORT_METRICS_TEXT);
+	struct metrics *metrics = sample_metrics();
+	char *text = text_of(metrics, METRICS_TEXT);
 
 	(void)state;
 	assert_golden(text, text_golden);
 	free(text);
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 static void whole_openmetrics(void **state)
 {
-	struct report_metrics *metrics = sample_metrics();
-	char *text = text_of(metrics, REPORT_METRICS_OPENMETRICS);
+	struct metrics *metrics = sample_metrics();
+	char *text = text_of(metrics, METRICS_OPENMETRICS);
 
 	(void)state;
 	assert_golden(text, openmetrics_golden);
 	free(text);
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 /* A snapshot says the same, whatever was in it before, and stays what it is. */
 static void snapshot(void **state)
 {
-	struct report_metrics *metrics = sample_metrics();
-	struct report_metrics *copy = report_metrics_new(SERVICES);
+	struct metrics *metrics = sample_metrics();
+	struct metrics *copy = metrics_new(SERVICES);
 	struct handshake handshake = sample_handshake();
 	char *text;
 
 	(void)state;
-	report_metrics_handshake(copy, &handshake);
-	report_metrics_handshake(copy, &handshake);
-	report_metrics_copy(copy, metrics);
-	report_metrics_handshake(metrics, &handshake);
-	text = text_of(copy, REPORT_METRICS_TEXT);
+	metrics_handshake(copy, &handshake);
+	metrics_handshake(copy, &handshake);
+	metrics_copy(copy, metrics);
+	metrics_handshake(metrics, &handshake);
+	text = text_of(copy, METRICS_TEXT);
 	assert_golden(text, text_golden);
-	assert_int_equal(report_metrics_lost(copy), 101 + 102 + 103 + 104 + 105 + 1106 + 111);
+	assert_int_equal(metrics_lost(copy), 101 + 102 + 103 + 104 + 105 + 1106 + 111);
 	free(text);
-	report_metrics_free(copy);
-	report_metrics_free(metrics);
+	metrics_free(copy);
+	metrics_free(metrics);
 }
 
 /* What nobody has to do anything about is no loss that makes it unwell. */
 static void urgent_losses(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
-	struct report_metrics_state losses = {
-		.counts = {.gaps = 1, .bounds = 1, .events_lost = 1},
+	struct metrics *metrics = metrics_new(SERVICES);
+	struct status losses = {
+		.tracking = {.gaps = 1, .bounds = 1, .events_lost = 1},
 		.statistics = {[STATISTIC_CONNECTIONS] = 1,
 	                       [STATISTIC_MIDSTREAM] = 1,
 	                       [STATISTIC_HANDSHAKES] = 1,
@@ -639,63 +649,63 @@ static void urgent_losses(void **state)
 	};
 
 	(void)state;
-	report_metrics_update(metrics, &losses);
-	assert_int_equal(report_metrics_lost(metrics), 0);
+	metrics_update(metrics, &losses);
+	assert_int_equal(metrics_lost(metrics), 0);
 	losses.statistics[STATISTIC_LOST_RING] = 7;
-	report_metrics_update(metrics, &losses);
-	assert_int_equal(report_metrics_lost(metrics), 7);
-	report_metrics_free(metrics);
+	metrics_update(metrics, &losses);
+	assert_int_equal(metrics_lost(metrics), 7);
+	metrics_free(metrics);
 }
 
 static void labels_are_escaped(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
-	static const struct report_metrics_state hostile = {
-		.runs = {{"a\"} 1\n# EOF\\\t\x7f\xff", 5, 5}, {"send", 6, 6}},
+	struct metrics *metrics = metrics_new(SERVICES);
+	static const struct status hostile = {
+		.program = {{"a\"} 1\n# EOF\\\t\x7f\xff", .runs = 5, .run_ns = 5}, {"send", .runs = 6, .run_ns = 6}},
 	};
 
 	(void)state;
-	report_metrics_update(metrics, &hostile);
+	metrics_update(metrics, &hostile);
 	assert_lines(metrics, (const char *[]){
 				      "mtlsnoop_bpf_runs_total{program=\"a\\\"} 1\\n# EOF\\\\???\"} 5",
 				      "mtlsnoop_bpf_runs_total{program=\"send\"} 6",
 				      "mtlsnoop_bpf_run_seconds_total{program=\"send\"} 0.000000006",
 				      NULL,
 			      });
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 /* Nothing of the client, nor of what it sent, gets into a label. */
 static void clients_are_not_told(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 	struct handshake handshake = sample_handshake();
 	struct certificate certificate = sample_certificate();
 
 	(void)state;
 	handshake.certificate = &certificate;
 	strcpy(handshake.client_hello.server_name, HOSTILE);
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_no(metrics, "10.0.0.5");
 	assert_no(metrics, "51234");
 	assert_no(metrics, "CN=");
 	assert_no(metrics, "x1b");
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
-static void count_service(struct report_metrics *metrics, uint8_t role, uint8_t last_byte)
+static void count_service(struct metrics *metrics, uint8_t role, uint8_t last_byte)
 {
 	struct handshake handshake = sample_handshake();
 
 	handshake.role = role;
 	handshake.server.address[3] = last_byte;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 }
 
 /* Those that came first keep their series; the clients' servers leave room for the host's own. */
 static void services_are_bounded(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 
 	(void)state;
 	for (int last_byte = 0; last_byte < 256; last_byte++)
@@ -716,27 +726,27 @@ static void services_are_bounded(void **state)
 	assert_int_equal(count_of(metrics, "mtlsnoop_handshakes_total{"), 7);
 	assert_int_equal(count_of(metrics, "mtlsnoop_handshake_duration_seconds_count{"), 7);
 	assert_no(metrics, "role=\"server\",service=\"other\"");
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 static void services_are_told_apart(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 	struct handshake handshake = sample_handshake();
 
 	(void)state;
 	handshake.server = (struct endpoint){.address = {0x20, 1, 0x0d, 0xb8, [15] = 1}, .port = 8443};
 	handshake.family = 6;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.server.port = 8444;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	/* what is behind an IPv4 address is not a part of it */
 	handshake = sample_handshake();
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.server.address[4] = 1;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.family = 0;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_lines(metrics, (const char *[]){
 				      SERVICE_LINE("server", "[2001:db8::1]:8443", "1"),
 				      SERVICE_LINE("server", "[2001:db8::1]:8444", "1"),
@@ -744,13 +754,13 @@ static void services_are_told_apart(void **state)
 				      SERVICE_LINE("server", "other", "1"),
 				      NULL,
 			      });
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 /* Numbers from the network: those without a name are counted together. */
 static void numbers_are_bounded(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 	struct handshake handshake = sample_handshake();
 
 	(void)state;
@@ -759,12 +769,12 @@ static void numbers_are_bounded(void **state)
 		handshake.version = 0x0500 + number;
 		sample_step(&handshake, 0, STEP_MESSAGE, FROM_CLIENT, number, 0);
 		sample_alert(&handshake, 1, FROM_SERVER, number);
-		report_metrics_handshake(metrics, &handshake);
+		metrics_handshake(metrics, &handshake);
 	}
 	handshake.version = 0;
 	handshake.steps = UINT16_MAX;
 	memset(handshake.step, 0, sizeof(handshake.step));
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_lines(metrics, (const char *[]){
 				      /* 25 types and 37 alerts have a name */
 				      "mtlsnoop_handshake_messages_total{type=\"other\",from=\"client\"} 231",
@@ -778,26 +788,26 @@ static void numbers_are_bounded(void **state)
 	assert_int_equal(count_of(metrics, "version=\"none\""), 1);
 	assert_int_equal(count_of(metrics, "mtlsnoop_handshake_messages_total{"), 26);
 	assert_int_equal(count_of(metrics, "mtlsnoop_handshake_alerts_total{"), 38);
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 /* The verdict's own values, whatever stands in the record. */
 static void verdicts(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 	struct handshake handshake = sample_handshake();
 
 	(void)state;
 	handshake.version = 0x0304;
 	handshake.verdict.client_auth = CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE;
 	handshake.verdict.evidence = EVIDENCE_INFERRED;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.verdict.client_auth = CLIENT_AUTH_UNKNOWN;
 	handshake.verdict.reason = REASON_PADDING;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.verdict = (struct verdict){.client_auth = 255, .evidence = 255, .reason = 255};
 	handshake.role = 255;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_lines(
 		metrics,
 		(const char *[]){
@@ -811,16 +821,16 @@ static void verdicts(void **state)
 			"mtlsnoop_unknown_total{reason=\"gap\"} 0",
 			NULL,
 		});
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
-static void observe_times(struct report_metrics *metrics, uint64_t duration_ns)
+static void observe_times(struct metrics *metrics, uint64_t duration_ns)
 {
 	struct handshake handshake = sample_handshake();
 
 	handshake.end_ns = handshake.start_ns + duration_ns;
 	handshake.request_ns = 0;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 }
 
 #define BUCKET(le, count) "mtlsnoop_handshake_duration_seconds_bucket{" SERVICE ",le=\"" le "\"} " count
@@ -828,7 +838,7 @@ static void observe_times(struct report_metrics *metrics, uint64_t duration_ns)
 /* An upper bound belongs to its bucket. */
 static void buckets(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 
 	(void)state;
 	observe_times(metrics, 0);
@@ -847,27 +857,27 @@ static void buckets(void **state)
 				      NULL,
 			      });
 	assert_no(metrics, "mtlsnoop_certificate_answer_seconds_count");
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 /* Times that are not those of a handshake are not counted; the handshake is. */
 static void no_times(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 	struct handshake handshake = sample_handshake();
 
 	(void)state;
 	handshake.answer_ns = handshake.request_ns - 1;
 	handshake.facts.end = END_TIMEOUT;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.facts.end = END_NONE;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.facts.end = END_RST;
 	handshake.end_ns = handshake.start_ns - 1;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_lines(metrics, (const char *[]){SERVICE_LINE("server", "10.0.0.1:443", "3"), NULL});
 	assert_no(metrics, "_bucket");
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 /* The value of the series that a line of text begins with; -1 where text has none. */
@@ -903,8 +913,8 @@ static void assert_monotonic(const char *before, const char *after)
 /* Many handshakes of any kind: what was seen once stays. */
 static void series_stay(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
-	char *before = text_of(metrics, REPORT_METRICS_TEXT), *after;
+	struct metrics *metrics = metrics_new(SERVICES);
+	char *before = text_of(metrics, METRICS_TEXT), *after;
 	uint32_t random = 1;
 
 	(void)state;
@@ -920,15 +930,15 @@ static void series_stay(void **state)
 		handshake.verdict.evidence = random >> 23 & 1;
 		handshake.end_ns = handshake.start_ns + random;
 		sample_alert(&handshake, 5, random >> 24 & 1, random >> 25);
-		report_metrics_handshake(metrics, &handshake);
-		after = text_of(metrics, REPORT_METRICS_TEXT);
+		metrics_handshake(metrics, &handshake);
+		after = text_of(metrics, METRICS_TEXT);
 		assert_monotonic(before, after);
 		free(before);
 		before = after;
 	}
 	assert_has(before, "service=\"other\"");
 	free(before);
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 static void formats_are_chosen(void **state)
@@ -977,18 +987,17 @@ static void formats_are_chosen(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		if ((report_metrics_choose(cases[i].accept) == REPORT_METRICS_OPENMETRICS) != cases[i].openmetrics)
+		if ((metrics_choose(cases[i].accept) == METRICS_OPENMETRICS) != cases[i].openmetrics)
 			fail_msg("Accept: %s: expected %s", cases[i].accept,
 			         cases[i].openmetrics ? "OpenMetrics" : "text");
-	assert_string_equal(report_metrics_content_type(REPORT_METRICS_TEXT),
-	                    "text/plain; version=0.0.4; charset=utf-8");
-	assert_string_equal(report_metrics_content_type(REPORT_METRICS_OPENMETRICS),
+	assert_string_equal(metrics_content_type(METRICS_TEXT), "text/plain; version=0.0.4; charset=utf-8");
+	assert_string_equal(metrics_content_type(METRICS_OPENMETRICS),
 	                    "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }
 
 #define HOUR_NS 3600000000000ull
 
-static void present_at(struct report_metrics *metrics, uint64_t end_ns, int64_t not_after)
+static void present_at(struct metrics *metrics, uint64_t end_ns, int64_t not_after)
 {
 	struct certificate certificate = sample_certificate();
 	struct handshake handshake = sample_handshake();
@@ -996,15 +1005,15 @@ static void present_at(struct report_metrics *metrics, uint64_t end_ns, int64_t 
 	certificate.not_after = not_after;
 	handshake.certificate = &certificate;
 	handshake.end_ns = end_ns;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 }
 
-static void assert_expiry(struct report_metrics *metrics, uint64_t now_ns, const char *expected)
+static void assert_expiry(struct metrics *metrics, uint64_t now_ns, const char *expected)
 {
-	struct report_metrics_state state = {.now_ns = now_ns};
+	struct status state = {.now_ns = now_ns};
 	char line[NAME_MAX_LENGTH];
 
-	report_metrics_update(metrics, &state);
+	metrics_update(metrics, &state);
 	if (!expected) {
 		assert_no(metrics, EXPIRY "{");
 		return;
@@ -1016,7 +1025,7 @@ static void assert_expiry(struct report_metrics *metrics, uint64_t now_ns, const
 /* The earliest of the last 24 hours, the current one and 23 before it: what was replaced is forgotten. */
 static void expiry_of_a_day(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 
 	(void)state;
 	assert_expiry(metrics, 1, NULL);
@@ -1033,41 +1042,41 @@ static void expiry_of_a_day(void **state)
 	/* the place of an hour that is long over is used again */
 	present_at(metrics, 29 * HOUR_NS, 9000);
 	assert_expiry(metrics, 29 * HOUR_NS, "9000");
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 /* Certificates that were turned away, or could not be read, do not count; what is before 1970 is told as 1970. */
 static void expiry_of_what_was_taken(void **state)
 {
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
+	struct metrics *metrics = metrics_new(SERVICES);
 	struct certificate certificate = sample_certificate();
 	struct handshake handshake = sample_handshake();
 
 	(void)state;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_expiry(metrics, SAMPLE_START_NS, NULL);
 	handshake.certificate = &certificate;
 	handshake.verdict.client_auth = CLIENT_AUTH_REJECTED_CERTIFICATE;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	handshake.verdict.client_auth = CLIENT_AUTH_UNKNOWN;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_expiry(metrics, SAMPLE_START_NS, NULL);
 	handshake.verdict.client_auth = CLIENT_AUTH_PRESENTED;
 	certificate.leaf_parsed = false;
-	report_metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
 	assert_expiry(metrics, SAMPLE_START_NS, NULL);
 	present_at(metrics, SAMPLE_START_NS, -600000000);
 	assert_expiry(metrics, SAMPLE_START_NS, "0");
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
-static void count_policy(struct report_metrics *metrics, uint8_t expectation, uint8_t result, int times)
+static void count_policy(struct metrics *metrics, uint8_t expectation, uint8_t result, int times)
 {
 	struct handshake handshake = sample_handshake();
 
 	handshake.policy = (struct policy_judgement){expectation, result, 1};
 	while (times--)
-		report_metrics_handshake(metrics, &handshake);
+		metrics_handshake(metrics, &handshake);
 }
 
 static void policy_counts(void **state)
@@ -1079,8 +1088,8 @@ static void policy_counts(void **state)
 	                             "mtlsnoop_policy_kept_total{" SERVICE ",rule=\"never\"} 3",
 	                             "mtlsnoop_policy_unjudged_total{" SERVICE ",rule=\"never\"} 4",
 	                             NULL};
-	struct report_metrics *metrics = report_metrics_new(SERVICES);
-	struct report_metrics_state named = {.settings = {.named = true, .has_policy = true, .refused = true}};
+	struct metrics *metrics = metrics_new(SERVICES);
+	struct status named = {.settings = {.named = true, .has_policy = true, .refused = true}};
 
 	(void)state;
 	count_policy(metrics, POLICY_REQUIRED, POLICY_BROKEN, 2);
@@ -1090,12 +1099,12 @@ static void policy_counts(void **state)
 	count_policy(metrics, 0xff, 0xff, 6);
 	assert_no(metrics, "mtlsnoop_policy_");
 	assert_no(metrics, "mtlsnoop_config_");
-	report_metrics_update(metrics, &named);
+	metrics_update(metrics, &named);
 	assert_lines(metrics, lines);
 	assert_no(metrics, "rule=\"optional\"} 1");
 	assert_int_equal(count_of(metrics, "rule=\"optional\""), 1);
 	assert_lines(metrics, (const char *const[]){"mtlsnoop_config_last_reload_successful 0", NULL});
-	report_metrics_free(metrics);
+	metrics_free(metrics);
 }
 
 int main(void)
@@ -1120,5 +1129,5 @@ int main(void)
 		cmocka_unit_test(formats_are_chosen),
 	};
 
-	return cmocka_run_group_tests_name("report_metrics", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }
