@@ -102,7 +102,7 @@ check-deb:
 	@CI=true tests/run package
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe $(BUILD)/tests/points $(BUILD)/tests/verify
+tests: $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/replay $(BUILD)/tests/attempts $(BUILD)/tests/without-tcx/mtlsnoop $(BUILD)/tests/observe $(BUILD)/tests/events $(BUILD)/tests/points $(BUILD)/tests/verify
 
 ## check-kernels  the BPF programs on Debian's kernels 5.10, 6.1 and 6.12, in emulated machines: 40 minutes of processor time
 .PHONY: check-kernels
@@ -270,6 +270,11 @@ $(BUILD)/tests/replay: tests/captures/replay.c $(BUILD)/bpf/device.skel.h $(BUIL
 
 # What prints the events of TLS libraries.
 $(BUILD)/tests/observe: tests/library/observe.c $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(filter %.o,$^) -lbpf -lz -lmnl $(LIBRARIES)
+
+# What prints the events that say who is at the ends of a connection.
+$(BUILD)/tests/events: tests/kernel/events.c $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(filter %.o,$^) -lbpf -lz -lmnl $(LIBRARIES)
 

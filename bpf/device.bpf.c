@@ -48,18 +48,17 @@ struct {
 	__type(value, struct places);
 } rows SEC(".maps");
 
-/* Set before loading: of rows.max_entries less one; and what strangers do not know. */
+/* rows.max_entries less one. Set before loading. */
 const volatile __u32 row_mask = 65535;
-const volatile __u64 flow_seed = 0;
 
 /* The lowest bit of an id is free for its place: userspace knows of the connection. */
 static const __u64 TOLD = 1;
 
 /* Addresses and ports name an association wherever it is seen. */
-static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
+static __always_inline int datagram_flow(struct __sk_buff *skb, const struct packet *packet, __u32 index,
+                                         struct packet_flow *flow)
 {
-	(void)skb;
-	return 0;
+	return packet_flow_of(skb, packet, index == EVENT_SENT, flow);
 }
 
 /* A packet on a device is nobody's yet. */
@@ -67,6 +66,23 @@ static __always_inline void open_owner(struct __sk_buff *skb, struct event_open 
 {
 	(void)skb;
 	(void)open;
+}
+
+static __always_inline void ends_of(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct ends *ends)
+{
+	packet_ends(skb, packet, index, ends);
+}
+
+static __always_inline __u32 writer_of(struct __sk_buff *skb)
+{
+	(void)skb;
+	return 0;
+}
+
+static __always_inline void writer_fill(struct __sk_buff *skb, struct event_owner *owner)
+{
+	(void)skb;
+	(void)owner;
 }
 
 /* Of the two ends of a connection the one with the higher address and port counts as the local one. */
@@ -147,7 +163,7 @@ static __always_inline void emit_lost(__u64 id, __u32 index)
  */
 static __always_inline void place_take(const struct connection *connection, const struct packet_flow *flow, __u32 index)
 {
-	struct places *row = row_of(packet_flow_hash(flow, flow_seed));
+	struct places *row = row_of(packet_flow_hash(flow, &flow_key));
 	__u64 id = connection->id | (connection->opened ? TOLD : 0);
 	__u64 left = ~0ull;
 	int best = 0, i;
@@ -179,7 +195,7 @@ static __always_inline void place_take(const struct connection *connection, cons
 /* The place of a connection is free: it is over. */
 static __always_inline void place_free(__u64 id, const struct packet_flow *flow)
 {
-	struct places *row = row_of(packet_flow_hash(flow, flow_seed));
+	struct places *row = row_of(packet_flow_hash(flow, &flow_key));
 	int i;
 
 	for (i = 0; row && i < PLACES; i++)
@@ -190,7 +206,7 @@ static __always_inline void place_free(__u64 id, const struct packet_flow *flow)
 /* A packet has found no state: has its connection lost it? */
 static __always_inline void place_look(const struct packet_flow *flow, __u32 index)
 {
-	__u64 hash = packet_flow_hash(flow, flow_seed);
+	__u64 hash = packet_flow_hash(flow, &flow_key);
 	struct places *row = row_of(hash);
 	__u64 id;
 	int i;
@@ -277,7 +293,7 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 		return 0;
 	}
 	if (turn_claim_once(&sight.connection->begun)) {
-		sight.connection->id = id_of_hash(packet_flow_hash(&flow, flow_seed)) | (bpf_get_prandom_u32() & ~TOLD);
+		sight.connection->id = id_of_hash(packet_flow_hash(&flow, &flow_key)) | (bpf_get_prandom_u32() & ~TOLD);
 		place_take(sight.connection, &flow, sight.index);
 		sight.connection->first_sequence =
 			packet.tcp_flags & TCP_FLAG_BIT_ACK ? packet.acknowledgment : packet.sequence + 1;

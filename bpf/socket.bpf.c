@@ -7,6 +7,8 @@
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 
 #include "bpf/shared/event.h"
 #include "bpf/shared/tcp_order.h"
@@ -17,7 +19,8 @@
 
 enum {
 	PASS = 1,
-	EARLY_MAX = 4096, /* connections whose first bytes came before their socket */
+	EARLY_MAX = 4096,                   /* connections whose first bytes came before their socket */
+	TASK_IS_KERNEL_THREAD = 0x00200000, /* PF_KTHREAD in task_struct.flags: the same number since Linux 2.6.22 */
 };
 
 /* State of a connection, kept with its socket. */
@@ -76,12 +79,6 @@ static __always_inline int packet_here(struct __sk_buff *skb, struct packet *pac
 	return packet_parse(skb, 0, skb->len, packet);
 }
 
-/* One UDP socket may have many peers: an association is named by its socket and its addresses. */
-static __always_inline __u64 datagram_scope(struct __sk_buff *skb)
-{
-	return bpf_get_socket_cookie(skb);
-}
-
 static __always_inline struct bpf_sock *socket_of(struct __sk_buff *skb)
 {
 	struct bpf_sock *socket = skb->sk;
@@ -98,6 +95,107 @@ static __always_inline void open_owner(struct __sk_buff *skb, struct event_open 
 		return;
 	open->process = owner->process;
 	__builtin_memcpy(open->process_name, owner->name, sizeof(open->process_name));
+}
+
+/*
+ * The ends as the socket has them: NAT on this host changes the packets before (ingress) or after (egress) the socket sees
+ * them. A listening socket and a UDP socket without a peer have no remote address, and perhaps no local one: there the
+ * packet counts. Both hold IPv4 addresses apart from IPv6 ones, so the packet's family says which to read.
+ */
+static __always_inline void ends_of(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct ends *ends)
+{
+	volatile struct bpf_sock *socket = socket_of(skb);
+	__u32 *local = (__u32 *)ends->local_address, *remote = (__u32 *)ends->remote_address;
+	__u32 local_port, remote_port;
+
+	packet_ends(skb, packet, index, ends);
+	if (!socket)
+		return;
+	remote_port = bpf_ntohs(socket->dst_port);
+	local_port = socket->src_port;
+	if (!remote_port || !local_port)
+		return;
+	ends->local_port = local_port;
+	ends->remote_port = remote_port;
+	if (packet->family == 4) {
+		local[0] = socket->src_ip4;
+		remote[0] = socket->dst_ip4;
+		return;
+	}
+	local[0] = socket->src_ip6[0];
+	local[1] = socket->src_ip6[1];
+	local[2] = socket->src_ip6[2];
+	local[3] = socket->src_ip6[3];
+	remote[0] = socket->dst_ip6[0];
+	remote[1] = socket->dst_ip6[1];
+	remote[2] = socket->dst_ip6[2];
+	remote[3] = socket->dst_ip6[3];
+}
+
+/*
+ * One UDP socket may have many peers: an association is named by its socket and its peer's address. The local address takes
+ * no part: NAT on this host gives the two directions of one association different ones. Of a socket that is connected
+ * ends_of() knows the peer that was dialled, whatever the packets carry.
+ */
+static __always_inline int datagram_flow(struct __sk_buff *skb, const struct packet *packet, __u32 index,
+                                         struct packet_flow *flow)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct ends ends;
+
+	ends_of(skb, packet, index, &ends);
+	__builtin_memset(flow, 0, sizeof(*flow));
+	__builtin_memcpy(flow->source, ends.remote_address, sizeof(flow->source));
+	__builtin_memcpy(flow->destination, &cookie, sizeof(cookie));
+	flow->source_port = ends.remote_port;
+	return 1;
+}
+
+/* The kernel's own struct sock: copied as a number, since the verifier lets nobody read behind a struct bpf_sock. */
+static __always_inline struct sock *kernel_socket(struct bpf_sock *socket)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &socket);
+	return (struct sock *)address;
+}
+
+/*
+ * The task that writes to the socket. Data leaves a TCP socket in its writer's own context, under the socket's lock
+ * (sk_lock.owned); what answers a packet or a timer leaves in a softirq, over any task, and only while nobody owns the
+ * lock. A UDP datagram leaves in its sender's context. Kernel threads (kernel TLS, MPTCP's worker) write for others.
+ */
+static __always_inline __u32 writer_of(struct __sk_buff *skb)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct bpf_sock *shown = socket_of(skb);
+	struct sock *socket;
+	__u32 protocol;
+
+	if (!shown)
+		return 0;
+	protocol = *(volatile __u32 *)&shown->protocol;
+	socket = kernel_socket(shown);
+	if (protocol == PROTOCOL_TCP && !BPF_CORE_READ(socket, sk_lock.owned))
+		return 0;
+	if (BPF_CORE_READ(task, flags) & TASK_IS_KERNEL_THREAD)
+		return 0;
+	return BPF_CORE_READ(task, tgid);
+}
+
+/* The rest of what is told of the writer. */
+static __always_inline void writer_fill(struct __sk_buff *skb, struct event_owner *owner)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct bpf_sock *shown = socket_of(skb);
+
+	owner->start_ns = BPF_CORE_READ(leader, start_boottime);
+	owner->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	owner->user = BPF_CORE_READ(task, cred, euid.val);
+	BPF_CORE_READ_STR_INTO(&owner->process_name, leader, comm);
+	if (shown)
+		owner->network_namespace = BPF_CORE_READ(kernel_socket(shown), __sk_common.skc_net.net, ns.inum);
 }
 
 static __always_inline struct connection *connection_of_packet(struct __sk_buff *skb, __u32 where,
@@ -485,11 +583,13 @@ SEC("cgroup/sock_create")
 int mtlsnoop_create(struct bpf_sock *socket)
 {
 	struct owner *owner = bpf_sk_storage_get(&owners, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct task_struct *task;
 
 	if (!owner)
 		return PASS;
-	owner->process = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(owner->name, sizeof(owner->name));
+	task = (struct task_struct *)bpf_get_current_task();
+	owner->process = BPF_CORE_READ(task, tgid);
+	BPF_CORE_READ_STR_INTO(&owner->name, task, group_leader, comm);
 	return PASS;
 }
 

@@ -9,6 +9,7 @@
 #ifndef CONNECTION_BPF_H
 #define CONNECTION_BPF_H
 
+#include "bpf/shared/service_set.h"
 #include "hook/turn.bpf.h"
 
 enum connection_bounds {
@@ -69,6 +70,10 @@ struct connection {
 	__u8 lost;             /* an event did not go out: EVENT_LOST */
 	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
 	__u8 renegotiates; /* a handshake record came behind the handshake, and the new one is not over: event flags */
+	__u8 addresses_compared; /* bits 1 << enum event_direction: a packet's addresses were held against the socket's */
+	__u8 plaintext; /* the connection was held against the services, and EVENT_PLAINTEXT went out if it is one */
+	__u8 reserved[2];
+	__u32 owner;           /* tgid of the process in the last EVENT_OWNER, 0: none yet */
 	__u32 answer_sequence; /* of the first byte behind the latest SYN/ACK, where it is not known yet which one counts */
 	struct direction direction[EVENT_DIRECTIONS];
 };
@@ -141,6 +146,20 @@ static __always_inline void statistic_add(enum statistic statistic)
 	__sync_fetch_and_add(&statistics[statistic], 1);
 }
 
+/* Random numbers that strangers do not know. Set before loading. */
+const volatile struct flow_hash_key flow_key = {};
+
+/* Userspace writes it; an empty set costs one load. */
+struct service_set services;
+
+/* The ends of a connection, as struct event_open and struct event_translated have them. */
+struct ends {
+	__u8 local_address[16];
+	__u8 remote_address[16];
+	__u16 local_port;
+	__u16 remote_port;
+} __attribute__((aligned(4)));
+
 /* A value to make an entry of a hash from: it is too large for the stack */
 static const __u8 connection_zero[sizeof(struct connection)] __attribute__((unused));
 
@@ -151,6 +170,11 @@ static const __u8 connection_zero[sizeof(struct connection)] __attribute__((unus
 static struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where);
 static struct connection *connection_of_packet(struct __sk_buff *skb, __u32 where, const struct packet *packet);
 static void open_owner(struct __sk_buff *skb, struct event_open *open);
+/* The ends of the connection as its socket has them, where there is one; else as the packet has them. */
+static void ends_of(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct ends *ends);
+/* The tgid of the task that writes, where the packet at hand leaves a socket; else 0. And the rest of what is told of it. */
+static __u32 writer_of(struct __sk_buff *skb);
+static void writer_fill(struct __sk_buff *skb, struct event_owner *owner);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
                                       __u32 where)
@@ -225,22 +249,52 @@ static __always_inline void event_fill_of(struct event *event, const struct sigh
 	event_fill(event, &origin, kind, size);
 }
 
-/* Tell of a connection: its addresses, as the packet at hand has them. Returns 0 where there was no room. */
+/* The ends as the packet at hand has them. */
+static __always_inline void packet_ends(struct __sk_buff *skb, const struct packet *packet, __u32 index,
+                                        struct ends *ends)
+{
+	int sent = index == EVENT_SENT;
+
+	__builtin_memset(ends, 0, sizeof(*ends));
+	if (sent)
+		packet_addresses(skb, packet, ends->local_address, ends->remote_address);
+	else
+		packet_addresses(skb, packet, ends->remote_address, ends->local_address);
+	ends->local_port = sent ? packet->source_port : packet->destination_port;
+	ends->remote_port = sent ? packet->destination_port : packet->source_port;
+}
+
+_Static_assert(sizeof(struct ends) == 36, "as in struct event_open");
+_Static_assert(__builtin_offsetof(struct event_open, remote_port) -
+                               __builtin_offsetof(struct event_open, local_address) ==
+                       34,
+               "as struct ends");
+_Static_assert(__builtin_offsetof(struct event_translated, remote_port) -
+                               __builtin_offsetof(struct event_translated, local_address) ==
+                       34,
+               "as struct ends");
+
+static __always_inline int ends_differ(const struct ends *one, const struct ends *other)
+{
+	const __u32 *a = (const __u32 *)one, *b = (const __u32 *)other;
+	__u32 differ = 0;
+	int i;
+
+	for (i = 0; i < (int)(sizeof(*one) / sizeof(*a)); i++)
+		differ |= a[i] ^ b[i];
+	return differ != 0;
+}
+
+/* Tell of a connection: its addresses. Returns 0 where there was no room. */
 static __always_inline int emit_open_of(struct __sk_buff *skb, const struct origin *origin, const struct packet *packet)
 {
 	struct event_open *open = bpf_ringbuf_reserve(&events, sizeof(*open), 0);
-	int sent = origin->index == EVENT_SENT;
 
 	if (!open)
 		return 0;
 	__builtin_memset(open, 0, sizeof(*open));
 	event_fill(&open->event, origin, EVENT_OPEN, sizeof(*open));
-	if (sent)
-		packet_addresses(skb, packet, open->local_address, open->remote_address);
-	else
-		packet_addresses(skb, packet, open->remote_address, open->local_address);
-	open->local_port = sent ? packet->source_port : packet->destination_port;
-	open->remote_port = sent ? packet->destination_port : packet->source_port;
+	ends_of(skb, packet, origin->index, (struct ends *)open->local_address);
 	open->family = packet->family;
 	open->transport = packet->protocol;
 	open->source = CONNECTION_SOURCE;
@@ -270,6 +324,21 @@ static __always_inline void emit_open(const struct sight *sight)
 {
 	if (!sight->connection->opened)
 		connection_tell_open(sight->skb, sight->where);
+}
+
+/* Tell which process writes. Returns 0 where there was no room. */
+static __always_inline int emit_owner_of(struct __sk_buff *skb, const struct origin *origin, __u32 process)
+{
+	struct event_owner *owner = bpf_ringbuf_reserve(&events, sizeof(*owner), 0);
+
+	if (!owner)
+		return 0;
+	__builtin_memset(owner, 0, sizeof(*owner));
+	event_fill(&owner->event, origin, EVENT_OWNER, sizeof(*owner));
+	owner->process = process;
+	writer_fill(skb, owner);
+	event_submit(owner);
+	return 1;
 }
 
 /* Room for an event of a fixed size of a connection that was told of, or NULL, which is counted. */
@@ -374,6 +443,64 @@ static __always_inline void emit_handover(const struct sight *sight)
 	handover->next_sequence = sight->direction->next_sequence;
 	handover->reserved = 0;
 	event_submit(handover);
+}
+
+/* Tell the addresses that packets of this direction carry, where they are not the socket's. */
+__noinline int connection_compare_addresses(struct __sk_buff *skb, __u32 where)
+{
+	struct event_translated *translated;
+	struct packet packet = {};
+	struct sight sight;
+	struct ends own;
+
+	if (!packet_at_hand(skb, where, &packet) ||
+	    !sight_take(&sight, skb, connection_of_packet(skb, where, &packet), where))
+		return 0;
+	sight.connection->addresses_compared |= 1 << sight.index;
+	ends_of(skb, &packet, sight.index, &own);
+	translated = event_reserve(&sight, struct event_translated);
+	if (!translated)
+		return 0;
+	__builtin_memset(translated, 0, sizeof(*translated));
+	packet_ends(skb, &packet, sight.index, (struct ends *)translated->local_address);
+	if (!ends_differ(&own, (struct ends *)translated->local_address)) {
+		bpf_ringbuf_discard(translated, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	event_fill_of(&translated->event, &sight, EVENT_TRANSLATED, sizeof(*translated));
+	translated->family = packet.family;
+	event_submit(translated);
+	return 0;
+}
+
+/* Tell which process writes, where it is another one than was told. */
+__noinline int connection_tell_owner(struct __sk_buff *skb, __u32 where)
+{
+	struct origin origin;
+	struct sight sight;
+	__u32 process = writer_of(skb);
+
+	if (!process || !sight_take(&sight, skb, connection_at_hand(skb, where), where))
+		return 0;
+	if (process == sight.connection->owner)
+		return 0;
+	origin = sight_origin(&sight);
+	if (emit_owner_of(skb, &origin, process))
+		sight.connection->owner = process;
+	else
+		sight_lost(&sight, STATISTIC_LOST_RING);
+	return 0;
+}
+
+/* What a packet shows of the ends of a connection that was told of. */
+static __always_inline void connection_tell_ends(const struct sight *sight)
+{
+	if (CONNECTION_SOURCE != EVENT_FROM_SOCKET || !sight->connection->opened)
+		return;
+	if (!(sight->connection->addresses_compared & 1 << sight->index))
+		connection_compare_addresses(sight->skb, sight->where);
+	if (sight->index == EVENT_SENT)
+		connection_tell_owner(sight->skb, sight->where);
 }
 
 /* What emit_bytes() is told. */
@@ -605,6 +732,49 @@ static __always_inline void direction_begin_segment(const struct sight *sight)
 	if (hello && hello != 1 + sight->index && walk_searches(walk))
 		tls_walk_expect_answer(walk);
 	tls_walk_segment(walk);
+}
+
+/* Whether one end of the connection is a service that is known to speak TLS. */
+static __always_inline int ends_are_of_service(const struct ends *ends, __u8 family)
+{
+	struct service_key service = {.port = ends->local_port, .family = family};
+
+	__builtin_memcpy(service.address, ends->local_address, sizeof(service.address));
+	if (service_set_has(&flow_key, &services, &service))
+		return 1;
+	service.port = ends->remote_port;
+	__builtin_memcpy(service.address, ends->remote_address, sizeof(service.address));
+	if (service_set_has(&flow_key, &services, &service))
+		return 1;
+	__builtin_memset(service.address, 0, sizeof(service.address));
+	service.family = 0;
+	if (service_set_has(&flow_key, &services, &service))
+		return 1;
+	service.port = ends->local_port;
+	return service_set_has(&flow_key, &services, &service);
+}
+
+/* The packet at hand is the first one with payload, and begins no ClientHello. */
+__noinline int connection_tell_plaintext(struct __sk_buff *skb, __u32 where)
+{
+	struct bytes_at at = {.kind = EVENT_PLAINTEXT};
+	struct packet packet = {};
+	struct sight sight;
+	struct ends ends;
+
+	if (!packet_at_hand(skb, where, &packet) ||
+	    !sight_take(&sight, skb, connection_of_packet(skb, where, &packet), where))
+		return 0;
+	sight.connection->plaintext = 1;
+	ends_of(skb, &packet, sight.index, &ends);
+	if (!packet.payload_length || !ends_are_of_service(&ends, packet.family))
+		return 0;
+	emit_open(&sight);
+	at.position = packet.sequence;
+	at.offset = packet.payload_offset;
+	at.length = packet.payload_length < EVENT_PLAINTEXT_MAX ? packet.payload_length : EVENT_PLAINTEXT_MAX;
+	emit_bytes(&sight, &at);
+	return 0;
 }
 
 static __always_inline void direction_advance(struct direction *direction, __u32 count)
@@ -944,6 +1114,15 @@ static __always_inline int direction_knows(const struct direction *direction, co
 	       (__s32)(end - direction->next_sequence) <= 0;
 }
 
+/* The packet at hand was walked: no ClientHello, nor the beginning of one, was in the connection until now. */
+static __always_inline int connection_is_plain(const struct sight *sight)
+{
+	const struct connection *connection = sight->connection;
+
+	return !connection->plaintext && !connection->hello && !(sight->direction->walk.flags & TLS_WALK_CANDIDATE) &&
+	       sight->direction->walk.searched;
+}
+
 /* Take a packet whose connection's state is at hand. */
 static __always_inline void connection_packet(const struct sight *sight, const struct packet *packet)
 {
@@ -954,6 +1133,10 @@ static __always_inline void connection_packet(const struct sight *sight, const s
 	if (direction_claim(sight)) {
 		sight->direction->time_ns = bpf_ktime_get_ns();
 		direction_packet(sight, packet);
+		if (services.count && connection_is_plain(sight))
+			connection_tell_plaintext(sight->skb, sight->where);
+		if (packet->payload_length)
+			connection_tell_ends(sight);
 	} else if (sight->direction->state == DIRECTION_FOLLOWED) {
 		direction_lose_track(sight);
 	} else {

@@ -22,19 +22,36 @@ static __always_inline int datagram_is_handshake(const __u8 *header)
 	       (version == DTLS_1_0 || version == DTLS_1_2 || version == DTLS_1_0_DRAFT);
 }
 
-/* What each hook provides: the scope in which addresses and ports name an association. */
-static __u64 datagram_scope(struct __sk_buff *skb);
+/* What each hook provides: what names an association, the same in both directions. */
+static int datagram_flow(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct packet_flow *flow);
 
 static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 where, const struct packet *packet)
 {
 	struct packet_flow flow;
 
-	if (!packet_flow_of(skb, packet, where_index(where) == EVENT_SENT, &flow))
+	if (!datagram_flow(skb, packet, where_index(where), &flow))
 		return 0;
-	return packet_flow_hash(&flow, datagram_scope(skb)) | CONNECTION_WITHOUT_SOCKET;
+	return packet_flow_hash(&flow, &flow_key) | CONNECTION_WITHOUT_SOCKET;
 }
 
-/* Hand over the bytes of a datagram at position, with its addresses before the first. Returns whether more may follow. */
+/* Tell the ends of a datagram's association, and of one that is sent its sender. Returns whether there was room. */
+__noinline int datagram_open(struct __sk_buff *skb, __u32 where)
+{
+	struct origin origin = {.index = where_index(where)};
+	__u32 writer;
+	struct packet packet = {};
+
+	if (!packet_at_hand(skb, where, &packet))
+		return 0;
+	origin.connection = datagram_id(skb, where, &packet);
+	origin.time_ns = bpf_ktime_get_ns();
+	if (!emit_open_of(skb, &origin, &packet))
+		return 0;
+	writer = origin.index == EVENT_SENT ? writer_of(skb) : 0;
+	return !writer || emit_owner_of(skb, &origin, writer);
+}
+
+/* Hand over the bytes of a datagram at position. Returns whether more may follow. */
 __noinline int datagram_chunk(struct __sk_buff *skb, __u32 where, __u32 position)
 {
 	struct bytes_at at = {.kind = EVENT_DATAGRAM, .position = position};
@@ -50,7 +67,7 @@ __noinline int datagram_chunk(struct __sk_buff *skb, __u32 where, __u32 position
 	at.flags = position ? 0 : EVENT_SEGMENT_START;
 	if (at.length > EVENT_BYTES_LARGE)
 		at.length = EVENT_BYTES_LARGE;
-	if ((position == 0 && !emit_open_of(skb, &origin, &packet)) || !emit_bytes_of(skb, &origin, &at)) {
+	if (!emit_bytes_of(skb, &origin, &at)) {
 		statistic_add(STATISTIC_LOST_RING);
 		return 0;
 	}
@@ -69,6 +86,10 @@ __noinline int datagram_packet(struct __sk_buff *skb, __u32 where)
 	if (packet.payload_length < DTLS_HEADER ||
 	    bpf_skb_load_bytes(skb, packet.payload_offset, header, sizeof(header)) || !datagram_is_handshake(header))
 		return 0;
+	if (!datagram_open(skb, where)) {
+		statistic_add(STATISTIC_LOST_RING);
+		return 0;
+	}
 	for (i = 0; i < DATAGRAM_CHUNKS_MAX; i++)
 		if (!datagram_chunk(skb, where, i * EVENT_BYTES_LARGE))
 			return 0;

@@ -8,6 +8,8 @@
 #ifndef PACKET_BPF_H
 #define PACKET_BPF_H
 
+#include "bpf/shared/flow_hash.h"
+
 enum packet_numbers {
 	PROTOCOL_HOP_BY_HOP = 0,
 	PROTOCOL_IPV4 = 4,
@@ -248,19 +250,12 @@ static __always_inline int packet_flow_of(struct __sk_buff *skb, const struct pa
 	return packet_addresses(skb, packet, flow->source, flow->destination);
 }
 
-/* FNV-1a over words, and a finish that makes all bits depend on all. A seed keeps strangers from choosing the result. */
-static __always_inline __u64 packet_flow_hash(const struct packet_flow *flow, __u64 seed)
+static __always_inline __u64 packet_flow_hash(const struct packet_flow *flow, const volatile struct flow_hash_key *key)
 {
-	const __u64 *words = (const __u64 *)flow;
-	__u64 hash = seed;
-	int i;
-
-	for (i = 0; i < (int)(sizeof(*flow) / sizeof(*words)); i++)
-		hash = (hash ^ words[i]) * 0x100000001b3ull;
-	hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ull;
-	return hash ^ hash >> 29;
+	return flow_hash(key, flow, sizeof(*flow) / sizeof(__u32));
 }
 
-_Static_assert(sizeof(struct packet_flow) % sizeof(__u64) == 0, "hashed by words");
+_Static_assert(sizeof(struct packet_flow) % sizeof(__u32) == 0, "hashed by words");
+_Static_assert(sizeof(struct packet_flow) / sizeof(__u32) <= FLOW_HASH_WORDS, "as many keys as words");
 
 #endif /* PACKET_BPF_H */

@@ -25,6 +25,10 @@ enum event_kind {
 	EVENT_SEGMENT,  /* struct event_bytes: bytes of such a direction */
 	EVENT_DATAGRAM, /* struct event_bytes: a DTLS datagram, behind its struct event_open */
 	EVENT_CUT,      /* struct event_cut: bytes of the direction that nobody will see (a bound, a short capture) */
+	EVENT_OWNER,    /* struct event_owner: the process that writes to the local socket; again if another one does */
+	EVENT_TRANSLATED, /* struct event_translated: packets carry other addresses than the socket has (NAT) */
+	EVENT_PLAINTEXT,  /* struct event_bytes: the first bytes of a connection to a TLS service are no ClientHello */
+	EVENT_KINDS,      /* one more than the last kind */
 };
 
 /*
@@ -66,9 +70,11 @@ struct event {
 };
 
 enum event_open_bounds {
-	EVENT_NAME_MAX = 16, /* the kernel's TASK_COMM_LEN */
+	EVENT_NAME_MAX = 16,      /* the kernel's TASK_COMM_LEN */
+	EVENT_PLAINTEXT_MAX = 32, /* bytes in EVENT_PLAINTEXT: enough to name a protocol */
 };
 
+/* The addresses are the socket's own where a socket was seen (EVENT_FROM_SOCKET), else those of the packet. */
 struct event_open {
 	struct event event;
 	__u8 local_address[16]; /* network byte order; an IPv4 address in the first four */
@@ -80,10 +86,43 @@ struct event_open {
 	__u8 source;    /* enum event_source */
 	__u8 reserved;
 	__u64 cgroup; /* id of the socket's cgroup, 0 where unknown */
-	/* who opened the socket, or the one that listens: its tgid in the initial pid namespace, 0 where unknown */
+	/* the process that opened the socket, or the listening socket: tgid in the initial pid namespace, 0: unknown */
 	__u32 process;
 	__u32 reserved_end;
-	char process_name[EVENT_NAME_MAX]; /* of the thread that did, NUL-terminated */
+	char process_name[EVENT_NAME_MAX]; /* comm of its thread group's leader, NUL-terminated */
+};
+
+/*
+ * The process that wrote the bytes of direction EVENT_SENT: the task that held the TCP socket's lock as the packet left, or
+ * the task that sent the datagram. Follows EVENT_OPEN. A connection gets one such event, and a further one each time that
+ * a process with another tgid writes during the handshake. For UDP each datagram of a handshake that is sent has one,
+ * between its EVENT_OPEN and EVENT_DATAGRAM. Kernel threads (kernel TLS, MPTCP's worker) are never told.
+ */
+struct event_owner {
+	struct event event;
+	__u64 start_ns; /* of the thread group's leader: CLOCK_BOOTTIME; tells a process from a later one of this tgid */
+	__u64 cgroup;   /* id of the process's cgroup (v2), 0 where unknown */
+	__u32 process;  /* tgid in the initial pid namespace */
+	__u32 user;     /* effective uid in the initial user namespace */
+	__u32 network_namespace; /* inode number of the socket's network namespace, 0 where unknown */
+	__u32 reserved;
+	char process_name[EVENT_NAME_MAX]; /* comm of the thread group's leader, NUL-terminated */
+};
+
+/*
+ * The addresses that packets of event.direction carry where this hook sees them, if they differ from the socket's
+ * (struct event_open): the host's NAT, REDIRECT or a proxy changed them. At most one event for each direction.
+ * As client, direction EVENT_SENT: remote_* is the end that answers; EVENT_OPEN has the end that the client dialled.
+ * As server, direction EVENT_SENT: local_* is the end that the client dialled; EVENT_OPEN has the end that answers.
+ */
+struct event_translated {
+	struct event event;
+	__u8 local_address[16]; /* as in struct event_open */
+	__u8 remote_address[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 family; /* 4 or 6 */
+	__u8 reserved[3];
 };
 
 struct event_message {
@@ -143,9 +182,10 @@ enum event_bytes_capacity {
 
 struct event_bytes {
 	struct event event;
-	__u32 position; /* BODY: offset in the message's body; SEGMENT: TCP sequence number; DATAGRAM: offset in it */
-	__u16 length;   /* bytes of data that count; event.size may be larger */
-	__u8 type;      /* BODY: HandshakeType */
+	/* BODY: offset in the message's body; SEGMENT: TCP sequence number; DATAGRAM: offset in it; PLAINTEXT: TCP sequence number */
+	__u32 position;
+	__u16 length; /* bytes of data that count; event.size may be larger */
+	__u8 type;    /* BODY: HandshakeType */
 	__u8 reserved;
 	__u8 data[];
 };
@@ -196,5 +236,7 @@ _Static_assert(sizeof(struct event_close) == 32, "ABI");
 _Static_assert(sizeof(struct event_handover) == 72, "ABI");
 _Static_assert(sizeof(struct event_cut) == 32, "ABI");
 _Static_assert(sizeof(struct event_bytes) == 32, "ABI");
+_Static_assert(sizeof(struct event_owner) == 72, "ABI");
+_Static_assert(sizeof(struct event_translated) == 64, "ABI");
 
 #endif /* EVENT_H */

@@ -1124,12 +1124,20 @@ static void events_without_their_predecessors(void **state)
 static void malformed_events(void **state)
 {
 	static const size_t sizes[] = {
-		[EVENT_OPEN] = sizeof(struct event_open),     [EVENT_MESSAGE] = sizeof(struct event_message),
-		[EVENT_BODY] = sizeof(struct event_bytes),    [EVENT_RECORD] = sizeof(struct event_record),
-		[EVENT_ALERT] = sizeof(struct event_alert),   [EVENT_NOT_TLS] = sizeof(struct event),
-		[EVENT_CLOSE] = sizeof(struct event_close),   [EVENT_HANDOVER] = sizeof(struct event_handover),
-		[EVENT_SEGMENT] = sizeof(struct event_bytes), [EVENT_DATAGRAM] = sizeof(struct event_bytes),
+		[EVENT_OPEN] = sizeof(struct event_open),
+		[EVENT_MESSAGE] = sizeof(struct event_message),
+		[EVENT_BODY] = sizeof(struct event_bytes),
+		[EVENT_RECORD] = sizeof(struct event_record),
+		[EVENT_ALERT] = sizeof(struct event_alert),
+		[EVENT_NOT_TLS] = sizeof(struct event),
+		[EVENT_CLOSE] = sizeof(struct event_close),
+		[EVENT_HANDOVER] = sizeof(struct event_handover),
+		[EVENT_SEGMENT] = sizeof(struct event_bytes),
+		[EVENT_DATAGRAM] = sizeof(struct event_bytes),
 		[EVENT_CUT] = sizeof(struct event_cut),
+		[EVENT_OWNER] = sizeof(struct event_owner),
+		[EVENT_TRANSLATED] = sizeof(struct event_translated),
+		[EVENT_PLAINTEXT] = sizeof(struct event_bytes),
 	};
 	uint64_t expected = 0;
 	struct connection_table *table;
@@ -1144,7 +1152,7 @@ static void malformed_events(void **state)
 	feed_init(&feed, table, FEED_EVENTS, 1);
 	feed_play(&feed, FLIGHT);
 	for (kind = 0; kind < 256; kind++) {
-		bool known = kind >= EVENT_OPEN && kind <= EVENT_CUT;
+		bool known = kind >= EVENT_OPEN && kind < EVENT_KINDS;
 
 		for (size = 0; size < (known ? sizes[kind] : 100); size++) {
 			/* what the reader of the ring buffer has seen to: struct event is there */
@@ -1167,7 +1175,7 @@ static void malformed_events(void **state)
 
 static void malformed_fields(void **state)
 {
-	static const uint8_t kinds[] = {EVENT_BODY, EVENT_SEGMENT, EVENT_DATAGRAM};
+	static const uint8_t kinds[] = {EVENT_BODY, EVENT_SEGMENT, EVENT_DATAGRAM, EVENT_PLAINTEXT};
 	struct event_close close = {.event = {.size = sizeof(close), .kind = EVENT_CLOSE, .connection = 1}};
 	struct event not_tls = {.size = sizeof(not_tls), .kind = EVENT_NOT_TLS, .direction = 2, .connection = 1};
 	struct connection_table *table;
@@ -1190,13 +1198,13 @@ static void malformed_fields(void **state)
 		assert_int_equal(connection_table_counts(table)->malformed_events, 1 + i);
 	}
 	assert_false(connection_table_event(table, &not_tls));
-	assert_int_equal(connection_table_counts(table)->malformed_events, 4);
+	assert_int_equal(connection_table_counts(table)->malformed_events, 5);
 	for (i = 0; i < 256; i++) {
 		close.how = i;
 		if (i != EVENT_FIN && i != EVENT_RST)
 			assert_false(connection_table_event(table, &close.event));
 	}
-	assert_int_equal(connection_table_counts(table)->malformed_events, 4 + 254);
+	assert_int_equal(connection_table_counts(table)->malformed_events, 5 + 254);
 	assert_int_equal(reports.count, 0);
 	feed_release(&feed);
 	connection_table_free(table);

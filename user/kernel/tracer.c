@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "device.skel.h"
+#include "bpf/shared/service_set.h"
 #include "kernel/interfaces.h"
 #include "socket.skel.h"
 #include "system/log.h"
@@ -46,6 +47,8 @@ struct tracer {
 	const void *consumer; /* a page each, of which the first 8 bytes count the bytes that were read, and written */
 	const void *producer;
 	const struct packet_counter *packets;
+	struct service_set *services; /* shared with the programs */
+	struct flow_hash_key flow_key;
 	int cgroup_file; /* a file in the cgroup, which can be read for as long as the cgroup is there */
 	struct probes *probes;
 	tracer_sink sink;
@@ -222,6 +225,7 @@ static int load_socket_programs(struct tracer *tracer, const struct tracer_optio
 	tracer->socket = socket__open();
 	if (!tracer->socket)
 		return -errno;
+	tracer->socket->rodata->flow_key = tracer->flow_key;
 	tracer->socket->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
 	error = bpf_map__set_max_entries(tracer->socket->maps.events, options->buffer_bytes);
 	if (!error)
@@ -230,23 +234,24 @@ static int load_socket_programs(struct tracer *tracer, const struct tracer_optio
 		tracer->statistics = (const uint64_t *)tracer->socket->bss->statistics;
 	if (!error)
 		tracer->packets = (const void *)tracer->socket->bss->packet_counters;
+	if (!error)
+		tracer->services = (void *)&tracer->socket->bss->services;
 	return error;
 }
 
 static int load_device_programs(struct tracer *tracer, const struct tracer_options *options)
 {
 	uint32_t rows = 1;
-	uint64_t seed;
 	int error;
 
 	tracer->device = device__open();
-	if (!tracer->device || getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+	if (!tracer->device)
 		return -errno;
 	while (rows < options->interface_connections)
 		rows *= 2;
 	tracer->device->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
 	tracer->device->rodata->row_mask = rows - 1;
-	tracer->device->rodata->flow_seed = seed;
+	tracer->device->rodata->flow_key = tracer->flow_key;
 	error = bpf_map__set_max_entries(tracer->device->maps.events, options->buffer_bytes);
 	if (!error)
 		error = bpf_map__set_max_entries(tracer->device->maps.flows, options->interface_connections);
@@ -258,14 +263,21 @@ static int load_device_programs(struct tracer *tracer, const struct tracer_optio
 		tracer->statistics = (const uint64_t *)tracer->device->bss->statistics;
 	if (!error)
 		tracer->packets = (const void *)tracer->device->bss->packet_counters;
+	if (!error)
+		tracer->services = (void *)&tracer->device->bss->services;
 	return error;
 }
 
 static int load_programs(struct tracer *tracer, const struct tracer_options *options)
 {
-	int error = options->interface_count ? load_device_programs(tracer, options)
-	                                     : load_socket_programs(tracer, options);
+	int error;
 
+	if (getrandom(&tracer->flow_key, sizeof(tracer->flow_key), 0) != sizeof(tracer->flow_key))
+		error = -errno;
+	else if (options->interface_count)
+		error = load_device_programs(tracer, options);
+	else
+		error = load_socket_programs(tracer, options);
 	if (error)
 		print_load_error(-error);
 	return error;
@@ -450,6 +462,11 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 		return -EPIPE;
 	}
 	return error < 0 ? error : 0;
+}
+
+bool tracer_add_service(struct tracer *tracer, const struct service_key *service)
+{
+	return service_set_add(&tracer->flow_key, tracer->services, service);
 }
 
 void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS])

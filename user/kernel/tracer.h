@@ -7,9 +7,11 @@
 #define KERNEL_TRACER_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/shared/event.h"
+#include "bpf/shared/service_set.h"
 #include "kernel/probes.h"
 
 struct tracer_options {
@@ -60,6 +62,13 @@ int tracer_poll(struct tracer *tracer, int timeout_ms);
 
 /* Read what these tell, too. They stay the caller's, and open for as long as the tracer is. */
 void tracer_add_probes(struct tracer *tracer, struct probes *probes);
+
+/*
+ * A service that is known to speak TLS: from now on each connection to it that does not begin with a ClientHello is told
+ * once, by EVENT_PLAINTEXT. The same service may be added again. Needs no privilege. Returns false where the bounded set
+ * has no place for it (service_set.h): its connections are then not told.
+ */
+bool tracer_add_service(struct tracer *tracer, const struct service_key *service);
 
 /* The kernel's counters (enum statistic) as they are now. */
 void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTICS]);

@@ -787,6 +787,10 @@ static void connection_take(struct connection *connection, const struct event *e
 	case EVENT_CUT:
 		take_cut(connection, (const struct event_cut *)event);
 		break;
+	case EVENT_OWNER:
+	case EVENT_TRANSLATED:
+	case EVENT_PLAINTEXT:
+		break;
 	default:
 		take_found(connection, event);
 	}
@@ -831,12 +835,20 @@ static struct connection *association_of(struct connection_table *table, const s
 
 /* Bytes that an event of each kind has at least. */
 static const size_t event_sizes[] = {
-	[EVENT_OPEN] = sizeof(struct event_open),     [EVENT_MESSAGE] = sizeof(struct event_message),
-	[EVENT_BODY] = sizeof(struct event_bytes),    [EVENT_RECORD] = sizeof(struct event_record),
-	[EVENT_ALERT] = sizeof(struct event_alert),   [EVENT_NOT_TLS] = sizeof(struct event),
-	[EVENT_CLOSE] = sizeof(struct event_close),   [EVENT_HANDOVER] = sizeof(struct event_handover),
-	[EVENT_SEGMENT] = sizeof(struct event_bytes), [EVENT_DATAGRAM] = sizeof(struct event_bytes),
+	[EVENT_OPEN] = sizeof(struct event_open),
+	[EVENT_MESSAGE] = sizeof(struct event_message),
+	[EVENT_BODY] = sizeof(struct event_bytes),
+	[EVENT_RECORD] = sizeof(struct event_record),
+	[EVENT_ALERT] = sizeof(struct event_alert),
+	[EVENT_NOT_TLS] = sizeof(struct event),
+	[EVENT_CLOSE] = sizeof(struct event_close),
+	[EVENT_HANDOVER] = sizeof(struct event_handover),
+	[EVENT_SEGMENT] = sizeof(struct event_bytes),
+	[EVENT_DATAGRAM] = sizeof(struct event_bytes),
 	[EVENT_CUT] = sizeof(struct event_cut),
+	[EVENT_OWNER] = sizeof(struct event_owner),
+	[EVENT_TRANSLATED] = sizeof(struct event_translated),
+	[EVENT_PLAINTEXT] = sizeof(struct event_bytes),
 };
 
 static bool event_is_well_formed(const struct event *event)
@@ -849,6 +861,7 @@ static bool event_is_well_formed(const struct event *event)
 	case EVENT_BODY:
 	case EVENT_SEGMENT:
 	case EVENT_DATAGRAM:
+	case EVENT_PLAINTEXT:
 		return event->size - sizeof(struct event_bytes) >= ((const struct event_bytes *)event)->length;
 	case EVENT_CLOSE:
 		return ((const struct event_close *)event)->how == EVENT_FIN ||
