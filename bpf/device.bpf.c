@@ -203,8 +203,8 @@ static __always_inline void place_free(__u64 id, const struct packet_flow *flow)
 			row->place[i] = 0;
 }
 
-/* A packet has found no state: has its connection lost it? */
-static __always_inline void place_look(const struct packet_flow *flow, __u32 index)
+/* A packet has found no state: has its connection lost it? Not inlined: the caller's frame would grow. */
+static __noinline int place_look(const struct packet_flow *flow, __u32 index)
 {
 	__u64 hash = packet_flow_hash(flow, &flow_key);
 	struct places *row = row_of(hash);
@@ -220,6 +220,7 @@ static __always_inline void place_look(const struct packet_flow *flow, __u32 ind
 		if (id & TOLD)
 			emit_lost(id, index);
 	}
+	return 0;
 }
 
 /*

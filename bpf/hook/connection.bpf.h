@@ -754,27 +754,52 @@ static __always_inline int ends_are_of_service(const struct ends *ends, __u8 fam
 	return service_set_has(&flow_key, &services, &service);
 }
 
-/* The packet at hand is the first one with payload, and begins no ClientHello. */
+/* Whether the connection of the packet at hand has a service at one end. Asked once. */
+__noinline int connection_is_of_service(struct __sk_buff *skb, __u32 where)
+{
+	struct packet packet = {};
+	struct ends ends;
+
+	if (!packet_at_hand(skb, where, &packet))
+		return 0;
+	ends_of(skb, &packet, where_index(where), &ends);
+	return ends_are_of_service(&ends, packet.family);
+}
+
+/* Tell the first bytes of the packet at hand. */
 __noinline int connection_tell_plaintext(struct __sk_buff *skb, __u32 where)
 {
 	struct bytes_at at = {.kind = EVENT_PLAINTEXT};
 	struct packet packet = {};
 	struct sight sight;
-	struct ends ends;
 
-	if (!packet_at_hand(skb, where, &packet) ||
+	if (!packet_at_hand(skb, where, &packet) || !packet.payload_length ||
 	    !sight_take(&sight, skb, connection_of_packet(skb, where, &packet), where))
 		return 0;
-	sight.connection->plaintext = 1;
-	ends_of(skb, &packet, sight.index, &ends);
-	if (!packet.payload_length || !ends_are_of_service(&ends, packet.family))
-		return 0;
-	emit_open(&sight);
 	at.position = packet.sequence;
 	at.offset = packet.payload_offset;
 	at.length = packet.payload_length < EVENT_PLAINTEXT_MAX ? packet.payload_length : EVENT_PLAINTEXT_MAX;
 	emit_bytes(&sight, &at);
 	return 0;
+}
+
+/*
+ * The packet at hand was walked. If no ClientHello, nor the beginning of one, was in the connection until now, and one end
+ * is a service that is known to speak TLS, tell its first bytes. No function calls the other: the stack is short.
+ */
+static __always_inline void connection_look_for_plaintext(const struct sight *sight)
+{
+	struct connection *connection = sight->connection;
+	const struct tls_walk *walk = &sight->direction->walk;
+
+	if (!services.count || connection->plaintext || connection->hello || walk->flags & TLS_WALK_CANDIDATE ||
+	    !walk->searched)
+		return;
+	connection->plaintext = 1;
+	if (!connection_is_of_service(sight->skb, sight->where))
+		return;
+	emit_open(sight);
+	connection_tell_plaintext(sight->skb, sight->where);
 }
 
 static __always_inline void direction_advance(struct direction *direction, __u32 count)
@@ -1114,15 +1139,6 @@ static __always_inline int direction_knows(const struct direction *direction, co
 	       (__s32)(end - direction->next_sequence) <= 0;
 }
 
-/* The packet at hand was walked: no ClientHello, nor the beginning of one, was in the connection until now. */
-static __always_inline int connection_is_plain(const struct sight *sight)
-{
-	const struct connection *connection = sight->connection;
-
-	return !connection->plaintext && !connection->hello && !(sight->direction->walk.flags & TLS_WALK_CANDIDATE) &&
-	       sight->direction->walk.searched;
-}
-
 /* Take a packet whose connection's state is at hand. */
 static __always_inline void connection_packet(const struct sight *sight, const struct packet *packet)
 {
@@ -1133,8 +1149,7 @@ static __always_inline void connection_packet(const struct sight *sight, const s
 	if (direction_claim(sight)) {
 		sight->direction->time_ns = bpf_ktime_get_ns();
 		direction_packet(sight, packet);
-		if (services.count && connection_is_plain(sight))
-			connection_tell_plaintext(sight->skb, sight->where);
+		connection_look_for_plaintext(sight);
 		if (packet->payload_length)
 			connection_tell_ends(sight);
 	} else if (sight->direction->state == DIRECTION_FOLLOWED) {

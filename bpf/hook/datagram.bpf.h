@@ -25,42 +25,49 @@ static __always_inline int datagram_is_handshake(const __u8 *header)
 /* What each hook provides: what names an association, the same in both directions. */
 static int datagram_flow(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct packet_flow *flow);
 
-static __always_inline __u64 datagram_id(struct __sk_buff *skb, __u32 where, const struct packet *packet)
+__noinline __u64 datagram_id(struct __sk_buff *skb, __u32 where)
 {
+	struct packet packet = {};
 	struct packet_flow flow;
 
-	if (!datagram_flow(skb, packet, where_index(where), &flow))
+	if (!packet_at_hand(skb, where, &packet) || !datagram_flow(skb, &packet, where_index(where), &flow))
 		return 0;
 	return packet_flow_hash(&flow, &flow_key) | CONNECTION_WITHOUT_SOCKET;
 }
 
-/* Tell the ends of a datagram's association, and of one that is sent its sender. Returns whether there was room. */
-__noinline int datagram_open(struct __sk_buff *skb, __u32 where)
+/* Tell the ends of a datagram's association. Returns whether there was room. */
+__noinline int datagram_open(struct __sk_buff *skb, __u32 where, __u64 id)
 {
-	struct origin origin = {.index = where_index(where)};
-	__u32 writer;
+	struct origin origin = {.connection = id, .index = where_index(where)};
 	struct packet packet = {};
 
 	if (!packet_at_hand(skb, where, &packet))
 		return 0;
-	origin.connection = datagram_id(skb, where, &packet);
 	origin.time_ns = bpf_ktime_get_ns();
-	if (!emit_open_of(skb, &origin, &packet))
-		return 0;
-	writer = origin.index == EVENT_SENT ? writer_of(skb) : 0;
-	return !writer || emit_owner_of(skb, &origin, writer);
+	return emit_open_of(skb, &origin, &packet);
+}
+
+/* Tell the sender of a datagram that is sent. Returns whether there was room. */
+__noinline int datagram_tell_owner(struct __sk_buff *skb, __u64 id)
+{
+	struct origin origin = {.connection = id, .index = EVENT_SENT};
+	__u32 writer = writer_of(skb);
+
+	if (!writer)
+		return 1;
+	origin.time_ns = bpf_ktime_get_ns();
+	return emit_owner_of(skb, &origin, writer);
 }
 
 /* Hand over the bytes of a datagram at position. Returns whether more may follow. */
-__noinline int datagram_chunk(struct __sk_buff *skb, __u32 where, __u32 position)
+__noinline int datagram_chunk(struct __sk_buff *skb, __u32 where, __u32 position, __u64 id)
 {
 	struct bytes_at at = {.kind = EVENT_DATAGRAM, .position = position};
-	struct origin origin = {.index = where_index(where)};
+	struct origin origin = {.connection = id, .index = where_index(where)};
 	struct packet packet = {};
 
 	if (!packet_at_hand(skb, where, &packet) || position >= packet.payload_length)
 		return 0;
-	origin.connection = datagram_id(skb, where, &packet);
 	origin.time_ns = bpf_ktime_get_ns();
 	at.offset = packet.payload_offset + position;
 	at.length = packet.payload_length - position;
@@ -79,6 +86,7 @@ __noinline int datagram_packet(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
 	__u8 header[DTLS_HEADER];
+	__u64 id;
 	int i;
 
 	if (!packet_at_hand(skb, where, &packet) || packet.protocol != PROTOCOL_UDP)
@@ -86,12 +94,13 @@ __noinline int datagram_packet(struct __sk_buff *skb, __u32 where)
 	if (packet.payload_length < DTLS_HEADER ||
 	    bpf_skb_load_bytes(skb, packet.payload_offset, header, sizeof(header)) || !datagram_is_handshake(header))
 		return 0;
-	if (!datagram_open(skb, where)) {
+	id = datagram_id(skb, where);
+	if (!datagram_open(skb, where, id) || (where_index(where) == EVENT_SENT && !datagram_tell_owner(skb, id))) {
 		statistic_add(STATISTIC_LOST_RING);
 		return 0;
 	}
 	for (i = 0; i < DATAGRAM_CHUNKS_MAX; i++)
-		if (!datagram_chunk(skb, where, i * EVENT_BYTES_LARGE))
+		if (!datagram_chunk(skb, where, i * EVENT_BYTES_LARGE, id))
 			return 0;
 	if (packet.payload_length > DATAGRAM_CHUNKS_MAX * EVENT_BYTES_LARGE)
 		statistic_add(STATISTIC_HANDOVER_BOUND);
