@@ -99,6 +99,11 @@ void answer_percent(struct store_answer *answer, size_t column, double percent)
 	last_row(answer)[column].known = true;
 }
 
+const char *answer_text_of(const struct store_answer *answer, size_t row, size_t column)
+{
+	return answer->values[row * answer->column_count + column].text;
+}
+
 size_t answer_rows(const struct store_answer *answer)
 {
 	return answer->rows;

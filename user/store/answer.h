@@ -48,6 +48,9 @@ int answer_text(struct store_answer *answer, size_t column, const char *text);
 void answer_number(struct store_answer *answer, size_t column, int64_t number);
 void answer_percent(struct store_answer *answer, size_t column, double percent);
 
+/* The text of a value; NULL where it is not known. */
+const char *answer_text_of(const struct store_answer *answer, size_t row, size_t column);
+
 size_t answer_rows(const struct store_answer *answer);
 bool answer_is_cut(const struct store_answer *answer);
 

@@ -11,7 +11,7 @@
 
 static char *json_of(const struct handshake *handshake, bool redact)
 {
-	const struct report_json_options options = {.redact = redact};
+	const struct json_options options = {.redact = redact};
 	char *text = NULL;
 	size_t length;
 	FILE *stream = open_memstream(&text, &length);
@@ -19,7 +19,7 @@ static char *json_of(const struct handshake *handshake, bool redact)
 
 	if (!stream)
 		return NULL;
-	error = report_json_line(stream, handshake, &options);
+	error = json_line(stream, handshake, &options);
 	if (fclose(stream) || error) {
 		free(text);
 		return NULL;
@@ -36,7 +36,7 @@ static char *ladder_of(const struct handshake *handshake, bool redact)
 
 	if (!stream)
 		return NULL;
-	report_text_ladder(stream, handshake, redact);
+	text_ladder(stream, handshake, redact);
 	if (fclose(stream)) {
 		free(text);
 		return NULL;
