@@ -43,22 +43,23 @@ int store_memory_open(struct store_memory **result, bool redact, bool details)
 	return 0;
 }
 
-static void take(void *state, const struct handshake *handshake)
+static int take(void *state, const struct handshake *handshake)
 {
 	struct store_memory *memory = state;
 	struct detail_texts texts = {};
 	struct store_record_space space;
 	struct store_record record;
+	int error;
 
 	if (memory->details)
 		texts = detail_texts_of(handshake, memory->redact);
 	store_record_of(&record, &space, handshake, memory->redact, texts.json, texts.ladder);
-	ledger_take(memory->ledger, &record);
+	error = ledger_take(memory->ledger, &record);
 	detail_texts_free(&texts);
-	if (++memory->taken < WRITE_EACH)
-		return;
+	if (error || ++memory->taken < WRITE_EACH)
+		return error;
 	memory->taken = 0;
-	ledger_write(memory->ledger);
+	return ledger_write(memory->ledger);
 }
 
 struct sink store_memory_sink(struct store_memory *memory)

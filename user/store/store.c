@@ -160,6 +160,8 @@ static void hand_over(struct store *store)
 		log_error("the process that writes the store has ended; handshakes are not stored any more");
 	}
 	store->length -= sent;
+	if (!store->length)
+		store->status.queued = 0;
 	memmove(store->queue, store->queue + sent, store->length);
 }
 
@@ -173,7 +175,7 @@ static bool spend(struct budget *budget, time_t second)
 	return true;
 }
 
-static void take(void *state, const struct handshake *handshake)
+static int take(void *state, const struct handshake *handshake)
 {
 	struct store *store = state;
 	struct store_record_space space;
@@ -183,7 +185,7 @@ static void take(void *state, const struct handshake *handshake)
 
 	if (store->status.gone || store->length + STORE_RECORD_PACKED_MAX > QUEUE_MAX) {
 		store->status.dropped++;
-		return;
+		return 0;
 	}
 	store_record_of(&record, &space, handshake, store->redact, NULL, NULL);
 	if (spend(&store->all, second) || (rows_failed(&record) && spend(&store->failures, second))) {
@@ -192,10 +194,20 @@ static void take(void *state, const struct handshake *handshake)
 		record.text[STORE_TEXT_LADDER] = texts.ladder ?: "";
 	}
 	store->length += store_record_pack(&record, store->queue + store->length);
-	store->status.taken++;
+	store->status.queued++;
 	detail_texts_free(&texts);
 	if (store->length >= SEND_AT)
 		hand_over(store);
+	return 0;
+}
+
+static void count(void *state, struct sink_counts *counts)
+{
+	const struct store *store = state;
+
+	counts->dropped += store->status.dropped;
+	counts->failed += store->status.counters[STORE_LOST];
+	counts->waiting += store->status.queued;
 }
 
 static void tick(void *state, const struct status *status)
@@ -205,7 +217,6 @@ static void tick(void *state, const struct status *status)
 	(void)status;
 	hand_over(store);
 	read_reports(store);
-	store->status.queued_bytes = store->length;
 }
 
 /* The writer gets what waits, and time to write it. */
@@ -229,7 +240,8 @@ static void close_store(void *state)
 
 struct sink store_sink(struct store *store)
 {
-	static const struct sink_class class = {.name = "store", .take = take, .tick = tick, .close = close_store};
+	static const struct sink_class class = {
+		.name = "store", .take = take, .tick = tick, .count = count, .close = close_store};
 
 	return (struct sink){.class = &class,
 	                     .state = store,

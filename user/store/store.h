@@ -23,9 +23,8 @@ struct store_options {
 
 /* How the store fares. */
 struct store_status {
-	uint64_t taken;                    /* records handed to the writer */
 	uint64_t dropped;                  /* records that found the queue full, or no writer */
-	uint64_t queued_bytes;             /* waiting to be handed over */
+	uint64_t queued;                   /* records that wait to be handed over, at most */
 	uint64_t counters[STORE_COUNTERS]; /* of the writer, about a second old */
 	uint64_t file_bytes;               /* of pages in use */
 	bool failing;                      /* the file cannot be written now */
