@@ -28,6 +28,8 @@
 #include "capture/packet.h"
 #include "capture/pcapng.h"
 
+#include "bpf/shared/service_set.h"
+
 #include "device.skel.h"
 
 enum {
