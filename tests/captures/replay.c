@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/shared/service_set.h"
 #include "tracking/connection.h"
 #include "capture/fragment.h"
 #include "sink/json.h"
