@@ -62,7 +62,7 @@ all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
 DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev
-DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go
+DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format clang-tidy openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86
 DEPS_ARM64 := gcc-aarch64-linux-gnu qemu-system-arm
@@ -139,6 +139,21 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
 
+## tidy        clang-tidy over user/ and bpf/, as far as they have changed since the last time
+.PHONY: tidy
+TIDIED := $(SOURCES:%=$(BUILD)/tidy/%.ok) $(BPF_SOURCES:%=$(BUILD)/tidy/%.ok)
+CLANG_TIDY ?= clang-tidy
+tidy: $(TIDIED)
+
+## compile-commands  write build/compile_commands.json for clangd and other tools
+.PHONY: compile-commands
+compile-commands:
+	@tests/tools/compile_commands.py
+
+## asan        build the program with ASan and UBSan: build/asan/mtlsnoop
+.PHONY: asan
+asan: $(BUILD)/asan/mtlsnoop
+
 ## structure   draw docs/design/structure.svg, the wings of the source tree and the includes between them
 .PHONY: structure
 structure:
@@ -203,7 +218,7 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call quiet,SKELETON)$(BPFTOOL) gen skeleton $< name $* > $@
 
-$(BUILD)/user/kernel/tracer.o $(BUILD)/user/kernel/probes.o: $(BPF_SKELETONS)
+$(foreach kind,user sanitized/user,$(addprefix $(BUILD)/$(kind)/kernel/,tracer.o probes.o)): $(BPF_SKELETONS)
 
 # The store's questions stay SQL in files of their own: each becomes a string, services.sql services_sql.
 QUESTIONS := $(sort $(wildcard user/store/questions/*.sql))
@@ -241,7 +256,21 @@ $(PROGRAM): $(OBJECTS)
 
 $(BUILD)/sanitized/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(call quiet,CC)$(CC) $(CPPFLAGS) $(SANITIZE) $(WARNINGS) -MMD -MP -c $< -o $@
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(SANITIZE) $(WARNINGS) -I$(BUILD)/bpf -MMD -MP -c $< -o $@
+
+# The program for debugging: every module under the sanitizers. Run the program with --library=off or as root as usual.
+$(BUILD)/asan/mtlsnoop: $(SOURCES:%.c=$(BUILD)/sanitized/%.o)
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ -lbpf -lz -lmnl $(LIBRARIES)
+
+# An object is rebuilt if a header changes; so is its mark.
+$(BUILD)/tidy/user/%.c.ok: user/%.c $(BUILD)/user/%.o .clang-tidy
+	@mkdir -p $(@D)
+	$(call quiet,TIDY)$(CLANG_TIDY) --quiet $< -- $(CPPFLAGS) -I$(BUILD)/bpf 2>/dev/null && touch $@
+
+$(BUILD)/tidy/bpf/%.c.ok: bpf/%.c $(BUILD)/bpf/%.o .clang-tidy
+	@mkdir -p $(@D)
+	$(call quiet,TIDY)$(CLANG_TIDY) --quiet $< -- $(BPF_FLAGS) 2>/dev/null && touch $@
 
 $(BUILD)/user.a: $(PURE_SOURCES:%.c=$(BUILD)/%.o)
 $(SANITIZED): $(PURE_SOURCES:%.c=$(BUILD)/sanitized/%.o)

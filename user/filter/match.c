@@ -189,7 +189,7 @@ static enum known test(const struct filter_node *node, const struct comparison *
 	}
 }
 
-/* S. C. Kleene's three-valued logic, as SQL has it. */
+/* S. C. Kleene's three-valued logic, as SQL has it. The parser bounds the depth. NOLINTNEXTLINE(misc-no-recursion) */
 static enum known evaluate(const struct filter_node *node, const struct comparison *comparison)
 {
 	enum known left, right, decides;

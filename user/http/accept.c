@@ -67,6 +67,7 @@ static enum exactness match_type(struct piece range, const char *type)
 		return MATCHES_ANY;
 	if (is(range, type, strlen(type)))
 		return MATCHES_TYPE;
+	/* A range without text has length 0: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	if (range.length == main_length + 1 && range.text[main_length] == '*' &&
 	    !strncasecmp(range.text, type, main_length))
 		return MATCHES_MAIN;

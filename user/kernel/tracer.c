@@ -294,6 +294,7 @@ static const void *map_page(const struct bpf_map *events, int number)
 
 static int map_events(struct tracer *tracer)
 {
+	/* Exactly one of the two hooks is loaded: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	const struct bpf_map *events = tracer->device ? tracer->device->maps.events : tracer->socket->maps.events;
 	int error;
 

@@ -549,6 +549,7 @@ static bool find_header_size(struct transcript_handshake *handshake)
 	return true;
 }
 
+/* Calls itself at most once, for the first byte of a body. NOLINTNEXTLINE(misc-no-recursion) */
 static void read_header_byte(struct transcript_handshake *handshake, uint8_t byte, uint64_t time_ns)
 {
 	handshake->header[handshake->header_have++] = byte;
@@ -577,6 +578,7 @@ static void read_body_bytes(struct transcript_handshake *handshake, const uint8_
 		take_body(handshake);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see read_header_byte() */
 void transcript_handshake_bytes(struct transcript_handshake *handshake, const uint8_t *data, size_t length,
                                 uint64_t time_ns)
 {
