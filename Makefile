@@ -141,7 +141,7 @@ format-check:
 
 ## tidy        clang-tidy over user/ and bpf/, as far as they have changed since the last time
 .PHONY: tidy
-TIDIED := $(SOURCES:%=$(BUILD)/tidy/%.ok) $(BPF_SOURCES:%=$(BUILD)/tidy/%.ok)
+TIDIED := $(patsubst %,$(BUILD)/tidy/%.ok,$(filter-out $(GENERATED),$(SOURCES)) $(BPF_SOURCES))
 CLANG_TIDY ?= clang-tidy
 tidy: $(TIDIED)
 
