@@ -19,6 +19,7 @@
 
 enum {
 	PASS = 1,
+	ANCESTORS_MAX = 16,                 /* generations that are looked at for -p */
 	EARLY_MAX = 4096,                   /* connections whose first bytes came before their socket */
 	TASK_IS_KERNEL_THREAD = 0x00200000, /* PF_KTHREAD in task_struct.flags: the same number since Linux 2.6.22 */
 };
@@ -183,6 +184,28 @@ static __always_inline __u32 writer_of(struct __sk_buff *skb)
 	return BPF_CORE_READ(task, tgid);
 }
 
+/* The process that the user asks for; 0: no process. Set before loading. */
+const volatile __u32 follow_process = 0;
+
+/* Whether the task is in that process, or descends from it. */
+static __always_inline __u8 writer_is_followed(struct task_struct *task)
+{
+	__u32 process;
+	int i;
+
+	if (!follow_process)
+		return 0;
+	for (i = 0; i < ANCESTORS_MAX; i++) {
+		process = BPF_CORE_READ(task, tgid);
+		if (process == follow_process)
+			return 1;
+		if (process <= 1)
+			return 0;
+		task = BPF_CORE_READ(task, real_parent);
+	}
+	return 0;
+}
+
 /* The rest of what is told of the writer. */
 static __always_inline void writer_fill(struct __sk_buff *skb, struct event_owner *owner)
 {
@@ -193,6 +216,7 @@ static __always_inline void writer_fill(struct __sk_buff *skb, struct event_owne
 	owner->start_ns = BPF_CORE_READ(leader, start_boottime);
 	owner->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	owner->user = BPF_CORE_READ(task, cred, euid.val);
+	owner->followed = writer_is_followed(leader);
 	BPF_CORE_READ_STR_INTO(&owner->process_name, leader, comm);
 	if (shown)
 		owner->network_namespace = BPF_CORE_READ(kernel_socket(shown), __sk_common.skc_net.net, ns.inum);

@@ -2,19 +2,24 @@
 #include "live.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
+#include "attribution/attributor.h"
+#include "attribution/proc.h"
 #include "library/finder.h"
 #include "live_status.h"
 #include "sink/losses.h"
+#include "system/log.h"
 #include "system/notify.h"
 #include "system/privileges.h"
 #include "system/sandbox.h"
 #include "system/signals.h"
 #include "kernel/tracer.h"
 #include "tracking/transcript.h"
+#include "tracking/writer.h"
 
 enum {
 	POLL_MS = 50,           /* the reader is not woken for each event: it looks this often */
@@ -46,12 +51,23 @@ static uint64_t clock_ns(clockid_t clock)
 	return time.tv_sec * SECOND_NS + time.tv_nsec;
 }
 
+/* The question goes out while the handshake is under way. */
+static void expect_owner(struct trace *trace, const struct event_owner *owner)
+{
+	const struct writer writer = writer_of_event(owner);
+
+	if (owner->event.size >= sizeof(*owner))
+		attributor_expect(trace->live->report->attributor, &writer);
+}
+
 static void take_event(const struct event *event, void *context)
 {
 	struct trace *trace = context;
 
 	trace->last_event_ns = event->time_ns;
 	connection_table_event(trace->live->table, event);
+	if (event->kind == EVENT_OWNER)
+		expect_owner(trace, (const struct event_owner *)event);
 }
 
 static void take_library_event(const struct library_event *event, void *context)
@@ -208,17 +224,38 @@ static int open_library(struct trace *trace)
 	return library_open(&trace->library, options->library, options->library_path, trace->probes);
 }
 
+/* Whether -p can select anything: a process that is not there by now will never be. */
+static int check_process(uint32_t process)
+{
+	if (!process)
+		return 0;
+	if (!proc_is_initial_namespace()) {
+		log_error("-p %u: this program runs in a pid namespace of its own, whose numbers differ from the "
+		          "kernel's: give it the host's (hostPID, --pid=host), or use an expression with process.name",
+		          process);
+		return -EINVAL;
+	}
+	if (kill(process, 0) && errno == ESRCH) {
+		log_error("-p %u: there is no such process", process);
+		return -ESRCH;
+	}
+	return 0;
+}
+
 int live_trace(const struct live *live)
 {
 	const struct tracer_options options = {.cgroup = live->options->cgroup,
 	                                       .interfaces = live->options->interface,
 	                                       .interface_count = live->options->interfaces,
 	                                       .interface_connections = live->options->max_connections,
-	                                       .buffer_bytes = live->options->buffer_bytes};
+	                                       .buffer_bytes = live->options->buffer_bytes,
+	                                       .follow_process = live->options->process};
 	struct trace trace = {.live = live};
 	int error;
 
-	error = notify_open(&trace.notify);
+	error = check_process(live->options->process);
+	if (!error)
+		error = notify_open(&trace.notify);
 	if (!error)
 		error = tracer_open(&trace.tracer, &options, take_event, &trace);
 	if (!error)

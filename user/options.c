@@ -507,5 +507,7 @@ bool options_want_process(const struct options *options, const struct handshake 
 {
 	if (!options->process)
 		return true;
+	if (handshake->writer.process)
+		return handshake->writer.followed || handshake->writer.process == options->process;
 	return handshake->process.id == options->process || handshake->owner.id == options->process;
 }

@@ -54,7 +54,10 @@ struct options {
  */
 void options_parse(int argc, char **argv, struct options *options);
 
-/* Whether a handshake of this process is asked for (-p): the one that makes it, or that opened its socket. */
+/*
+ * Whether a handshake of this process is asked for (-p): the process, or a descendant of it, writes to the socket; where the
+ * kernel has not told the writer, its TLS library makes the handshake, or it opened the socket.
+ */
 bool options_want_process(const struct options *options, const struct handshake *handshake);
 
 /* Whether a connection with these two ports is asked for (-P). */

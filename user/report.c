@@ -16,14 +16,44 @@ int report_open(struct report *report, const struct options *options)
 	}
 	if (options->read_file || !(sinks_needs(&report->sinks) & SINK_NEEDS_ATTRIBUTION))
 		return 0;
-	return processes_open(&report->processes);
+	return attributor_open(&report->attributor, false);
 }
 
 void report_close(struct report *report)
 {
 	sinks_close(&report->sinks);
-	processes_close(report->processes);
-	report->processes = NULL;
+	attributor_close(report->attributor);
+	report->attributor = NULL;
+}
+
+static struct process process_of(uint32_t id, const char name[ATTRIBUTION_NAME_MAX])
+{
+	struct process process = {.id = id};
+
+	memcpy(process.name, name, sizeof(process.name));
+	return process;
+}
+
+/*
+ * Who makes the handshake, the same in all parts of the record. Without attribution the record has what the kernel and the
+ * TLS library tell; with it no process is named that may be another one.
+ */
+static void attribute(struct report *report, struct handshake *record)
+{
+	const struct attribution *attribution;
+
+	if (!report->attributor) {
+		if (record->writer.process)
+			record->process = process_of(record->writer.process, record->writer.name);
+		return;
+	}
+	attribution = attributor_resolve(report->attributor, record);
+	record->attribution = attribution;
+	record->owner = (struct process){};
+	record->process = attribution ? process_of(attribution->process, attribution->name) : (struct process){};
+	record->container[0] = '\0';
+	if (attribution)
+		memcpy(record->container, attribution->container, sizeof(record->container));
 }
 
 static bool is_wanted(const struct report *report, const struct handshake *handshake)
@@ -44,8 +74,7 @@ void report_handshake(const struct handshake *handshake, void *context)
 	record = *handshake;
 	if (!*record.id)
 		event_id_next(&report->ids, record.id);
-	if (report->processes)
-		processes_container(report->processes, record.process.id ?: record.owner.id, record.container);
+	attribute(report, &record);
 	wanted = is_wanted(report, &record) && !report_is_complete(report);
 	/* a record that corrects an earlier one is the same handshake */
 	report->reported += wanted && !*record.corrects;

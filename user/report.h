@@ -6,7 +6,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
-#include "attribution/process.h"
+#include "attribution/attributor.h"
 #include "handshake/event_id.h"
 #include "options.h"
 #include "sink/sinks.h"
@@ -14,7 +14,7 @@
 struct report {
 	const struct options *options;
 	struct sinks sinks;
-	struct processes *processes; /* NULL: no sink wants to know, or nobody can tell */
+	struct attributor *attributor; /* NULL: no sink and no filter wants to know */
 	struct event_ids ids;
 	uint64_t reported; /* records that the user wants to see */
 };

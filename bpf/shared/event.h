@@ -105,7 +105,8 @@ struct event_owner {
 	__u32 process;  /* tgid in the initial pid namespace */
 	__u32 user;     /* effective uid in the initial user namespace */
 	__u32 network_namespace; /* inode number of the socket's network namespace, 0 where unknown */
-	__u32 reserved;
+	__u8 followed;           /* 1: the process that is asked for (-p), or a descendant of it */
+	__u8 reserved[3];
 	char process_name[EVENT_NAME_MAX]; /* comm of the thread group's leader, NUL-terminated */
 };
 

@@ -22,6 +22,20 @@ enum attribution_bounds {
 	ATTRIBUTION_UID_MAX = 37,       /* a UUID */
 };
 
+/*
+ * The process that writes to the local end of a connection, as the kernel sees it while a packet leaves (EVENT_OWNER): exact,
+ * whoever opened the socket. Of several the last one that wrote during the handshake.
+ */
+struct writer {
+	uint32_t process;           /* tgid in the initial pid namespace; 0: nobody wrote, and the rest means nothing */
+	uint32_t user;              /* effective uid, in the initial user namespace */
+	uint64_t start_ns;          /* of the process, CLOCK_BOOTTIME: no other process has the same number and start */
+	uint64_t cgroup;            /* id of the process's cgroup (v2); 0: not known */
+	uint64_t network_namespace; /* inode number; 0: not known */
+	bool followed;              /* -p: the process that is asked for, or a child of it */
+	char name[ATTRIBUTION_NAME_MAX];
+};
+
 struct attribution {
 	uint32_t process;                                /* tgid in the initial pid namespace; 0: not known */
 	char name[ATTRIBUTION_NAME_MAX];                 /* of the process: its group leader's comm */

@@ -255,6 +255,7 @@ struct handshake {
 
 	struct process process; /* that makes the handshake: its TLS library tells */
 	struct process owner;   /* that opened the local socket, or the one that listens */
+	struct writer writer;   /* that writes to the local socket: the kernel tells */
 	char container[CONTAINER_ID_MAX];
 	char library[LIBRARY_NAME_TEXT_MAX]; /* of process: "OpenSSL 3.0.19" */
 

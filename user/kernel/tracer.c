@@ -226,6 +226,7 @@ static int load_socket_programs(struct tracer *tracer, const struct tracer_optio
 	if (!tracer->socket)
 		return -errno;
 	tracer->socket->rodata->flow_key = tracer->flow_key;
+	tracer->socket->rodata->follow_process = options->follow_process;
 	tracer->socket->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
 	error = bpf_map__set_max_entries(tracer->socket->maps.events, options->buffer_bytes);
 	if (!error)

@@ -20,6 +20,7 @@ struct tracer_options {
 	uint32_t interface_count;       /* 0: a cgroup */
 	uint32_t interface_connections; /* followed at once on them: beyond it those quiet for longest fall out */
 	uint32_t buffer_bytes;          /* size of the ring buffer, a power of two and a multiple of the page size */
+	uint32_t follow_process; /* whose writes, and its descendants', are marked (event_owner.followed); 0: none */
 };
 
 enum tracer_bounds {

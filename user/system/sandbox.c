@@ -119,6 +119,24 @@ static const struct rule files[] = {
 	{CALL(sendto), VALUE(4, 0)},
 };
 
+static const struct rule attribution[] = {
+	{CALL(fcntl), VALUE(1, F_GETFD)},
+	{CALL(fcntl), VALUE(1, F_GETFL)},
+	{CALL(fcntl), VALUE(1, F_SETFD)},
+	{CALL(getdents64), {}},
+	/* new cgroups are watched for cgroups below them */
+	{CALL(inotify_add_watch), {}},
+	{CALL(newfstatat), {}},
+	/* for reading alone, and only what is there */
+	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(readlink), {}},
+	{CALL(readlinkat), {}},
+	{CALL(recvfrom), {}},
+	{CALL(sendto), VALUE(4, 0)},
+};
+
 static const struct rule interfaces[] = {
 	{CALL(bind), {}},
 	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
@@ -177,9 +195,13 @@ static const struct {
 	const struct rule *rules;
 	size_t count;
 } works[SANDBOX_WORKS] = {
-	[SANDBOX_CAPTURE] = {capture, NUMBER_OF(capture)}, [SANDBOX_LIVE] = {live, NUMBER_OF(live)},
-	[SANDBOX_FILES] = {files, NUMBER_OF(files)},       [SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
-	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)}, [SANDBOX_STORE] = {store, NUMBER_OF(store)},
+	[SANDBOX_CAPTURE] = {capture, NUMBER_OF(capture)},
+	[SANDBOX_LIVE] = {live, NUMBER_OF(live)},
+	[SANDBOX_FILES] = {files, NUMBER_OF(files)},
+	[SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
+	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)},
+	[SANDBOX_ATTRIBUTION] = {attribution, NUMBER_OF(attribution)},
+	[SANDBOX_STORE] = {store, NUMBER_OF(store)},
 };
 
 /* What can only be an attack. */

@@ -15,12 +15,13 @@
 #define SYSTEM_SANDBOX_H
 
 enum sandbox_work {
-	SANDBOX_CAPTURE,    /* read a file that is open, print */
-	SANDBOX_LIVE,       /* read events, print, answer scrapes */
-	SANDBOX_FILES,      /* a child: read the operator's files when asked */
-	SANDBOX_INTERFACES, /* a child: attach programs that are loaded to network devices, as they come and go */
-	SANDBOX_LIBRARY,    /* a child: attach probes that are loaded to files that processes map */
-	SANDBOX_STORE,      /* a child: write the store's file */
+	SANDBOX_CAPTURE,     /* read a file that is open, print */
+	SANDBOX_LIVE,        /* read events, print, answer scrapes */
+	SANDBOX_FILES,       /* a child: read the operator's files when asked */
+	SANDBOX_INTERFACES,  /* a child: attach programs that are loaded to network devices, as they come and go */
+	SANDBOX_LIBRARY,     /* a child: attach probes that are loaded to files that processes map */
+	SANDBOX_STORE,       /* a child: write the store's file */
+	SANDBOX_ATTRIBUTION, /* a child: look processes, cgroups and users up */
 	SANDBOX_WORKS,
 };
 

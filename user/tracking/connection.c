@@ -10,6 +10,7 @@
 #include "tls/body.h"
 #include "stream/dtls.h"
 #include "tracking/record.h"
+#include "tracking/writer.h"
 #include "tls/parse_cache.h"
 #include "stream/reassembly.h"
 #include "handshake/verdict.h"
@@ -76,6 +77,7 @@ struct connection {
 	bool ending;      /* what was held back is told: all of it came before the end */
 	bool client_known;
 	__u8 client_direction;       /* enum event_direction of the ClientHello */
+	struct writer writer;        /* of the local end, the latest */
 	struct handshake *handshake; /* NULL before the first message */
 	struct side side[EVENT_DIRECTIONS];
 };
@@ -279,6 +281,7 @@ static void connection_begin_handshake(struct connection *connection, const stru
 	handshake->owner.id = open->process;
 	memcpy(handshake->owner.name, open->process_name, sizeof(handshake->owner.name));
 	handshake->owner.name[PROCESS_NAME_MAX - 1] = '\0';
+	handshake->writer = connection->writer;
 	handshake->start_ns = event->time_ns;
 	handshake->start_realtime_ns = event->time_ns + connection->table->realtime_offset_ns;
 	connection->handshake = handshake;
@@ -764,6 +767,14 @@ static void connection_weigh(struct connection *connection)
 	connection->over = true;
 }
 
+/* The process that writes now: a connection may be passed on to another process in the middle of its handshake. */
+static void take_owner(struct connection *connection, const struct event_owner *owner)
+{
+	connection->writer = writer_of_event(owner);
+	if (connection->handshake)
+		connection->handshake->writer = connection->writer;
+}
+
 static void connection_take(struct connection *connection, const struct event *event)
 {
 	connection->last_ns = event->time_ns;
@@ -788,6 +799,8 @@ static void connection_take(struct connection *connection, const struct event *e
 		take_cut(connection, (const struct event_cut *)event);
 		break;
 	case EVENT_OWNER:
+		take_owner(connection, (const struct event_owner *)event);
+		break;
 	case EVENT_TRANSLATED:
 	case EVENT_PLAINTEXT:
 		break;

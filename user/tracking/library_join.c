@@ -48,6 +48,7 @@ struct base {
 	uint64_t realtime_offset_ns;
 	struct process process;
 	struct process owner;
+	struct writer writer;
 	uint16_t version;
 	uint16_t cipher_suite;
 	char server_name[MESSAGE_SERVER_NAME_MAX + 1];
@@ -558,6 +559,7 @@ void library_join_remember(struct library_join *join, const struct handshake *ha
 	base->realtime_offset_ns = handshake->start_realtime_ns - handshake->start_ns;
 	base->process = handshake->process;
 	base->owner = handshake->owner;
+	base->writer = handshake->writer;
 	base->version = handshake->version;
 	base->cipher_suite = handshake->server_hello.cipher_suite;
 	strcpy(base->server_name, handshake->client_hello.server_name);
@@ -581,6 +583,7 @@ static void report_later(const struct sighting *sighting, const struct base *bas
 		.cgroup = base->cgroup,
 		.process = base->process,
 		.owner = base->owner,
+		.writer = base->writer,
 		.start_ns = seen->start_ns,
 		.end_ns = seen->last_ns,
 		.start_realtime_ns = seen->start_ns + base->realtime_offset_ns,

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * cgroup_name - what the path of a cgroup says of the processes in it: the systemd unit, the container and its runtime,
+ * the pod. Pure. Runtimes write the path; a user may name cgroups below a delegated one as he likes, so a container's id is
+ * only as trustworthy as the unit that it lies in.
+ */
+#ifndef ATTRIBUTION_CGROUP_NAME_H
+#define ATTRIBUTION_CGROUP_NAME_H
+
+#include <stdbool.h>
+
+#include "handshake/attribution.h"
+
+/*
+ * Fill in unit, container, runtime and pod_uid from a path within the cgroup hierarchy (cgroup v1 or v2): "/" and then
+ * names. Fields that the path does not tell stay as they are. Of containers in containers the innermost counts, of units the
+ * outermost, which is the host's. A container's own scope ("docker-ID.scope") is not told as a unit.
+ */
+void cgroup_name_read(const char *path, struct attribution *attribution);
+
+/* The same from the text of a /proc/PID/cgroup (cgroups(7)): the line of cgroup v2 first, then those of v1. */
+void cgroup_name_read_lines(const char *text, struct attribution *attribution);
+
+#endif /* ATTRIBUTION_CGROUP_NAME_H */
