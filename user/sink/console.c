@@ -12,26 +12,26 @@
 struct console {
 	struct console_options options;
 	bool begun;
-	bool failed;        /* the stream could not be written, after a message */
-	uint64_t unprinted; /* records without memory for their line */
+	bool failed; /* the stream could not be written, after a message */
 };
 
-static void take_json(void *state, const struct handshake *handshake)
+static int take_json(void *state, const struct handshake *handshake)
 {
-	struct console *console = state;
+	const struct console *console = state;
 	const struct json_options options = {.redact = console->options.redact};
+	int error = json_line(console->options.stream, handshake, &options);
 
-	if (!json_line(console->options.stream, handshake, &options))
-		return;
-	if (!console->unprinted++)
+	if (error)
 		log_warning("a handshake is not printed: out of memory");
+	return error;
 }
 
-static void take_ladder(void *state, const struct handshake *handshake)
+static int take_ladder(void *state, const struct handshake *handshake)
 {
 	const struct console *console = state;
 
 	text_ladder(console->options.stream, handshake, console->options.redact);
+	return 0;
 }
 
 static void begin_table(struct console *console)
@@ -41,12 +41,13 @@ static void begin_table(struct console *console)
 	console->begun = true;
 }
 
-static void take_table(void *state, const struct handshake *handshake)
+static int take_table(void *state, const struct handshake *handshake)
 {
 	struct console *console = state;
 
 	begin_table(console);
 	text_line(console->options.stream, handshake);
+	return 0;
 }
 
 static void tick_table(void *state, const struct status *status)
@@ -70,22 +71,10 @@ static int flush(void *state)
 	return error;
 }
 
-static void count(void *state, struct sink_counts *counts)
-{
-	const struct console *console = state;
-
-	counts->failed = console->unprinted;
-}
-
 static const struct sink_class classes[] = {
-	[CONSOLE_TABLE] = {.name = "table",
-                           .take = take_table,
-                           .tick = tick_table,
-                           .flush = flush,
-                           .count = count,
-                           .close = free},
-	[CONSOLE_LADDER] = {.name = "ladder", .take = take_ladder, .flush = flush, .count = count, .close = free},
-	[CONSOLE_JSON] = {.name = "json", .take = take_json, .flush = flush, .count = count, .close = free},
+	[CONSOLE_TABLE] = {.name = "table", .take = take_table, .tick = tick_table, .flush = flush, .close = free},
+	[CONSOLE_LADDER] = {.name = "ladder", .take = take_ladder, .flush = flush, .close = free},
+	[CONSOLE_JSON] = {.name = "json", .take = take_json, .flush = flush, .close = free},
 };
 
 static const unsigned int needs[] = {

@@ -158,13 +158,14 @@ void exporter_close(struct exporter *exporter)
 	free(exporter);
 }
 
-static void take(void *state, const struct handshake *handshake)
+static int take(void *state, const struct handshake *handshake)
 {
 	struct exporter *exporter = state;
 
 	pthread_mutex_lock(&exporter->lock);
 	metrics_handshake(exporter->metrics, handshake);
 	pthread_mutex_unlock(&exporter->lock);
+	return 0;
 }
 
 static void tick(void *state, const struct status *status)

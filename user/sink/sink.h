@@ -37,8 +37,8 @@ struct sink_counts {
 struct sink_class {
 	const char *name; /* of the sink in messages and in the label sink of the metrics */
 
-	/* A handshake has ended. The record and what it points at live as long as the call. */
-	void (*take)(void *state, const struct handshake *handshake);
+	/* A handshake has ended. The record and what it points at live as long as the call. Returns 0, or -errno. */
+	int (*take)(void *state, const struct handshake *handshake);
 
 	/* Called about 20 times a second, and once before close: how things stand. */
 	void (*tick)(void *state, const struct status *status);
@@ -46,7 +46,7 @@ struct sink_class {
 	/* Hand over what was taken. Returns 0, or -errno after a message: the program ends. */
 	int (*flush)(void *state);
 
-	/* Add to counts what the sink itself counts: dropped, failed, waiting. The list counts taken. */
+	/* Add to counts what the sink itself counts: dropped, failed later, waiting. taken is counted by the list. */
 	void (*count)(void *state, struct sink_counts *counts);
 
 	/* The last call. Frees state. */

@@ -30,11 +30,13 @@ void sinks_take(struct sinks *sinks, const struct handshake *handshake, bool wan
 {
 	for (uint32_t index = 0; index < sinks->count; index++) {
 		const struct sink *sink = &sinks->sink[index];
+		struct sink_counts *counts = &sinks->counts[index];
 
 		if (!wanted && !(sink->needs & SINK_NEEDS_UNFILTERED))
 			continue;
-		sinks->taken[index]++;
-		sink->class->take(sink->state, handshake);
+		counts->taken++;
+		if (sink->class->take(sink->state, handshake))
+			counts->failed++;
 	}
 }
 
@@ -64,7 +66,7 @@ void sinks_count(const struct sinks *sinks, struct status_sink counts[STATUS_SIN
 		const struct sink *sink = &sinks->sink[index];
 
 		counts[index].name = sink->class->name;
-		counts[index].counts = (struct sink_counts){.taken = sinks->taken[index]};
+		counts[index].counts = sinks->counts[index];
 		if (sink->class->count)
 			sink->class->count(sink->state, &counts[index].counts);
 	}

@@ -12,7 +12,7 @@
 struct sinks {
 	uint32_t count;
 	struct sink sink[STATUS_SINKS_MAX];
-	uint64_t taken[STATUS_SINKS_MAX];
+	struct sink_counts counts[STATUS_SINKS_MAX];
 };
 
 /* Add a sink, which the list closes. Returns 0, or -ENOSPC after a message; then the sink was closed. */
