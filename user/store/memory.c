@@ -43,7 +43,7 @@ int store_memory_open(struct store_memory **result, bool redact, bool details)
 	return 0;
 }
 
-static int take(void *state, const struct handshake *handshake)
+static void take(void *state, const struct handshake *handshake)
 {
 	struct store_memory *memory = state;
 	struct detail_texts texts = {};
@@ -57,9 +57,9 @@ static int take(void *state, const struct handshake *handshake)
 	error = ledger_take(memory->ledger, &record);
 	detail_texts_free(&texts);
 	if (error || ++memory->taken < WRITE_EACH)
-		return error;
+		return;
 	memory->taken = 0;
-	return ledger_write(memory->ledger);
+	ledger_write(memory->ledger);
 }
 
 struct sink store_memory_sink(struct store_memory *memory)
