@@ -43,7 +43,7 @@ int store_memory_open(struct store_memory **result, bool redact, bool details)
 	return 0;
 }
 
-static void take(void *state, const struct handshake *handshake)
+static int take(void *state, const struct handshake *handshake)
 {
 	struct store_memory *memory = state;
 	struct detail_texts texts = {};
@@ -57,9 +57,9 @@ static void take(void *state, const struct handshake *handshake)
 	error = ledger_take(memory->ledger, &record);
 	detail_texts_free(&texts);
 	if (error || ++memory->taken < WRITE_EACH)
-		return;
+		return error;
 	memory->taken = 0;
-	ledger_write(memory->ledger);
+	return ledger_write(memory->ledger);
 }
 
 struct sink store_memory_sink(struct store_memory *memory)

@@ -175,7 +175,7 @@ static bool spend(struct budget *budget, time_t second)
 	return true;
 }
 
-static void take(void *state, const struct handshake *handshake)
+static int take(void *state, const struct handshake *handshake)
 {
 	struct store *store = state;
 	struct store_record_space space;
@@ -185,7 +185,7 @@ static void take(void *state, const struct handshake *handshake)
 
 	if (store->status.gone || store->length + STORE_RECORD_PACKED_MAX > QUEUE_MAX) {
 		store->status.dropped++;
-		return;
+		return 0;
 	}
 	store_record_of(&record, &space, handshake, store->redact, NULL, NULL);
 	if (spend(&store->all, second) || (rows_failed(&record) && spend(&store->failures, second))) {
@@ -198,6 +198,7 @@ static void take(void *state, const struct handshake *handshake)
 	detail_texts_free(&texts);
 	if (store->length >= SEND_AT)
 		hand_over(store);
+	return 0;
 }
 
 static void count(void *state, struct sink_counts *counts)
