@@ -1,505 +1,467 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "options.h"
 
 #include <argp.h>
-#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum option_key {
-	KEY_INTERFACE = 'i',
-	KEY_CGROUP = 'g',
-	KEY_READ = 'r',
-	KEY_PORT = 'P',
-	KEY_PROCESS = 'p',
-	KEY_REQUESTED = 'R',
-	KEY_TRACE = 't',
-	KEY_JSON = 'j',
-	KEY_METRICS = 'm',
-	KEY_QUIET = 'q',
-	KEY_LIBRARY = 'L',
-	KEY_DURATION = 'd',
-	KEY_COUNT = 'n',
-	KEY_LONG_ONLY = 256, /* from here on without a short option */
-	KEY_REDACT = KEY_LONG_ONLY,
-	KEY_MAX_CONNECTIONS,
-	KEY_HANDSHAKE_TIMEOUT,
-	KEY_BUFFER,
-	KEY_MAX_SERVICES,
-	KEY_EXPECT,
-	KEY_WEB_CONFIG,
-	KEY_DEBUG,
-	KEYS,
-};
+#include <unistd.h>
 
 #define NANOSECONDS_PER_SECOND 1000000000ULL
+#define NUMBER_OF(array)       (sizeof(array) / sizeof((array)[0]))
+#define METRICS_DEFAULT        "127.0.0.1:9813"
 
 enum {
-	SECONDS_FRACTION_DIGITS = 9, /* down to a nanosecond */
-	PROCESS_MAX = 1 << 22,       /* the kernel's PID_MAX_LIMIT */
+	PROCESS_MAX = 1 << 22, /* the kernel's PID_MAX_LIMIT */
 	MAX_CONNECTIONS_DEFAULT = 65536,
 	MAX_CONNECTIONS_MAX = 1 << 24,
 	HANDSHAKE_TIMEOUT_DEFAULT = 60,
-	SECONDS_MAX = 1000000000, /* some 30 years: in nanoseconds far from the end of 64 bits */
-	KILO = 1 << 10,
 	MEGA = 1 << 20,
 	BUFFER_DEFAULT = 8 * MEGA,
-	BUFFER_MIN = 64 * KILO,
+	BUFFER_MIN = 64 << 10,
 	BUFFER_MAX = 1024 * MEGA,
 	MAX_SERVICES_DEFAULT = 100,
-	MAX_SERVICES_MAX = 1000, /* each has some 50 series, and is looked for among all */
+	MAX_SERVICES_MAX = 1000, /* each has some 50 series, and all are searched for each handshake */
+	KEY_LONG_ONLY = 256,     /* keys of options without a letter begin here */
+	EXIT_USAGE = 2,
 };
 
-enum group {
-	GROUP_SOURCE = 1,
-	GROUP_OUTPUT,
-	GROUP_END,
-	GROUP_BOUNDS,
+/* A value that is being read. */
+struct option_input {
+	const struct option_row *row;
+	const struct argp_state *state; /* for argp_error() */
+	const char *text;               /* the argument; NULL: the option has none */
+	struct options *options;
 };
 
-#define METRICS_DEFAULT "127.0.0.1:9813"
-
-static const struct argp_option option_table[] = {
-	{.doc = "What is traced:", .group = GROUP_SOURCE},
-	{"interface", KEY_INTERFACE, "IF", 0,
-         "What passes the network interface IF, instead of sockets (may be repeated; any: all of them)", 0},
-	{"cgroup", KEY_CGROUP, "PATH", 0, "Only sockets of the cgroup (v2) at PATH and below, instead of the root's",
-         0},
-	{"read", KEY_READ, "FILE", 0, "Read a pcap or pcapng file instead of the live host; needs no privileges", 0},
-	{"port", KEY_PORT, "PORT", 0, "Only connections with this local or remote port (may be repeated)", 0},
-	{"pid", KEY_PROCESS, "PID", 0,
-         "Only connections of the process PID: by its TLS library, or by who opened the socket", 0},
-	{"library", KEY_LIBRARY, "auto|auto+static|off|PATH", 0,
-         "Read what TLS 1.3 encrypts at the TLS libraries of the host's processes (auto), at none, or at one", 0},
-
-	{.doc = "What is printed:", .group = GROUP_OUTPUT},
-	{"requested", KEY_REQUESTED, NULL, 0, "Only handshakes in which a certificate was requested", 0},
-	{"trace", KEY_TRACE, NULL, 0, "Each handshake message by message, as curl -v shows it", 0},
-	{"json", KEY_JSON, NULL, 0, "One line of JSON per handshake (Elastic Common Schema)", 0},
-	{"metrics", KEY_METRICS, "ADDR:PORT", OPTION_ARG_OPTIONAL,
-         "Serve metrics for Prometheus over HTTP (on " METRICS_DEFAULT ")", 0},
-	{"web-config", KEY_WEB_CONFIG, "FILE", 0,
-         "TLS and users of --metrics, as other Prometheus exporters have them; read again on SIGHUP", 0},
-	{"expect", KEY_EXPECT, "FILE", 0,
-         "Judge handshakes by lines of SERVICE required|optional|never; read again on SIGHUP", 0},
-	{"quiet", KEY_QUIET, NULL, 0, "Print no handshakes", 0},
-	{"redact", KEY_REDACT, NULL, 0, "Of a client's certificate only the fingerprint", 0},
-	{"debug", KEY_DEBUG, NULL, 0, "Say on standard error what is attached where, and why not", 0},
-
-	{.doc = "When it ends (else on SIGINT or SIGTERM):", .group = GROUP_END},
-	{"duration", KEY_DURATION, "SECONDS", 0, "After so many seconds; may have a fraction", 0},
-	{"count", KEY_COUNT, "N", 0, "After N handshakes", 0},
-
-	{.doc = "Bounds:", .group = GROUP_BOUNDS},
-	{"max-connections", KEY_MAX_CONNECTIONS, "N", 0, "Connections followed at once (65536)", 0},
-	{"handshake-timeout", KEY_HANDSHAKE_TIMEOUT, "SECONDS", 0,
-         "A handshake in which nothing happens for so long has ended (60)", 0},
-	{"buffer", KEY_BUFFER, "SIZE", 0,
-         "Size of the ring buffer between kernel and program: a power of two from 64K to 1024M (8M)", 0},
-	{"max-services", KEY_MAX_SERVICES, "N", 0, "Servers that have metrics of their own, of each role (100)", 0},
-	{0},
+/*
+ * An option, or the heading of a group where name is NULL. The function take reads the value and reports its error with
+ * refuse(); the functions take_... below serve most types. field is where take stores the value.
+ */
+struct option_row {
+	const char *name;     /* without the dashes */
+	char letter;          /* 0: there is no short form */
+	bool hidden;          /* not in --help */
+	bool optional;        /* the argument may be missing */
+	const char *argument; /* its name in --help; NULL: the option has no argument */
+	const char *help;
+	void (*take)(const struct option_input *input);
+	size_t field;              /* offset in struct options */
+	uint64_t minimum, maximum; /* of take_number32, take_number64 */
+	const char *wants;         /* what the value is, for the error: "a number of handshakes: 1 or more" */
 };
 
-/* Options that make no sense together. */
+#define FIELD(name) offsetof(struct options, name)
+
+static void *field_of(const struct option_input *input)
+{
+	return (char *)input->options + input->row->field;
+}
+
+static void refuse(const struct option_input *input)
+{
+	argp_error(input->state, "--%s: '%s' is not %s", input->row->name, input->text, input->row->wants);
+}
+
+static void take_flag(const struct option_input *input)
+{
+	*(bool *)field_of(input) = true;
+}
+
+static void take_path(const struct option_input *input)
+{
+	if (!*input->text)
+		argp_error(input->state, "--%s: '' is not a path", input->row->name);
+	*(const char **)field_of(input) = input->text;
+}
+
+static void take_number32(const struct option_input *input)
+{
+	uint64_t number;
+
+	if (option_number(input->text, input->row->minimum, input->row->maximum, &number))
+		refuse(input);
+	else
+		*(uint32_t *)field_of(input) = number;
+}
+
+static void take_number64(const struct option_input *input)
+{
+	if (option_number(input->text, input->row->minimum, input->row->maximum, field_of(input)))
+		refuse(input);
+}
+
+static void take_time(const struct option_input *input)
+{
+	if (option_time(input->text, field_of(input)))
+		refuse(input);
+}
+
+static void take_buffer(const struct option_input *input)
+{
+	uint64_t bytes;
+
+	if (option_size(input->text, BUFFER_MIN, BUFFER_MAX, &bytes) || bytes & (bytes - 1))
+		refuse(input);
+	else
+		input->options->buffer_bytes = bytes;
+}
+
+/* The kernel's rule for names is dev_valid_name(). A longer name would be cut in the kernel. */
+static void take_interface(const struct option_input *input)
+{
+	struct options *options = input->options;
+
+	if (!*input->text || strlen(input->text) >= IF_NAMESIZE || strpbrk(input->text, "/: \t\n"))
+		refuse(input);
+	if (options->interfaces == OPTIONS_INTERFACES_MAX)
+		argp_error(input->state, "--interface: '%s' is one too many: at most %d interfaces", input->text,
+		           OPTIONS_INTERFACES_MAX);
+	options->interface[options->interfaces++] = input->text;
+}
+
+/* One item of a list; the error shows the item alone. */
+static void take_port_item(const struct option_input *input)
+{
+	struct options *options = input->options;
+	struct port_range range;
+
+	if (option_ports(input->text, &range))
+		refuse(input);
+	if (options->ports == OPTIONS_PORTS_MAX)
+		argp_error(input->state, "--port: '%s' is one too many: at most %d ports and ranges", input->text,
+		           OPTIONS_PORTS_MAX);
+	options->port[options->ports++] = range;
+}
+
+/* "443,8443,8000-8100,https" */
+static void take_ports(const struct option_input *input)
+{
+	char *list = strdup(input->text), *rest = list, *item;
+	struct option_input each = *input;
+
+	if (!list)
+		argp_failure(input->state, EXIT_FAILURE, ENOMEM, "--port");
+	while ((item = strsep(&rest, ","))) {
+		each.text = item;
+		take_port_item(&each);
+	}
+	free(list);
+}
+
+static void take_metrics(const struct option_input *input)
+{
+	if (option_address(input->text ?: METRICS_DEFAULT, &input->options->metrics.address))
+		refuse(input);
+}
+
+/* A file with the name auto is written ./auto. */
+static void take_library(const struct option_input *input)
+{
+	static const struct {
+		const char *word;
+		enum library_mode mode;
+	} modes[] = {{"auto", LIBRARY_AUTO}, {"auto+static", LIBRARY_AUTO_STATIC}, {"off", LIBRARY_OFF}};
+	struct options *options = input->options;
+
+	options->library_path = NULL;
+	for (size_t index = 0; index < NUMBER_OF(modes); index++) {
+		if (strcmp(input->text, modes[index].word))
+			continue;
+		options->library = modes[index].mode;
+		return;
+	}
+	if (!strchr(input->text, '/'))
+		argp_error(input->state, "--library: '%s' is neither auto, auto+static nor off, nor a path with a /",
+		           input->text);
+	options->library = LIBRARY_PATH;
+	options->library_path = input->text;
+}
+
+static void take_help(const struct option_input *input)
+{
+	argp_state_help(input->state, stdout, ARGP_HELP_STD_HELP);
+}
+
+static void take_usage(const struct option_input *input)
+{
+	argp_state_help(input->state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+}
+
+static void take_version(const struct option_input *input)
+{
+	(void)input;
+	printf("mtlsnoop %s\n", MTLSNOOP_VERSION);
+	exit(EXIT_SUCCESS);
+}
+
+#define TIME_WANTED "a time: more than 0, at most 1000000000 s, such as 10, .5, 300ms or 10m"
+
+static const struct option_row option_rows[] = {
+	{.help = "What is traced:"},
+	{"interface", 'i', .argument = "IF", .take = take_interface, .wants = "the name of an interface",
+         .help = "Trace the packets that pass the interface IF, not the sockets of this host (may be repeated; any: "
+                 "all "
+                 "interfaces)"},
+	{"cgroup", 'g', .argument = "PATH", .take = take_path, .field = FIELD(cgroup),
+         .help = "Only sockets of the cgroup (v2) at PATH and below, not those of the whole host"},
+	{"read", 'r', .argument = "FILE", .take = take_path, .field = FIELD(read_file),
+         .help = "Read a pcap or pcapng file (-: standard input) instead of the live host; needs no privileges"},
+	{"port", 'P', .argument = "PORT", .take = take_ports,
+         .wants = "a port: a number from 1 to 65535, a range such as 8000-8100, or a name such as https",
+         .help = "Only connections with this local or remote port: 443,8000-8100,https (may be repeated)"},
+	{"pid", 'p', .argument = "PID", .take = take_number32, .field = FIELD(process), .minimum = 1,
+         .maximum = PROCESS_MAX, .wants = "the number of a process: from 1 to 4194304",
+         .help = "Only connections of the process PID: its TLS library made the handshake, or it opened the socket"},
+	{"library", 'L', .argument = "auto|auto+static|off|PATH", .take = take_library,
+         .help = "Read the encrypted messages of TLS 1.3 in the TLS libraries of all processes (auto), in none (off), "
+                 "or "
+                 "in the file PATH"},
+
+	{.help = "What is printed:"},
+	{"requested", 'R', .take = take_flag, .field = FIELD(requested_only),
+         .help = "Only handshakes in which a certificate was requested"},
+	{"trace", 't', .take = take_flag, .field = FIELD(trace),
+         .help = "Each handshake message by message, as curl -v shows it"},
+	{"json", 'j', .take = take_flag, .field = FIELD(json),
+         .help = "One line of JSON per handshake (Elastic Common Schema)"},
+	{"metrics", 'm', .argument = "ADDR:PORT", .optional = true, .take = take_metrics,
+         .wants = "an address and a port: such as " METRICS_DEFAULT ", [::1]:9813, or 9813 for 127.0.0.1",
+         .help = "Serve metrics for Prometheus over HTTP (on " METRICS_DEFAULT ")"},
+	{"web-config", .argument = "FILE", .take = take_path, .field = FIELD(web_config_file),
+         .help = "TLS and users of --metrics, in the format of other Prometheus exporters; read again on SIGHUP"},
+	{"expect", .argument = "FILE", .take = take_path, .field = FIELD(expect_file),
+         .help = "Judge handshakes by lines of SERVICE trusted|required|optional|never; read again on SIGHUP"},
+	{"check", .take = take_flag, .field = FIELD(check),
+         .help = "Test the files of --expect and --web-config, trace nothing, and end"},
+	{"quiet", 'q', .take = take_flag, .field = FIELD(quiet), .help = "Print no handshakes"},
+	{"redact", .take = take_flag, .field = FIELD(redact),
+         .help = "Print the fingerprint of a client's certificate and nothing else of it"},
+	{"debug", .take = take_flag, .field = FIELD(debug),
+         .help = "Say on standard error where each program and probe is attached, and which files are not probed"},
+
+	{.help = "When mtlsnoop ends (also on SIGINT and SIGTERM):"},
+	{"duration", 'd', .argument = "TIME", .take = take_time, .field = FIELD(duration_ns), .wants = TIME_WANTED,
+         .help = "After this time: 10, .5 (seconds), 300ms, 10m, 2h"},
+	{"count", 'n', .argument = "N", .take = take_number64, .field = FIELD(count), .minimum = 1,
+         .maximum = UINT64_MAX, .wants = "a number of handshakes: 1 or more", .help = "After N handshakes"},
+
+	{.help = "Bounds:"},
+	{"max-connections", .argument = "N", .take = take_number32, .field = FIELD(max_connections), .minimum = 1,
+         .maximum = MAX_CONNECTIONS_MAX, .wants = "a number from 1 to 16777216",
+         .help = "Follow at most N connections at once (65536)"},
+	{"handshake-timeout", .argument = "TIME", .take = take_time, .field = FIELD(handshake_timeout_ns),
+         .wants = TIME_WANTED, .help = "A handshake without any message for this time has ended (60)"},
+	{"buffer", .argument = "SIZE", .take = take_buffer, .wants = "a size: a power of two from 64K to 1G",
+         .help = "Size of the ring buffer between kernel and program: a power of two from 64K to 1G (8M)"},
+	{"max-services", .argument = "N", .take = take_number32, .field = FIELD(metrics.services_max), .minimum = 1,
+         .maximum = MAX_SERVICES_MAX, .wants = "a number from 1 to 1000",
+         .help = "At most N servers of each role have metrics of their own (100)"},
+
+	{.help = "Information:"},
+	{"help", 'h', .take = take_help, .help = "Print this text"},
+	{"usage", .take = take_usage, .help = "Print a short usage message"},
+	{"version", 'V', .take = take_version, .help = "Print the version"},
+	{NULL, '?', .hidden = true, .take = take_help, .help = "Print this text"},
+};
+
+/* Options that exclude each other, by their long names. */
 static const struct {
-	int one;
-	int other;
+	const char *one;
+	const char *other;
 	const char *message;
-} conflicts[] = {
-	{KEY_TRACE, KEY_JSON, "--trace and --json exclude each other: choose one format"},
-	{KEY_QUIET, KEY_TRACE, "--quiet and --trace exclude each other: --quiet prints no handshakes"},
-	{KEY_QUIET, KEY_JSON, "--quiet and --json exclude each other: --quiet prints no handshakes"},
-	{KEY_INTERFACE, KEY_CGROUP, "--interface and --cgroup exclude each other: an interface knows no cgroups"},
-	{KEY_READ, KEY_INTERFACE, "--read and --interface exclude each other: a file or the live host"},
-	{KEY_READ, KEY_CGROUP, "--read and --cgroup exclude each other: a file knows no cgroups"},
-	{KEY_READ, KEY_DURATION, "--read and --duration exclude each other: a file is read to its end"},
-	{KEY_READ, KEY_METRICS, "--read and --metrics exclude each other: metrics are of the live host"},
-	{KEY_INTERFACE, KEY_LIBRARY,
-         "--interface and --library exclude each other: what an interface forwards is of no process here"},
-	{KEY_INTERFACE, KEY_PROCESS, "--interface and --pid exclude each other: a packet on a device has no process"},
-	{KEY_READ, KEY_PROCESS, "--read and --pid exclude each other: a file has no processes"},
-	{KEY_READ, KEY_LIBRARY, "--read and --library exclude each other: a file has no processes"},
-	{KEY_READ, KEY_BUFFER, "--read and --buffer exclude each other: a file needs no ring buffer"},
+} option_conflicts[] = {
+	{"trace", "json", "--trace and --json exclude each other: choose one format"},
+	{"quiet", "trace", "--quiet and --trace exclude each other: --quiet prints no handshakes"},
+	{"quiet", "json", "--quiet and --json exclude each other: --quiet prints no handshakes"},
+	{"interface", "cgroup", "--interface and --cgroup exclude each other: packets on an interface have no cgroup"},
+	{"read", "interface", "--read and --interface exclude each other: choose a file or the live host"},
+	{"read", "cgroup", "--read and --cgroup exclude each other: packets in a file have no cgroup"},
+	{"read", "duration", "--read and --duration exclude each other: a file is read to its end"},
+	{"read", "metrics", "--read and --metrics exclude each other: metrics are for the live host"},
+	{"interface", "library", "--interface and --library exclude each other: forwarded traffic has no process here"},
+	{"interface", "pid", "--interface and --pid exclude each other: a packet on a device has no process"},
+	{"read", "pid", "--read and --pid exclude each other: packets in a file have no process"},
+	{"read", "library", "--read and --library exclude each other: packets in a file have no process"},
+	{"read", "buffer", "--read and --buffer exclude each other: reading a file needs no ring buffer"},
 };
 
 static const char documentation[] =
-	"Tell, for every TLS connection of this host, whether the server asked the client for a certificate, what the "
-	"client answered and how the handshake ended."
+	"For every TLS connection of this host: did the server ask the client for a certificate, what did the client "
+	"answer, "
+	"and how did the handshake end?"
 	"\v"
 	"Examples:\n"
 	"  mtlsnoop -P 443                one line per handshake on port 443\n"
 	"  mtlsnoop -R -t -n 1            the next handshake with a request, in full\n"
 	"  mtlsnoop -j --redact           JSON lines without the names in client certificates\n"
-	"  mtlsnoop -r trace.pcapng       what a capture tells\n"
+	"  mtlsnoop -r trace.pcapng       the handshakes in a capture file\n"
 	"  mtlsnoop -q -m                 metrics alone, on http://" METRICS_DEFAULT "/metrics\n"
 	"\n"
-	"Exit status: 0 when done (also on SIGINT and SIGTERM), 1 if it could not start or go on, 2 if the command "
-	"line "
+	"Exit status: 0 when done (also on SIGINT and SIGTERM), 1 if mtlsnoop could not start or go on, 2 if the "
+	"command line "
 	"is wrong.";
-
-/* argp reads this name: it makes --version. */
-const char *argp_program_version = "mtlsnoop " MTLSNOOP_VERSION;
 
 /* A command line that is being read. */
 struct command_line {
 	struct options *options;
-	bool given[KEYS];
+	bool given[NUMBER_OF(option_rows)];
 };
 
-static bool is_digit(char character)
+static int key_of(const struct option_row *row)
 {
-	return character >= '0' && character <= '9';
+	return row->letter ?: KEY_LONG_ONLY + (int)(row - option_rows);
 }
 
-/*
- * Read a decimal number without a sign, and set *end behind it. Returns 0, -EINVAL where there is no digit, or -ERANGE
- * beyond maximum.
- */
-static int read_digits(const char *text, uint64_t maximum, uint64_t *value, const char **end)
+static const struct option_row *row_by_key(int key)
 {
-	uint64_t digit, number = 0;
-
-	if (!is_digit(*text))
-		return -EINVAL;
-	for (; is_digit(*text); text++) {
-		digit = *text - '0';
-		if (number > (maximum - digit) / 10)
-			return -ERANGE;
-		number = number * 10 + digit;
-	}
-	*value = number;
-	*end = text;
-	return 0;
+	for (size_t index = 0; index < NUMBER_OF(option_rows); index++)
+		if (option_rows[index].take && key_of(&option_rows[index]) == key)
+			return &option_rows[index];
+	return NULL;
 }
 
-/* Read text as nothing but a number from minimum to maximum. */
-static int parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *value)
+static bool is_given(const struct command_line *line, const char *name)
 {
-	const char *end;
-	uint64_t number;
-	int error = read_digits(text, maximum, &number, &end);
-
-	if (error)
-		return error;
-	if (*end)
-		return -EINVAL;
-	if (number < minimum)
-		return -ERANGE;
-	*value = number;
-	return 0;
-}
-
-/* Read the digits behind a decimal point as nanoseconds. */
-static int read_fraction(const char *text, uint64_t *nanoseconds, const char **end)
-{
-	uint64_t value;
-	ptrdiff_t digits;
-	int error = read_digits(text, NANOSECONDS_PER_SECOND - 1, &value, end);
-
-	if (error)
-		return error;
-	for (digits = *end - text; digits < SECONDS_FRACTION_DIGITS; digits++)
-		value *= 10;
-	*nanoseconds = value;
-	return *end - text > SECONDS_FRACTION_DIGITS ? -ERANGE : 0;
-}
-
-/* "2", "0.25": more than nothing, at most SECONDS_MAX */
-static int parse_seconds(const char *text, uint64_t *nanoseconds)
-{
-	uint64_t seconds, fraction = 0;
-	const char *end;
-	int error = read_digits(text, SECONDS_MAX, &seconds, &end);
-
-	if (!error && *end == '.')
-		error = read_fraction(end + 1, &fraction, &end);
-	if (error)
-		return error;
-	if (*end)
-		return -EINVAL;
-	if (!seconds && !fraction)
-		return -ERANGE;
-	*nanoseconds = seconds * NANOSECONDS_PER_SECOND + fraction;
-	return 0;
-}
-
-/* "65536", "64K", "8M": a power of two from BUFFER_MIN to BUFFER_MAX */
-static int parse_buffer(const char *text, uint32_t *bytes)
-{
-	uint64_t number, unit = 1;
-	const char *end;
-	int error = read_digits(text, BUFFER_MAX, &number, &end);
-
-	if (error)
-		return error;
-	if (*end == 'K' || *end == 'M')
-		unit = *end++ == 'K' ? KILO : MEGA;
-	if (*end)
-		return -EINVAL;
-	number *= unit;
-	if (number < BUFFER_MIN || number > BUFFER_MAX || number & (number - 1))
-		return -ERANGE;
-	*bytes = number;
-	return 0;
-}
-
-/* What the kernel takes for a name (dev_valid_name), and what would not be the whole of it in the kernel */
-static void parse_interface(const struct argp_state *state, const char *text, struct options *options)
-{
-	if (!*text || strlen(text) >= IF_NAMESIZE || strpbrk(text, "/: \t\n"))
-		argp_error(state, "--interface: '%s' is not the name of an interface", text);
-	if (options->interfaces == OPTIONS_INTERFACES_MAX)
-		argp_error(state, "--interface: '%s' is one too many: at most %d interfaces", text,
-		           OPTIONS_INTERFACES_MAX);
-	options->interface[options->interfaces++] = text;
-}
-
-static void parse_port(const struct argp_state *state, const char *text, struct options *options)
-{
-	uint64_t port;
-
-	if (parse_number(text, 1, UINT16_MAX, &port))
-		argp_error(state, "--port: '%s' is not a port: a number from 1 to 65535", text);
-	if (options->ports == OPTIONS_PORTS_MAX)
-		argp_error(state, "--port: '%s' is one too many: at most %d ports", text, OPTIONS_PORTS_MAX);
-	options->port[options->ports++] = port;
-}
-
-static void parse_process(const struct argp_state *state, const char *text, struct options *options)
-{
-	uint64_t process;
-
-	if (parse_number(text, 1, PROCESS_MAX, &process))
-		argp_error(state, "--pid: '%s' is not the number of a process: from 1 to %d", text, PROCESS_MAX);
-	options->process = process;
-}
-
-static void parse_count(const struct argp_state *state, const char *text, struct options *options)
-{
-	if (parse_number(text, 1, UINT64_MAX, &options->count))
-		argp_error(state, "--count: '%s' is not a number of handshakes: 1 or more", text);
-}
-
-static void parse_max_connections(const struct argp_state *state, const char *text, struct options *options)
-{
-	uint64_t connections;
-
-	if (parse_number(text, 1, MAX_CONNECTIONS_MAX, &connections))
-		argp_error(state, "--max-connections: '%s' is not a number from 1 to %d", text, MAX_CONNECTIONS_MAX);
-	options->max_connections = connections;
-}
-
-static void parse_time(const struct argp_state *state, const char *option, const char *text, uint64_t *nanoseconds)
-{
-	if (parse_seconds(text, nanoseconds))
-		argp_error(state, "%s: '%s' is not a number of seconds: more than 0, at most %d, such as 10 or 0.5",
-		           option, text, SECONDS_MAX);
-}
-
-static void parse_max_services(const struct argp_state *state, const char *text, struct options *options)
-{
-	uint64_t services;
-
-	if (parse_number(text, 1, MAX_SERVICES_MAX, &services))
-		argp_error(state, "--max-services: '%s' is not a number from 1 to %d", text, MAX_SERVICES_MAX);
-	options->metrics.services_max = services;
-}
-
-/* "127.0.0.1:9813", "[::1]:9813": in numbers alone, since what a name means changes */
-static int parse_address(const char *text, struct sockaddr_storage *address)
-{
-	struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)address;
-	struct sockaddr_in *ipv4 = (struct sockaddr_in *)address;
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + sizeof("[]")];
-	uint64_t port;
-	size_t length;
-
-	if (!colon || parse_number(colon + 1, 1, UINT16_MAX, &port))
-		return -EINVAL;
-	length = colon - text;
-	if (!length || length >= sizeof(host))
-		return -EINVAL;
-	memcpy(host, text, length);
-	host[length] = '\0';
-	memset(address, 0, sizeof(*address));
-	if (host[0] != '[') {
-		ipv4->sin_family = AF_INET;
-		ipv4->sin_port = htons(port);
-		return inet_pton(AF_INET, host, &ipv4->sin_addr) == 1 ? 0 : -EINVAL;
-	}
-	if (host[length - 1] != ']')
-		return -EINVAL;
-	host[length - 1] = '\0';
-	ipv6->sin6_family = AF_INET6;
-	ipv6->sin6_port = htons(port);
-	return inet_pton(AF_INET6, host + 1, &ipv6->sin6_addr) == 1 ? 0 : -EINVAL;
-}
-
-static void parse_metrics(const struct argp_state *state, const char *text, struct options *options)
-{
-	if (parse_address(text ?: METRICS_DEFAULT, &options->metrics.address))
-		argp_error(state,
-		           "--metrics: '%s' is not an address and a port: such as " METRICS_DEFAULT " or [::1]:9813",
-		           text);
-}
-
-static const char *parse_path(const struct argp_state *state, const char *option, const char *text)
-{
-	if (!*text)
-		argp_error(state, "%s: '' is not a path", option);
-	return text;
-}
-
-/* "auto", "auto+static", "off", or the path of a file: ./auto where it is called so */
-static void parse_library(const struct argp_state *state, const char *text, struct options *options)
-{
-	options->library_path = NULL;
-	if (!strcmp(text, "auto")) {
-		options->library = LIBRARY_AUTO;
-	} else if (!strcmp(text, "auto+static")) {
-		options->library = LIBRARY_AUTO_STATIC;
-	} else if (!strcmp(text, "off")) {
-		options->library = LIBRARY_OFF;
-	} else if (strchr(text, '/')) {
-		options->library = LIBRARY_PATH;
-		options->library_path = text;
-	} else {
-		argp_error(state, "--library: '%s' is neither auto, auto+static nor off, nor a path with a /", text);
-	}
+	for (size_t index = 0; index < NUMBER_OF(option_rows); index++)
+		if (option_rows[index].name && !strcmp(option_rows[index].name, name))
+			return line->given[index];
+	return false;
 }
 
 static void check_conflicts(const struct argp_state *state, const struct command_line *line)
 {
-	size_t i;
-
-	for (i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++)
-		if (line->given[conflicts[i].one] && line->given[conflicts[i].other])
-			argp_error(state, "%s", conflicts[i].message);
-	if (line->given[KEY_WEB_CONFIG] && !line->given[KEY_METRICS])
-		argp_error(state, "--web-config is of --metrics: give both");
+	for (size_t index = 0; index < NUMBER_OF(option_conflicts); index++)
+		if (is_given(line, option_conflicts[index].one) && is_given(line, option_conflicts[index].other))
+			argp_error(state, "%s", option_conflicts[index].message);
+	if (is_given(line, "web-config") && !is_given(line, "metrics") && !is_given(line, "check"))
+		argp_error(state, "--web-config needs --metrics: give both");
+	if (is_given(line, "check") && !is_given(line, "expect") && !is_given(line, "web-config"))
+		argp_error(state, "--check needs a file to test: --expect=FILE, --web-config=FILE or both");
 }
 
-/* Take an option that has a value. */
-static error_t take_value(int key, const char *text, const struct argp_state *state, struct options *options)
+/* The option that a surplus argument was probably meant for. */
+static void refuse_argument(const struct argp_state *state, const char *text)
 {
-	switch (key) {
-	case KEY_INTERFACE:
-		parse_interface(state, text, options);
-		break;
-	case KEY_CGROUP:
-		options->cgroup = parse_path(state, "--cgroup", text);
-		break;
-	case KEY_READ:
-		options->read_file = parse_path(state, "--read", text);
-		break;
-	case KEY_LIBRARY:
-		parse_library(state, text, options);
-		break;
-	case KEY_PROCESS:
-		parse_process(state, text, options);
-		break;
-	case KEY_PORT:
-		parse_port(state, text, options);
-		break;
-	case KEY_DURATION:
-		parse_time(state, "--duration", text, &options->duration_ns);
-		break;
-	case KEY_COUNT:
-		parse_count(state, text, options);
-		break;
-	case KEY_MAX_CONNECTIONS:
-		parse_max_connections(state, text, options);
-		break;
-	case KEY_HANDSHAKE_TIMEOUT:
-		parse_time(state, "--handshake-timeout", text, &options->handshake_timeout_ns);
-		break;
-	case KEY_MAX_SERVICES:
-		parse_max_services(state, text, options);
-		break;
-	case KEY_EXPECT:
-		options->expect_file = parse_path(state, "--expect", text);
-		break;
-	case KEY_WEB_CONFIG:
-		options->web_config_file = parse_path(state, "--web-config", text);
-		break;
-	case KEY_METRICS:
-		parse_metrics(state, text, options);
-		break;
-	case KEY_BUFFER:
-		if (parse_buffer(text, &options->buffer_bytes))
-			argp_error(state, "--buffer: '%s' is not a size: a power of two from 64K to 1024M", text);
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
+	struct port_range ports;
+	struct sockaddr_storage address;
+
+	if (!option_ports(text, &ports))
+		argp_error(state, "unexpected argument '%s' (did you mean -P %s?)", text, text);
+	else if (!option_address(text, &address))
+		argp_error(state, "unexpected argument '%s' (did you mean -m%s, without a space?)", text, text);
+	else if (!access(text, F_OK))
+		argp_error(state, "unexpected argument '%s' (did you mean -r %s?)", text, text);
+	else if (if_nametoindex(text))
+		argp_error(state, "unexpected argument '%s' (did you mean -i %s?)", text, text);
+	else
+		argp_error(state, "unexpected argument '%s'", text);
 }
 
 static error_t take_option(int key, char *text, struct argp_state *state)
 {
+	const struct option_row *row = row_by_key(key);
 	struct command_line *line = state->input;
+	const struct option_input input = {.row = row, .state = state, .text = text, .options = line->options};
 
-	if (key >= 0 && key < KEYS)
-		line->given[key] = true;
+	if (row) {
+		line->given[row - option_rows] = true;
+		row->take(&input);
+		return 0;
+	}
 	switch (key) {
-	case KEY_REQUESTED:
-		line->options->requested_only = true;
-		return 0;
-	case KEY_TRACE:
-		line->options->format = FORMAT_LADDER;
-		return 0;
-	case KEY_JSON:
-		line->options->format = FORMAT_JSON;
-		return 0;
-	case KEY_QUIET:
-		line->options->quiet = true;
-		return 0;
-	case KEY_REDACT:
-		line->options->redact = true;
-		return 0;
-	case KEY_DEBUG:
-		line->options->debug = true;
-		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is not an option, and there are no other arguments", text);
+		refuse_argument(state, text);
 		return 0;
 	case ARGP_KEY_END:
 		check_conflicts(state, line);
 		return 0;
 	default:
-		return take_value(key, text, state, line->options);
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The rows in argp's own form; the last of them is zero. */
+static void fill_argp_options(struct argp_option options[static NUMBER_OF(option_rows) + 1])
+{
+	int group = 0;
+
+	for (size_t index = 0; index < NUMBER_OF(option_rows); index++) {
+		const struct option_row *row = &option_rows[index];
+
+		if (!row->take)
+			group++;
+		options[index] = (struct argp_option){
+			.name = row->name,
+			.key = row->take ? key_of(row) : 0,
+			.arg = row->argument,
+			.flags = (row->optional ? OPTION_ARG_OPTIONAL : 0) | (row->hidden ? OPTION_HIDDEN : 0),
+			.doc = row->help,
+			.group = group,
+		};
 	}
 }
 
 void options_parse(int argc, char **argv, struct options *options)
 {
-	const struct argp argp = {.options = option_table, .parser = take_option, .doc = documentation};
+	struct argp_option argp_options[NUMBER_OF(option_rows) + 1] = {};
+	const struct argp argp = {.options = argp_options, .parser = take_option, .doc = documentation};
 	struct command_line line = {.options = options};
 
 	*options = (struct options){
-		.format = FORMAT_TABLE,
 		.max_connections = MAX_CONNECTIONS_DEFAULT,
 		.handshake_timeout_ns = HANDSHAKE_TIMEOUT_DEFAULT * NANOSECONDS_PER_SECOND,
 		.buffer_bytes = BUFFER_DEFAULT,
 		.metrics = {.services_max = MAX_SERVICES_DEFAULT},
 	};
-	argp_err_exit_status = 2;
-	errno = argp_parse(&argp, argc, argv, 0, NULL, &line);
+	fill_argp_options(argp_options);
+	argp_err_exit_status = EXIT_USAGE;
+	errno = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &line);
 	if (errno)
-		err(EXIT_FAILURE, "the command line could not be read");
+		err(EXIT_FAILURE, "cannot read the command line");
+	options->format = options->trace ? FORMAT_LADDER : options->json ? FORMAT_JSON : FORMAT_TABLE;
+}
+
+/* How many arguments -r FILE takes at the beginning: -r FILE, -rFILE, --read FILE, --read=FILE. */
+static int read_arguments(int argc, char **argv)
+{
+	static const char with_value[] = "--read=";
+
+	if (argc < 2)
+		return 0;
+	if (!strcmp(argv[1], "-r") || !strcmp(argv[1], "--read"))
+		return argc > 2 ? 2 : 0;
+	return !strncmp(argv[1], "-r", 2) || !strncmp(argv[1], with_value, sizeof(with_value) - 1);
+}
+
+int options_take_word(int *argc, char **argv, const char *const words[])
+{
+	int place = 1 + read_arguments(*argc, argv);
+
+	if (place >= *argc)
+		return -1;
+	for (int word = 0; words[word]; word++) {
+		if (strcmp(argv[place], words[word]))
+			continue;
+		memmove(&argv[place], &argv[place + 1], (*argc - place) * sizeof(*argv));
+		--*argc;
+		return word;
+	}
+	return -1;
 }
 
 bool options_want_ports(const struct options *options, uint16_t one, uint16_t other)
 {
-	for (uint32_t index = 0; index < options->ports; index++)
-		if (options->port[index] == one || options->port[index] == other)
+	for (uint32_t index = 0; index < options->ports; index++) {
+		const struct port_range *range = &options->port[index];
+
+		if ((one >= range->first && one <= range->last) || (other >= range->first && other <= range->last))
 			return true;
+	}
 	return options->ports == 0;
 }
 

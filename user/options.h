@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * options - the command line.
+ *
+ * An option is one row of option_rows in options.c: its names, its argument, its help text, and how its value is read. To add
+ * an option: add a field to struct options, a row, and an entry in the OPTIONS part of docs/mtlsnoop.8. The completions
+ * read --help and need no change. Excluding another option is a row of option_conflicts.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
-#include "sink/exporter.h"
 #include "handshake/handshake.h"
 #include "library/finder.h"
+#include "option_values.h"
+#include "sink/exporter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum options_bounds {
-	OPTIONS_PORTS_MAX = 64,
+	OPTIONS_PORTS_MAX = 64, /* ranges; a single port is a range of one */
 	OPTIONS_INTERFACES_MAX = 64,
 };
 
@@ -30,13 +35,16 @@ struct options {
 	const char *read_file;                         /* -r; NULL: the live host */
 	const char *expect_file;                       /* --expect; NULL: nothing is expected */
 	const char *web_config_file;                   /* --web-config; NULL: plain HTTP for everybody */
-	uint16_t port[OPTIONS_PORTS_MAX];              /* -P */
-	uint32_t ports;                                /* how many; 0: all */
+	struct port_range port[OPTIONS_PORTS_MAX];     /* -P */
+	uint32_t ports;                                /* how many ranges; 0: all ports */
 	uint32_t process;                              /* -p; 0: all */
 	bool requested_only;                           /* -R */
 	bool quiet;                                    /* -q */
 	bool redact;                                   /* --redact */
 	bool debug;                                    /* --debug */
+	bool check;                                    /* --check: read the configuration files and end */
+	bool trace;                                    /* -t; see format */
+	bool json;                                     /* -j; see format */
 	uint8_t format;                                /* enum options_format: -t, -j */
 	uint64_t duration_ns;                          /* -d; 0: no end */
 	uint64_t count;                                /* -n; 0: no end */
@@ -53,6 +61,12 @@ struct options {
  * the offending text and exits 2.
  */
 void options_parse(int argc, char **argv, struct options *options);
+
+/*
+ * Find the word of a command: the first argument, or the first after -r FILE. words ends with NULL. Returns the index of the word
+ * and removes the word from argv, so that options_parse() reads the rest; or returns -1 and changes nothing.
+ */
+int options_take_word(int *argc, char **argv, const char *const words[]);
 
 /*
  * Whether a handshake of this process is asked for (-p): the process, or a descendant of it, writes to the socket; where the

@@ -157,6 +157,13 @@ static void defaults(void **state)
 	assert_int_equal(options.buffer_bytes, 8388608);
 }
 
+static void assert_range(const struct options *options, uint32_t index, uint16_t first, uint16_t last)
+{
+	assert_true(index < options->ports);
+	assert_int_equal(options->port[index].first, first);
+	assert_int_equal(options->port[index].last, last);
+}
+
 static void short_options(void **state)
 {
 	struct arguments arguments;
@@ -165,8 +172,8 @@ static void short_options(void **state)
 	(void)state;
 	assert_string_equal(options.cgroup, "/sys/fs/cgroup/a");
 	assert_int_equal(options.ports, 2);
-	assert_int_equal(options.port[0], 443);
-	assert_int_equal(options.port[1], 8443);
+	assert_range(&options, 0, 443, 443);
+	assert_range(&options, 1, 8443, 8443);
 	assert_true(options.requested_only);
 	assert_int_equal(options.format, FORMAT_LADDER);
 	assert_int_equal(options.duration_ns, 2500000000);
@@ -184,8 +191,8 @@ static void long_options(void **state)
 	(void)state;
 	assert_string_equal(options.read_file, "a.pcap");
 	assert_int_equal(options.ports, 2);
-	assert_int_equal(options.port[0], 1);
-	assert_int_equal(options.port[1], 65535);
+	assert_range(&options, 0, 1, 1);
+	assert_range(&options, 1, 65535, 65535);
 	assert_true(options.requested_only);
 	assert_true(options.redact);
 	assert_int_equal(options.format, FORMAT_JSON);
@@ -221,6 +228,16 @@ static void seconds(void **state)
 		{"-d 010.10", 10100000000},
 		{"-d 1000000000", 1000000000000000000},
 		{"-d 0.999999999", 999999999},
+		{"-d .3", 300000000},
+		{"-d 1s", 1000000000},
+		{"-d 10m", 600000000000},
+		{"-d 1.5h", 5400000000000},
+		{"-d 2d", 172800000000000},
+		{"-d 300ms", 300000000},
+		{"-d 1.5us", 1500},
+		{"-d 7ns", 7},
+		{"-d 1000000000000000000ns", 1000000000000000000},
+		{"--handshake-timeout=1m -d .5m", 30000000000},
 	};
 	struct arguments arguments;
 	size_t i;
@@ -236,8 +253,9 @@ static void buffer_sizes(void **state)
 		const char *line;
 		uint32_t bytes;
 	} accepted[] = {
-		{"--buffer=65536", 65536},  {"--buffer=64K", 65536},        {"--buffer=1024K", 1048576},
-		{"--buffer=16M", 16777216}, {"--buffer=1024M", 1073741824}, {"--buffer=1073741824", 1073741824},
+		{"--buffer=65536", 65536},   {"--buffer=64K", 65536},        {"--buffer=1024K", 1048576},
+		{"--buffer=16M", 16777216},  {"--buffer=1024M", 1073741824}, {"--buffer=1073741824", 1073741824},
+		{"--buffer=1G", 1073741824},
 	};
 	struct arguments arguments;
 	size_t i;
@@ -290,6 +308,10 @@ static void metrics(void **state)
 	assert_metrics("--metrics=192.0.2.7:65535", AF_INET, "192.0.2.7", 65535);
 	assert_metrics("--metrics=[::1]:9813", AF_INET6, "::1", 9813);
 	assert_metrics("-m[::]:1", AF_INET6, "::", 1);
+	assert_metrics("-m9814", AF_INET, "127.0.0.1", 9814);
+	assert_metrics("-m:9814", AF_INET, "127.0.0.1", 9814);
+	assert_metrics("--metrics=9814", AF_INET, "127.0.0.1", 9814);
+	assert_metrics("--metrics=:65535", AF_INET, "127.0.0.1", 65535);
 	assert_metrics("-m[2001:db8:ffff:ffff:ffff:ffff:255.255.255.255]:65535", AF_INET6,
 	               "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65535);
 	options = parse(&arguments, "-q -m --max-services=1000");
@@ -308,6 +330,29 @@ static void wanted_ports(void **state)
 	assert_false(options_want_ports(&options, 50000, 50001));
 	options = parse(&arguments, "");
 	assert_true(options_want_ports(&options, 50000, 50001));
+}
+
+static void lists_of_ports(void **state)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, "-P 443,8443,8000-8100,https -P 9000 -P ldaps,1-65535");
+
+	(void)state;
+	assert_int_equal(options.ports, 7);
+	assert_range(&options, 0, 443, 443);
+	assert_range(&options, 1, 8443, 8443);
+	assert_range(&options, 2, 8000, 8100);
+	assert_range(&options, 3, 443, 443);
+	assert_range(&options, 4, 9000, 9000);
+	assert_range(&options, 5, 636, 636);
+	assert_range(&options, 6, 1, 65535);
+	options = parse(&arguments, "-P 8000-8100");
+	assert_true(options_want_ports(&options, 8000, 1));
+	assert_true(options_want_ports(&options, 1, 8100));
+	assert_true(options_want_ports(&options, 8050, 1));
+	assert_false(options_want_ports(&options, 7999, 8101));
+	options = parse(&arguments, "-P 443-443");
+	assert_range(&options, 0, 443, 443);
 }
 
 static void largest_numbers(void **state)
@@ -341,7 +386,17 @@ static void values_refused(void **state)
 		{"-P +443", "--port", "'+443'"},
 		{"-P 443x", "--port", "'443x'"},
 		{"-P 0x1bb", "--port", "'0x1bb'"},
-		{"-P https", "--port", "'https'"},
+		{"-P no-such-service", "--port", "'no-such-service'"},
+		{"-P 443,", "--port", "''"},
+		{"-P ,443", "--port", "''"},
+		{"-P 443,0", "--port", "'0'"},
+		{"-P 443,8443x", "--port", "'8443x'"},
+		{"-P 8100-8000", "--port", "'8100-8000'"},
+		{"-P 8000-", "--port", "'8000-'"},
+		{"-P 8000-65536", "--port", "'8000-65536'"},
+		{"-P 8000-8100-8200", "--port", "'8000-8100-8200'"},
+		{"-P 0-443", "--port", "'0-443'"},
+		{"-P https-8443", "--port", "'https-8443'"},
 		{"-P 4.43", "--port", "'4.43'"},
 		{"-P 18446744073709552059", "--port", "'18446744073709552059'"}, /* 2^64 + 443 */
 		{"-n 0", "--count", "'0'"},
@@ -353,9 +408,16 @@ static void values_refused(void **state)
 		{"-d 0.0", "--duration", "'0.0'"},
 		{"-d ''", "--duration", "''"},
 		{"-d -1", "--duration", "'-1'"},
-		{"-d 1s", "--duration", "'1s'"},
+		{"-d s", "--duration", "'s'"},
+		{"-d 1S", "--duration", "'1S'"},
+		{"-d 1sec", "--duration", "'1sec'"},
+		{"-d 1m30s", "--duration", "'1m30s'"},
+		{"-d 0.1ns", "--duration", "'0.1ns'"},
+		{"-d 11574.1d", "--duration", "'11574.1d'"},
+		{"-d 1000000000000000001ns", "--duration", "'1000000000000000001ns'"},
 		{"-d 1.", "--duration", "'1.'"},
-		{"-d .5", "--duration", "'.5'"},
+		{"-d .", "--duration", "'.'"},
+		{"-d .m", "--duration", "'.m'"},
 		{"-d 1.5.5", "--duration", "'1.5.5'"},
 		{"-d 1.-5", "--duration", "'1.-5'"},
 		{"-d 1e3", "--duration", "'1e3'"},
@@ -381,12 +443,17 @@ static void values_refused(void **state)
 		{"--buffer=17592186044416M", "--buffer", "'17592186044416M'"}, /* 2^64 bytes */
 		{"--buffer=8MB", "--buffer", "'8MB'"},
 		{"--buffer=8G", "--buffer", "'8G'"},
+		{"--buffer=2G", "--buffer", "'2G'"},
+		{"--buffer=1T", "--buffer", "'1T'"},
 		{"--buffer=-8M", "--buffer", "'-8M'"},
 		{"--metrics=", "--metrics", "''"},
 		{"--expect=", "--expect", "''"},
 		{"--web-config= -m", "--web-config", "''"},
-		{"--metrics=9813", "--metrics", "'9813'"},
-		{"--metrics=:9813", "--metrics", "':9813'"},
+		{"--metrics=0", "--metrics", "'0'"},
+		{"--metrics=65536", "--metrics", "'65536'"},
+		{"--metrics=:", "--metrics", "':'"},
+		{"--metrics=::9813", "--metrics", "'::9813'"},
+		{"--metrics=:0", "--metrics", "':0'"},
 		{"--metrics=127.0.0.1", "--metrics", "'127.0.0.1'"},
 		{"--metrics=127.0.0.1:", "--metrics", "'127.0.0.1:'"},
 		{"--metrics=127.0.0.1:0", "--metrics", "'127.0.0.1:0'"},
@@ -461,8 +528,13 @@ static void usage_refused(void **state)
 		{"-r a.pcap -m", "--read", "--metrics"},
 		{"--web-config=web.yml", "--web-config", "--metrics"},
 		{"--metrics=[::1]:9813 -r a.pcap", "--read", "--metrics"},
-		{"443", "'443'", "argument"},
+		{"443", "'443'", "unexpected argument"},
+		{"443", "(did you mean -P 443?)", "'443'"},
+		{"8000-8100", "(did you mean -P 8000-8100?)", "'8000-8100'"},
 		{"-t eth0", "'eth0'", "argument"},
+		{"lo", "'lo'", "(did you mean -i lo?)"},
+		{"/dev/null", "'/dev/null'", "(did you mean -r /dev/null?)"},
+		{"--check", "--check", "--expect=FILE"},
 		{"-- -t", "'-t'", "argument"},
 		{"-P", "option requires an argument", "P"},
 		{"--json=x", "doesn't allow an argument", "--json"},
@@ -471,6 +543,7 @@ static void usage_refused(void **state)
 		{"-p 1 -r a.pcap", "--read", "--pid"},
 		{"-i eth0 -p 1", "--interface", "--pid"},
 		{"-m 127.0.0.1:9813", "'127.0.0.1:9813'", "argument"},
+		{"-m 127.0.0.1:9813", "(did you mean -m127.0.0.1:9813", "argument"},
 	};
 	size_t i;
 
@@ -491,7 +564,7 @@ static void ports_are_bounded(void **state)
 		length += sprintf(line + length, "%s-P%zu", i ? " " : "", i + 1);
 	options = parse(&arguments, line);
 	assert_int_equal(options.ports, OPTIONS_PORTS_MAX);
-	assert_int_equal(options.port[OPTIONS_PORTS_MAX - 1], OPTIONS_PORTS_MAX);
+	assert_range(&options, OPTIONS_PORTS_MAX - 1, OPTIONS_PORTS_MAX, OPTIONS_PORTS_MAX);
 
 	strcpy(line + length, " -P9999");
 	assert_refused(line, "--port", "'9999'");
@@ -522,15 +595,17 @@ static void help_names_every_option(void **state)
 		"-m, --metrics[=ADDR:PORT]",
 		"--max-services=N",
 		"-q, --quiet",
-		"-d, --duration=SECONDS",
+		"-d, --duration=TIME",
 		"-n, --count=N",
 		"-p, --pid=PID",
 		"--redact",
 		"--max-connections=N",
-		"--handshake-timeout=SECONDS",
+		"--handshake-timeout=TIME",
+		"--check",
 		"--buffer=SIZE",
-		"--version",
-		"--help",
+		"-V, --version",
+		"-h, --help",
+		"--usage",
 		"Examples:",
 	};
 	struct outcome outcome = run("--help");
@@ -541,6 +616,72 @@ static void help_names_every_option(void **state)
 	assert_string_equal(outcome.err, "");
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_contains(outcome.out, names[i], "--help");
+}
+
+static void help_has_short_forms(void **state)
+{
+	static const char *const lines[] = {"-h", "-?", "-t -h", "--help"};
+	struct outcome help = run("--help"), outcome;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		outcome = run(lines[i]);
+		assert_int_equal(outcome.status, 0);
+		assert_string_equal(outcome.out, help.out);
+		assert_string_equal(outcome.err, "");
+	}
+	outcome = run("--usage");
+	assert_int_equal(outcome.status, 0);
+	assert_contains(outcome.out, "Usage: mtlsnoop", "--usage");
+	assert_string_equal(run("-V").out, "mtlsnoop " MTLSNOOP_VERSION "\n");
+}
+
+static void help_fits_a_terminal(void **state)
+{
+	struct outcome outcome = run("--help");
+	char *line, *place = NULL;
+
+	(void)state;
+	for (line = strtok_r(outcome.out, "\n", &place); line; line = strtok_r(NULL, "\n", &place))
+		if (strlen(line) > 80)
+			fail_msg("wider than a terminal: %s", line);
+}
+
+static void words_of_commands(void **state)
+{
+	static const char *const words[] = {"services", "top", NULL};
+	static const struct {
+		const char *line;
+		int word;
+		const char *rest; /* the arguments that stay */
+	} cases[] = {
+		{"services", 0, ""},
+		{"top -P 443", 1, "-P 443"},
+		{"-r a.pcap services -j", 0, "-r a.pcap -j"},
+		{"services -r a.pcap", 0, "-r a.pcap"},
+		{"-ra.pcap services", 0, "-ra.pcap"},
+		{"--read=a.pcap top", 1, "--read=a.pcap"},
+		{"--read a.pcap top", 1, "--read a.pcap"},
+		{"", -1, ""},
+		{"-r services", -1, "-r services"},
+		{"-r", -1, "-r"},
+		{"-j services", -1, "-j services"},
+		{"service", -1, "service"},
+		{"'' services", -1, "'' services"},
+	};
+	struct arguments arguments, rest;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		split(&rest, cases[i].rest);
+		split(&arguments, cases[i].line);
+		if (options_take_word(&arguments.count, arguments.vector, words) != cases[i].word)
+			fail_msg("'%s': another word than %d", cases[i].line, cases[i].word);
+		assert_int_equal(arguments.count, rest.count);
+		assert_null(arguments.vector[arguments.count]);
+		for (int index = 0; index < rest.count; index++)
+			assert_string_equal(arguments.vector[index], rest.vector[index]);
+	}
 }
 
 int main(void)
@@ -554,6 +695,7 @@ int main(void)
 		cmocka_unit_test(metrics),
 		cmocka_unit_test(files),
 		cmocka_unit_test(wanted_ports),
+		cmocka_unit_test(lists_of_ports),
 		cmocka_unit_test(largest_numbers),
 		cmocka_unit_test(values_refused),
 		cmocka_unit_test(libraries),
@@ -561,6 +703,9 @@ int main(void)
 		cmocka_unit_test(ports_are_bounded),
 		cmocka_unit_test(version_is_told),
 		cmocka_unit_test(help_names_every_option),
+		cmocka_unit_test(help_has_short_forms),
+		cmocka_unit_test(help_fits_a_terminal),
+		cmocka_unit_test(words_of_commands),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
