@@ -45,7 +45,7 @@ struct option_input {
 struct option_row {
 	const char *name;     /* without the dashes */
 	char letter;          /* 0: there is no short form */
-	bool hidden;          /* not in --help */
+	bool hidden;          /* another letter of the row before, not in --help */
 	bool optional;        /* the argument may be missing */
 	const char *argument; /* its name in --help; NULL: the option has no argument */
 	const char *help;
@@ -264,9 +264,9 @@ static const struct option_row option_rows[] = {
 
 	{.help = "Information:"},
 	{"help", 'h', .take = take_help, .help = "Print this text"},
+	{NULL, '?', .hidden = true, .take = take_help},
 	{"usage", .take = take_usage, .help = "Print a short usage message"},
 	{"version", 'V', .take = take_version, .help = "Print the version"},
-	{NULL, '?', .hidden = true, .take = take_help, .help = "Print this text"},
 };
 
 /* Options that exclude each other, by their long names. */
@@ -296,11 +296,11 @@ static const char documentation[] =
 	"and how did the handshake end?"
 	"\v"
 	"Examples:\n"
-	"  mtlsnoop -P 443                one line per handshake on port 443\n"
-	"  mtlsnoop -R -t -n 1            the next handshake with a request, in full\n"
-	"  mtlsnoop -j --redact           JSON lines without the names in client certificates\n"
-	"  mtlsnoop -r trace.pcapng       the handshakes in a capture file\n"
-	"  mtlsnoop -q -m                 metrics alone, on http://" METRICS_DEFAULT "/metrics\n"
+	"  mtlsnoop -P 443           one line per handshake on port 443\n"
+	"  mtlsnoop -R -t -n 1       the next handshake with a request, in full\n"
+	"  mtlsnoop -j --redact      JSON without the names in client certificates\n"
+	"  mtlsnoop -r trace.pcapng  the handshakes in a capture file\n"
+	"  mtlsnoop -q -m            metrics alone: http://" METRICS_DEFAULT "/metrics\n"
 	"\n"
 	"Exit status: 0 when done (also on SIGINT and SIGTERM), 1 if mtlsnoop could not start or go on, 2 if the "
 	"command line "
@@ -340,8 +340,6 @@ static void check_conflicts(const struct argp_state *state, const struct command
 			argp_error(state, "%s", option_conflicts[index].message);
 	if (is_given(line, "web-config") && !is_given(line, "metrics") && !is_given(line, "check"))
 		argp_error(state, "--web-config needs --metrics: give both");
-	if (is_given(line, "check") && !is_given(line, "expect") && !is_given(line, "web-config"))
-		argp_error(state, "--check needs a file to test: --expect=FILE, --web-config=FILE or both");
 }
 
 /* The option that a surplus argument was probably meant for. */
@@ -399,7 +397,8 @@ static void fill_argp_options(struct argp_option options[static NUMBER_OF(option
 			.name = row->name,
 			.key = row->take ? key_of(row) : 0,
 			.arg = row->argument,
-			.flags = (row->optional ? OPTION_ARG_OPTIONAL : 0) | (row->hidden ? OPTION_HIDDEN : 0),
+			.flags = (row->optional ? OPTION_ARG_OPTIONAL : 0) |
+		                 (row->hidden ? OPTION_HIDDEN | OPTION_ALIAS : 0),
 			.doc = row->help,
 			.group = group,
 		};

@@ -534,7 +534,6 @@ static void usage_refused(void **state)
 		{"-t eth0", "'eth0'", "argument"},
 		{"lo", "'lo'", "(did you mean -i lo?)"},
 		{"/dev/null", "'/dev/null'", "(did you mean -r /dev/null?)"},
-		{"--check", "--check", "--expect=FILE"},
 		{"-- -t", "'-t'", "argument"},
 		{"-P", "option requires an argument", "P"},
 		{"--json=x", "doesn't allow an argument", "--json"},

@@ -4,27 +4,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "library/notice.h"
+#include "system/child.h"
 #include "system/log.h"
 
 enum {
 	NAMES_MAX = 2 * LIBRARY_TARGETS_MAX, /* those attached, and as many that were lately */
 	NOTICES_MAX = 1024,                  /* taken at a time */
 	START_MS = 5000,                     /* between what it tells until it is ready */
-	PATIENCE_MS = 1000,                  /* for the process to end by itself */
 };
 
 struct library {
-	pid_t process;
-	int socket; /* -1: the process has ended */
+	struct child child; /* no process: it has ended */
 	struct library_counts counts;
 	struct library_target target[NAMES_MAX];
 	uint32_t next; /* the oldest of them makes room */
@@ -53,10 +50,10 @@ static void take_notice(struct library *library, const struct library_notice *no
 	library->counts = notice->counts;
 }
 
+/* The process has ended: wait for it, so that no zombie stays. */
 static void reap(struct library *library)
 {
-	close(library->socket);
-	library->socket = -1;
+	child_stop(&library->child);
 	memset(library->counts.attached, 0, sizeof(library->counts.attached));
 }
 
@@ -65,10 +62,10 @@ void library_poll(struct library *library)
 	struct library_notice notice;
 	ssize_t length;
 
-	if (!library || library->socket < 0)
+	if (!library || !library->child.process)
 		return;
 	for (int taken = 0; taken < NOTICES_MAX; taken++) {
-		length = recv(library->socket, &notice, sizeof(notice), MSG_DONTWAIT);
+		length = recv(library->child.socket, &notice, sizeof(notice), MSG_DONTWAIT);
 		if (length < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (length <= 0) {
@@ -120,21 +117,33 @@ static int try_probe(const struct probes *probes)
 	return error;
 }
 
-/* Returns 0 in this process; the other one does not return. */
+/* What the process needs to begin. */
+struct beginning {
+	struct probes *probes;
+	int descriptor;
+	bool with_static;
+};
+
+static int work(int socket, void *context)
+{
+	const struct beginning *beginning = context;
+
+	return library_process(beginning->probes, socket, beginning->descriptor, beginning->with_static);
+}
+
 static int start_process(struct library *library, struct probes *probes, int descriptor, bool with_static)
 {
-	int sockets[2];
+	struct beginning beginning = {.probes = probes, .descriptor = descriptor, .with_static = with_static};
+	/* the files of the probes stay open; privileges are given up once it is known which are needed */
+	const struct child_options options = {.purpose = "probes TLS libraries",
+	                                      .work = work,
+	                                      .context = &beginning,
+	                                      .datagrams = true,
+	                                      .keeps_files = true};
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
-		return -errno;
 	/* what is still held back would be written twice */
 	fflush(NULL);
-	library->process = fork();
-	if (library->process == 0)
-		_exit(library_process(probes, sockets[1], descriptor, with_static));
-	close(sockets[1]);
-	library->socket = sockets[0];
-	return library->process < 0 ? -errno : 0;
+	return child_start_with(&library->child, &options);
 }
 
 /*
@@ -143,12 +152,12 @@ static int start_process(struct library *library, struct probes *probes, int des
  */
 static int await_ready(struct library *library)
 {
-	struct pollfd socket = {.fd = library->socket, .events = POLLIN};
+	struct pollfd socket = {.fd = library->child.socket, .events = POLLIN};
 	struct library_notice notice;
 	ssize_t length;
 
 	while (poll(&socket, 1, START_MS) > 0) {
-		length = recv(library->socket, &notice, sizeof(notice), MSG_DONTWAIT);
+		length = recv(library->child.socket, &notice, sizeof(notice), MSG_DONTWAIT);
 		if (length != sizeof(notice))
 			return -ENOTSUP;
 		take_notice(library, &notice);
@@ -177,10 +186,7 @@ int library_open(struct library **result, enum library_mode mode, const char *pa
 		error = -ENOMEM;
 		goto cleanup;
 	}
-	library->socket = -1;
 	error = start_process(library, probes, descriptor, mode == LIBRARY_AUTO_STATIC);
-	if (error)
-		log_warning("cannot start the process that probes TLS libraries: %s", strerror(-error));
 	if (!error && await_ready(library) && mode == LIBRARY_PATH)
 		error = -ENOTSUP;
 	if (!error) {
@@ -194,26 +200,10 @@ cleanup:
 	return error;
 }
 
-/* It ends when it sees that nobody will say anything any more. One that hangs (a file on a dead server) dies with this process. */
-static void await_end(const struct library *library)
-{
-	struct pollfd socket = {.fd = library->socket, .events = POLLIN};
-	struct library_notice notice;
-
-	shutdown(library->socket, SHUT_WR);
-	while (poll(&socket, 1, PATIENCE_MS) > 0)
-		if (recv(library->socket, &notice, sizeof(notice), MSG_DONTWAIT) <= 0)
-			break;
-	waitpid(library->process, NULL, WNOHANG);
-}
-
 void library_close(struct library *library)
 {
 	if (!library)
 		return;
-	if (library->socket >= 0) {
-		await_end(library);
-		close(library->socket);
-	}
+	child_stop(&library->child);
 	free(library);
 }

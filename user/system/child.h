@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * child - a second process of this program that keeps a privilege which this one gives up, and does one thing with it when
- * it is asked over a socket. It reads nothing from the network, and ends when this process ends, however that ends.
+ * child - a second process of this program. The child keeps a privilege which this process gives up, and does one thing with
+ * the privilege when it is asked over a socket. The child reads nothing from the network, and ends when this process ends,
+ * however this process ends.
  */
 #ifndef SYSTEM_CHILD_H
 #define SYSTEM_CHILD_H
@@ -10,24 +11,46 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/*
- * What the child does: answer on socket until its peer is gone. What it returns is its exit status. No signal that stops or
- * reloads this program ends it: those that a terminal or a service manager sends to the whole group are for the parent.
- */
-typedef int (*child_work)(int socket, void *context);
-
-struct child {
-	pid_t process; /* 0: there is none */
-	int socket;    /* to it: SOCK_STREAM */
+enum child_bounds {
+	CHILD_PATIENCE_MS = 2000, /* how long child_stop() waits for the end of the child */
 };
 
 /*
- * Fork, before there are threads. The child becomes nobody where it was root, but for those of the capabilities (ended by
- * -1) that this process has; then it works. Returns 0, or -errno after a message on standard error that names purpose.
+ * What the child does: answer on socket until the peer is gone. The return value is the exit status. Signals that stop or
+ * reload this program do not end the child: a terminal or a service manager sends them to the whole group, for the parent.
  */
+typedef int (*child_work)(int socket, void *context);
+
+struct child_options {
+	const char *purpose; /* for messages: "the process that <purpose>" */
+	child_work work;
+	void *context;
+	const int *capabilities; /* kept, ended by -1; NULL: work() gives up privileges itself */
+	bool datagrams;          /* the socket is SOCK_SEQPACKET, else SOCK_STREAM */
+	bool keeps_files;        /* open files stay open: work() closes those that it does not need */
+};
+
+struct child {
+	pid_t process;       /* 0: there is none */
+	int socket;          /* to the child */
+	int process_file;    /* pidfd: readable when the child has ended; -1: the kernel made none */
+	const char *purpose; /* of child_options */
+};
+
+/*
+ * Fork, before there are threads. Call fflush() first where output is buffered. A child of root becomes the user nobody. Of the capabilities the child keeps those that
+ * this process has. Returns 0, or -errno after a message on standard error.
+ */
+int child_start_with(struct child *child, const struct child_options *options);
+
+/* The same for a child without further options. */
 int child_start(struct child *child, const char *purpose, const int *capabilities, child_work work, void *context);
 
-/* Close the socket, so that it ends, and wait for that. Does nothing where there is none. */
-void child_stop(struct child *child);
+/*
+ * Close the socket, so that the child ends, and wait for at most CHILD_PATIENCE_MS: a child that hangs in a file of a dead
+ * server (NFS, FUSE) does not hold up the end of this program, and dies with it. Returns 0; -ETIMEDOUT after a message where the
+ * child still runs. Does nothing where there is no child.
+ */
+int child_stop(struct child *child);
 
 #endif /* SYSTEM_CHILD_H */
