@@ -133,8 +133,10 @@ static void look_for_settings(struct trace *trace)
 		connection_table_set_policy(live->table, settings_policy(live->settings));
 		exporter_set_guard(live->exporter, settings_guard(live->settings));
 	}
-	if (trace->reloading)
+	if (trace->reloading && change == SETTINGS_NEW)
 		notify_ready(&trace->notify);
+	else if (trace->reloading)
+		notify_reload_failed(&trace->notify);
 	trace->reloading = false;
 }
 

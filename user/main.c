@@ -4,6 +4,7 @@
  * the parts: a source of events (the live host, or a capture file), the table of connections, the report, the sinks.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -86,6 +87,14 @@ static int trace(struct parts *parts)
 	return live_trace(&live);
 }
 
+/* --check: the files have been read, and are valid. */
+static int check(struct parts *parts)
+{
+	settings_print(parts->settings, stdout);
+	settings_close(parts->settings);
+	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct parts parts = {};
@@ -97,7 +106,10 @@ int main(int argc, char **argv)
 	signals_catch();
 	if (!parts.options.read_file)
 		signals_catch_reload(settings_are_named(&parts.options));
-	error = settings_open(&parts.settings, &parts.options) ?: add_console(&parts) ?: add_metrics(&parts);
+	error = settings_open(&parts.settings, &parts.options);
+	if (!error && parts.options.check)
+		return check(&parts);
+	error = error ?: add_console(&parts) ?: add_metrics(&parts);
 	error = error ?: report_open(&parts.report, &parts.options) ?: make_table(&parts);
 	if (!error)
 		error = trace(&parts);

@@ -19,6 +19,7 @@ struct reading {
 	struct capture *capture;
 	struct connection_table *table;
 	struct report *report;
+	int error; /* of a sink */
 };
 
 /* A connection that was quiet for too long has ended before this event, however many packets are read in one go. */
@@ -51,25 +52,57 @@ static void finish(const struct reading *reading)
 	sinks_tick(&reading->report->sinks, &status);
 }
 
+static bool goes_on(const struct reading *reading)
+{
+	return !reading->error && !signals_stop() && !report_is_complete(reading->report);
+}
+
+/*
+ * A pause of the input. The clock of the capture stands still meanwhile: packets may wait in a buffer of the program that
+ * captures, so silence of the pipe is no silence of the network.
+ */
+static bool take_pause(void *context)
+{
+	struct reading *reading = context;
+
+	look_around(reading);
+	reading->error = sinks_flush(&reading->report->sinks);
+	return goes_on(reading);
+}
+
+static int read_all(struct reading *reading)
+{
+	int more;
+
+	do {
+		more = capture_read(reading->capture, CAPTURE_PACKETS);
+		connection_table_time(reading->table, capture_time(reading->capture));
+		if (!reading->error)
+			reading->error = sinks_flush(&reading->report->sinks);
+	} while (more > 0 && goes_on(reading));
+	return reading->error ?: more < 0 ? more : 0;
+}
+
 int read_file(const struct options *options, struct connection_table *table, struct report *report)
 {
 	struct reading reading = {.table = table, .report = report};
-	int more;
+	int error = capture_open(&reading.capture, options->read_file, take_event, &reading);
 
-	more = capture_open(&reading.capture, options->read_file, take_event, &reading);
-	if (more < 0)
-		return more;
-	if (privileges_drop()) {
-		capture_close(reading.capture);
-		return -EPERM;
-	}
+	if (error)
+		return error;
+	capture_set_wait(reading.capture, take_pause, &reading);
+	error = privileges_drop();
+	if (error)
+		goto cleanup;
 	sandbox_enter(SANDBOX_CAPTURE);
+	/* the first byte that is parsed */
+	error = capture_begin(reading.capture);
+	if (error)
+		goto cleanup;
 	look_around(&reading);
-	do {
-		more = capture_read(reading.capture, CAPTURE_PACKETS);
-		connection_table_time(table, capture_time(reading.capture));
-	} while (more > 0 && !signals_stop() && !report_is_complete(report));
+	error = read_all(&reading);
 	finish(&reading);
+cleanup:
 	capture_close(reading.capture);
-	return more < 0 ? more : 0;
+	return error;
 }

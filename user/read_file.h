@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * read_file - a capture file instead of the live host: --read.
+ * read_file - a capture file, or a capture from a pipe, instead of the live host: --read.
  */
 #ifndef READ_FILE_H
 #define READ_FILE_H
@@ -9,7 +9,10 @@
 #include "report.h"
 #include "tracking/connection.h"
 
-/* Returns 0, or -errno after a message on standard error. */
+/*
+ * Read to the end of the file. Gives up all privileges once the file is open, before the first byte is parsed. Records go out
+ * while the input pauses. Returns 0, also where a signal stopped the reading; or -errno after a message on standard error.
+ */
 int read_file(const struct options *options, struct connection_table *table, struct report *report);
 
 #endif /* READ_FILE_H */

@@ -6,9 +6,14 @@
 #include "system/log.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+enum {
+	WRONG_MAX = 4096 + POLICY_REASON_MAX, /* a path and a reason */
+};
 
 struct values {
 	struct policy *policy;
@@ -17,12 +22,22 @@ struct values {
 
 struct settings {
 	struct files_paths paths;
-	struct file_reader *reader; /* NULL: they are read once */
+	struct file_reader *reader; /* NULL: the files are read once */
 	struct values now;
-	struct values before; /* somebody may still use them */
+	struct values before; /* somebody may still use these */
 	bool refused;
 	time_t since;
+	char wrong[WRONG_MAX]; /* why the files cannot be used */
 };
+
+__attribute__((format(printf, 2, 3))) static void set_wrong(struct settings *settings, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(settings->wrong, sizeof(settings->wrong), format, arguments);
+	va_end(arguments);
+}
 
 static void release(struct values *values)
 {
@@ -36,27 +51,32 @@ bool settings_are_named(const struct options *options)
 	return options->expect_file || options->web_config_file;
 }
 
-static int make_policy(struct policy **policy, const char *path, const struct file_text *text)
+static int make_policy(struct settings *settings, const struct file_text *text, struct policy **policy)
 {
 	struct policy_error wrong;
 	int error = policy_parse(policy, text->bytes, text->length, &wrong);
 
 	if (error == -EINVAL)
-		log_error("%s, line %u: %s", path, wrong.line, wrong.reason);
+		set_wrong(settings, "%s, line %u: %s", settings->paths.policy, wrong.line, wrong.reason);
 	else if (error)
-		log_out_of_memory();
+		set_wrong(settings, "out of memory");
 	return error;
 }
 
-static int make_values(const struct settings *settings, const struct file_texts *texts, struct values *values)
+/* Returns 0; or -errno, with settings->wrong set. What is wrong with a web configuration has been printed, too. */
+static int make_values(struct settings *settings, const struct file_texts *texts, struct values *values)
 {
+	const char *web_config = settings->paths.web_config;
 	int error = 0;
 
 	*values = (struct values){};
 	if (settings->paths.policy)
-		error = make_policy(&values->policy, settings->paths.policy, &texts->text[FILE_POLICY]);
-	if (!error && settings->paths.web_config)
-		error = http_guard_make(&values->guard, settings->paths.web_config, texts);
+		error = make_policy(settings, &texts->text[FILE_POLICY], &values->policy);
+	if (!error && web_config) {
+		error = http_guard_make(&values->guard, web_config, texts);
+		if (error)
+			set_wrong(settings, error == -ENOMEM ? "out of memory" : "%s cannot be used", web_config);
+	}
 	if (error)
 		release(values);
 	return error;
@@ -72,17 +92,21 @@ int settings_open(struct settings **result, const struct options *options)
 	if (!settings_are_named(options))
 		return 0;
 	settings = calloc(1, sizeof(*settings));
-	if (!settings)
+	if (!settings) {
+		log_out_of_memory();
 		return -ENOMEM;
+	}
 	settings->paths = (struct files_paths){.policy = options->expect_file, .web_config = options->web_config_file};
-	error = options->read_file ? 0 : file_reader_start(&settings->reader, &settings->paths);
-	/* here, and not in the child: this process may still be allowed what the child is not */
+	error = options->read_file || options->check ? 0 : file_reader_start(&settings->reader, &settings->paths);
+	/* read here, and not in the child: this process may still have a right that the child has not */
 	if (!error)
 		error = files_read(&settings->paths, &texts);
 	if (error)
 		goto cleanup;
 	error = make_values(settings, &texts, &settings->now);
 	files_release(&texts);
+	if (error)
+		log_error("%s", settings->wrong);
 	if (error)
 		goto cleanup;
 	settings->since = time(NULL);
@@ -134,9 +158,22 @@ struct settings_state settings_state(const struct settings *settings)
 
 static enum settings_change refuse(struct settings *settings)
 {
-	log_error("nothing of what was read again is taken over");
+	log_warning("reload failed: %s; the previous configuration stays in force", settings->wrong);
 	settings->refused = true;
 	return SETTINGS_REFUSED;
+}
+
+/* New values, if the files that were read have them. Returns 0; or -errno, with settings->wrong set. */
+static int make_new_values(struct settings *settings, const struct file_texts *texts, struct values *values)
+{
+	int error = make_values(settings, texts, values);
+
+	if (error || http_guard_has_tls(values->guard) == http_guard_has_tls(settings->now.guard))
+		return error;
+	set_wrong(settings, "%s: TLS cannot be turned on or off while mtlsnoop runs: restart it",
+	          settings->paths.web_config);
+	release(values);
+	return -EINVAL;
 }
 
 enum settings_change settings_poll(struct settings *settings)
@@ -150,22 +187,47 @@ enum settings_change settings_poll(struct settings *settings)
 	error = file_reader_take(settings->reader, &texts, 0);
 	if (error == -EAGAIN)
 		return SETTINGS_SAME;
-	if (error)
+	if (error) {
+		/* the process that reads has printed which file */
+		set_wrong(settings, "a file cannot be read");
 		return refuse(settings);
-	error = make_values(settings, &texts, &values);
+	}
+	error = make_new_values(settings, &texts, &values);
 	files_release(&texts);
 	if (error)
 		return refuse(settings);
-	if (http_guard_has_tls(values.guard) != http_guard_has_tls(settings->now.guard)) {
-		log_error("%s: TLS cannot be turned on or off while mtlsnoop runs: start it anew",
-		          settings->paths.web_config);
-		release(&values);
-		return refuse(settings);
-	}
 	release(&settings->before);
 	settings->before = settings->now;
 	settings->now = values;
 	settings->refused = false;
 	settings->since = time(NULL);
 	return SETTINGS_NEW;
+}
+
+static void print_policy(const struct settings *settings, FILE *out)
+{
+	const char *separator = "";
+
+	if (!settings->paths.policy)
+		return;
+	fprintf(out, "%s: valid (", settings->paths.policy);
+	for (int expectation = POLICY_NOTHING + 1; expectation < POLICY_EXPECTATIONS; expectation++) {
+		fprintf(out, "%s%u %s", separator, policy_lines(settings->now.policy, expectation),
+		        policy_expectation_name(expectation));
+		separator = ", ";
+	}
+	fprintf(out, ")\n");
+}
+
+void settings_print(const struct settings *settings, FILE *out)
+{
+	if (!settings) {
+		fprintf(out, "no files to test: neither --expect nor --web-config is given\n");
+		return;
+	}
+	print_policy(settings, out);
+	if (settings->paths.web_config)
+		fprintf(out, "%s: valid (%s, %s)\n", settings->paths.web_config,
+		        http_guard_has_tls(settings->now.guard) ? "TLS" : "no TLS",
+		        http_guard_users(settings->now.guard) ? "passwords" : "no passwords");
 }

@@ -225,7 +225,7 @@ class CommandLine:
 
     def case_wrong_usage(self):
         wrong = [["--nonsense"], ["-P", "0"], ["-P", "65536"], ["-P", "44x"], ["-n", "0"], ["-n", "-1"], ["-d", "0"],
-                 ["-d", "1s"], ["surplus"], ["--trace", "--json"], ["--quiet", "--json"], ["--buffer", "100000"],
+                 ["-d", "1 s"], ["surplus"], ["--trace", "--json"], ["--quiet", "--json"], ["--buffer", "100000"],
                  ["--read", "x", "--cgroup", "y"], ["--handshake-timeout", "soon"], ["--max-connections", "none"],
                  ["-P"]]
         differences = []

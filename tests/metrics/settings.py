@@ -246,8 +246,8 @@ def reload_policy(bench):
             files.write("policy", f"{server.service} sometimes\n")
             reload(tracer)
             wait_for_reload(tracer, 0)
-            expect(tracer.errors(), f"mtlsnoop: {policy}, line 1: 'sometimes' is not an expectation: required, optional or "
-                                    "never\nmtlsnoop: nothing of what was read again is taken over\n", "standard error")
+            expect(tracer.errors(), f"mtlsnoop: reload failed: {policy}, line 1: 'sometimes' is not an expectation: required, "
+                                    "optional or never; the previous configuration stays in force\n", "standard error")
             bench.shake_hands(asks="never")
             metrics = tracer.wait_for_handshakes(2)
             expect(metrics.value("mtlsnoop_policy_kept_total", rule="never", **labels), 2, "kept by the old policy")

@@ -10,23 +10,32 @@
 #include "system/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <pcap/pcap.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	SEGMENT_BYTES_MAX = 65535, /* struct event_bytes.length */
 	NS_PER_SECOND = 1000000000,
 	PCAPNG_FIRST_BYTE = 0x0a,
+	INPUT_BYTES = 64 * 1024, /* read at once */
+	WAIT_MS = 100,           /* between calls of wait() */
 };
 
 struct capture {
 	/* one of the two: libpcap reads no pcapng file with several kinds of interfaces */
 	pcap_t *pcap;
 	struct pcapng *pcapng;
-	FILE *stream; /* of pcapng */
+	FILE *stream;      /* NULL: libpcap has it */
+	int input;         /* descriptor behind stream */
+	capture_wait wait; /* NULL: reads block */
+	void *wait_context;
+	bool stopped; /* wait() has ended the input */
 	const char *path;
 	int datalink_left_out; /* the latest link type that was not understood */
 	capture_sink sink;
@@ -43,48 +52,81 @@ struct capture {
 
 static void capture_flow_dropped(struct flow *flow, void *context);
 
-static FILE *open_file(const char *path)
+/* Whether to go on waiting for input. */
+static bool goes_on(struct capture *capture)
 {
-	return strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+	if (!capture->stopped && capture->wait && !capture->wait(capture->wait_context))
+		capture->stopped = true;
+	return !capture->stopped;
 }
 
-/* Returns 0, or -errno after a message. libpcap closes the stream from then on. */
-static int open_pcap(struct capture *capture, FILE *stream)
+/* Read what there is. While there is nothing, wait() is called before each pause; signals interrupt the pause. */
+static ssize_t read_input(void *context, char *bytes, size_t size)
 {
-	char message[PCAP_ERRBUF_SIZE] = "";
+	struct capture *capture = context;
+	struct pollfd input = {.fd = capture->input, .events = POLLIN};
+	ssize_t length;
 
-	capture->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, message);
-	if (capture->pcap)
-		return 0;
-	log_error("%s: not a capture file: %s", capture->path, message);
-	if (stream != stdin)
-		fclose(stream);
-	return -EINVAL;
+	do {
+		if (capture->wait)
+			while (poll(&input, 1, 0) <= 0 && goes_on(capture))
+				poll(&input, 1, WAIT_MS);
+		length = capture->stopped ? 0 : read(capture->input, bytes, size);
+	} while (length < 0 && errno == EINTR && goes_on(capture));
+	return length;
 }
 
-static int open_pcapng(struct capture *capture, FILE *stream)
+static int close_input(void *context)
 {
-	capture->stream = stream;
-	capture->pcapng = pcapng_new(stream);
-	if (capture->pcapng)
+	const struct capture *capture = context;
+
+	return capture->input == STDIN_FILENO ? 0 : close(capture->input);
+}
+
+static int open_input(struct capture *capture)
+{
+	const cookie_io_functions_t functions = {.read = read_input, .close = close_input};
+	int error;
+
+	capture->input = strcmp(capture->path, "-") ? open(capture->path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	if (capture->input < 0) {
+		error = -errno;
+		log_error("%s: %s", capture->path, strerror(-error));
+		return error;
+	}
+	capture->stream = fopencookie(capture, "r", functions);
+	if (capture->stream) {
+		setvbuf(capture->stream, NULL, _IOFBF, INPUT_BYTES);
 		return 0;
-	log_error("%s: out of memory", capture->path);
+	}
+	close_input(capture);
+	log_out_of_memory();
 	return -ENOMEM;
 }
 
-/* A file of either kind: the first byte tells which, and can be put back even where it came from a pipe. */
-static int open_stream(struct capture *capture)
+static int begin_pcap(struct capture *capture)
 {
-	FILE *stream = open_file(capture->path);
-	int error = errno;
-	int first;
+	char message[PCAP_ERRBUF_SIZE] = "";
 
-	if (!stream) {
-		log_error("%s: %s", capture->path, strerror(error));
-		return -error;
+	capture->pcap = pcap_fopen_offline_with_tstamp_precision(capture->stream, PCAP_TSTAMP_PRECISION_NANO, message);
+	if (capture->pcap) {
+		/* libpcap closes the stream */
+		capture->stream = NULL;
+		return 0;
 	}
-	first = ungetc(getc(stream), stream);
-	return first == PCAPNG_FIRST_BYTE ? open_pcapng(capture, stream) : open_pcap(capture, stream);
+	if (!goes_on(capture))
+		return 0;
+	log_error("%s: not a capture file: %s", capture->path, message);
+	return -EINVAL;
+}
+
+static int begin_pcapng(struct capture *capture)
+{
+	capture->pcapng = pcapng_new(capture->stream);
+	if (capture->pcapng)
+		return 0;
+	log_out_of_memory();
+	return -ENOMEM;
 }
 
 int capture_open(struct capture **result, const char *path, capture_sink sink, void *context)
@@ -102,7 +144,7 @@ int capture_open(struct capture **result, const char *path, capture_sink sink, v
 	capture->flows = flow_table_new(CAPTURE_FLOWS_MAX, capture_flow_dropped, capture);
 	if (!capture->bytes || !capture->fragments || !capture->flows)
 		goto cleanup;
-	error = open_stream(capture);
+	error = open_input(capture);
 	if (error) {
 		capture_close(capture);
 		return error;
@@ -123,12 +165,18 @@ void capture_close(struct capture *capture)
 	if (capture->pcap)
 		pcap_close(capture->pcap);
 	pcapng_free(capture->pcapng);
-	if (capture->stream && capture->stream != stdin)
+	if (capture->stream)
 		fclose(capture->stream);
 	flow_table_free(capture->flows);
 	fragment_table_free(capture->fragments);
 	free(capture->bytes);
 	free(capture);
+}
+
+void capture_set_wait(struct capture *capture, capture_wait wait, void *context)
+{
+	capture->wait = wait;
+	capture->wait_context = context;
 }
 
 void capture_set_flows_max(struct capture *capture, uint32_t flows_max)
@@ -506,8 +554,11 @@ static void take_pcap_packet(u_char *user, const struct pcap_pkthdr *header, con
 	capture_packet(capture, &packet);
 }
 
-static int read_failed(const struct capture *capture, const char *what)
+static int read_failed(struct capture *capture, const char *what)
 {
+	/* the input was cut off where the user stopped it */
+	if (!goes_on(capture))
+		return 0;
 	log_error("%s: behind packet %" PRIu64 ": %s", capture->path, capture->packets, what);
 	return -EIO;
 }
@@ -528,10 +579,24 @@ static int read_pcapng(struct capture *capture, unsigned int packets)
 	return 1;
 }
 
+/* The first byte tells pcap from pcapng, and goes back into the stream. */
+int capture_begin(struct capture *capture)
+{
+	int first = ungetc(getc(capture->stream), capture->stream);
+
+	return first == PCAPNG_FIRST_BYTE ? begin_pcapng(capture) : begin_pcap(capture);
+}
+
 int capture_read(struct capture *capture, unsigned int packets)
 {
 	int count;
 
+	if (!capture->pcapng && !capture->pcap) {
+		int error = capture_begin(capture);
+
+		if (error || capture->stopped)
+			return error;
+	}
 	if (capture->pcapng)
 		return read_pcapng(capture, packets);
 	count = pcap_dispatch(capture->pcap, packets, take_pcap_packet, (u_char *)capture);

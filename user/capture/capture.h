@@ -21,16 +21,34 @@ enum capture_bounds {
 
 struct capture;
 
-/* Open path ("-" is standard input). Returns 0, or -errno after a message on standard error. */
+/*
+ * Called while the input of a pipe or a terminal has nothing to read. Returns whether to go on waiting; false ends the
+ * capture, as the end of the file does.
+ */
+typedef bool (*capture_wait)(void *context);
+
+/*
+ * Open path ("-" is standard input). Reads nothing yet, so that the caller can give up privileges before the first byte is
+ * parsed. Returns 0, or -errno after a message on standard error.
+ */
 int capture_open(struct capture **capture, const char *path, capture_sink sink, void *context);
 void capture_close(struct capture *capture);
+
+/* Call wait while there is nothing to read. To be called before capture_read(). */
+void capture_set_wait(struct capture *capture, capture_wait wait, void *context);
 
 /* Follow at most this many connections at once, at least one. To be called before capture_read(). */
 void capture_set_flows_max(struct capture *capture, uint32_t flows_max);
 
 /*
+ * Read the header of the file; capture_read() does where this has not been called. Returns 0, or -errno after a message: not a
+ * capture file.
+ */
+int capture_begin(struct capture *capture);
+
+/*
  * Read up to packets packets and pass on their events. Returns 1 where there may be more, 0 at the end of the file, or
- * -errno after a message on standard error (a damaged file; what came before it counts).
+ * -errno after a message on standard error (no capture file, or a damaged one; what came before the damage counts).
  */
 int capture_read(struct capture *capture, unsigned int packets);
 

@@ -97,6 +97,12 @@ void notify_ready(const struct notify *notify)
 	tell(notify, "READY=1\nSTATUS=Attached, and reading events", 0);
 }
 
+void notify_reload_failed(const struct notify *notify)
+{
+	tell(notify, "READY=1\nSTATUS=Reload failed: the previous configuration stays in force; the journal says why",
+	     0);
+}
+
 void notify_alive(struct notify *notify, uint64_t now_ns)
 {
 	if (!notify->watchdog_period_ns || now_ns < notify->watchdog_next_ns)

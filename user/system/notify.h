@@ -34,10 +34,13 @@ void notify_ready(const struct notify *notify);
 /* The loop has come round: a sign of life, where it is time for one. */
 void notify_alive(struct notify *notify, uint64_t now_ns);
 
-/* What the service reads again, it reads now; until notify_ready(). */
+/* The service reads its files again, until notify_ready() or notify_reload_failed(). */
 void notify_reloading(const struct notify *notify, uint64_t now_ns);
 
-/* It has begun to stop. */
+/* The service goes on with its old configuration. */
+void notify_reload_failed(const struct notify *notify);
+
+/* The service has begun to stop. */
 void notify_stopping(const struct notify *notify);
 
 #endif /* SYSTEM_NOTIFY_H */
