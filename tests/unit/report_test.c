@@ -100,11 +100,11 @@ static void port_filter_holds_for_all_sinks(void **state)
 		bool expected;
 	} cases[] = {
 		{{}, true},
-		{{.ports = 1, .port = {443}}, true},
-		{{.ports = 1, .port = {51234}}, true},
-		{{.ports = 1, .port = {444}}, false},
-		{{.ports = 3, .port = {1, 2, 443}}, true},
-		{{.ports = 2, .port = {1, 2, 443}}, false},
+		{{.ports = 1, .port = {{443, 443}}}, true},
+		{{.ports = 1, .port = {{51234, 51234}}}, true},
+		{{.ports = 1, .port = {{444, 444}}}, false},
+		{{.ports = 3, .port = {{1, 1}, {2, 2}, {443, 443}}}, true},
+		{{.ports = 2, .port = {{1, 1}, {2, 2}, {443, 443}}}, false},
 	};
 	struct handshake handshake = sample_handshake();
 
@@ -150,7 +150,7 @@ static void requested_filter_spares_unfiltered_sinks(void **state)
 /* --count ends after that many records of those that pass the filters; unfiltered sinks take the rest. */
 static void count_ends_the_report(void **state)
 {
-	const struct options three = {.count = 3}, no_end = {}, other_port = {.count = 1, .ports = 1, .port = {1}};
+	const struct options three = {.count = 3}, no_end = {}, other_port = {.count = 1, .ports = 1, .port = {{1, 1}}};
 	struct handshake handshake = sample_handshake();
 	struct bench bench;
 
