@@ -65,7 +65,7 @@ static void take_event(const struct event *event, void *context)
 	struct trace *trace = context;
 
 	trace->last_event_ns = event->time_ns;
-	connection_table_event(trace->live->table, event);
+	tracker_event(trace->live->table, event);
 	if (event->kind == EVENT_OWNER)
 		expect_owner(trace, (const struct event_owner *)event);
 }
@@ -82,7 +82,7 @@ static void take_library_handshake(const struct library_handshake *seen, void *c
 	struct trace *trace = context;
 	const struct library_target *target = trace->library ? library_target(trace->library, seen->target) : NULL;
 
-	connection_table_library(trace->live->table, seen, target ? target->name : NULL);
+	tracker_library(trace->live->table, seen, target ? target->name : NULL);
 }
 
 static struct live_sources sources_of(const struct trace *trace)
@@ -105,7 +105,7 @@ static void check_lost_events(struct trace *trace, const struct status *status)
 	uint64_t lost = status->statistics[STATISTIC_LOST_RING] + status->statistics[STATISTIC_CONTENDED];
 
 	if (lost > trace->lost_events)
-		connection_table_lost_events(trace->live->table);
+		tracker_lost_events(trace->live->table);
 	trace->lost_events = lost;
 }
 
@@ -130,7 +130,7 @@ static void look_for_settings(struct trace *trace)
 	if (change == SETTINGS_SAME)
 		return;
 	if (change == SETTINGS_NEW) {
-		connection_table_set_policy(live->table, settings_policy(live->settings));
+		tracker_set_policy(live->table, settings_policy(live->settings));
 		exporter_set_guard(live->exporter, settings_guard(live->settings));
 	}
 	if (trace->reloading && change == SETTINGS_NEW)
@@ -143,20 +143,20 @@ static void look_for_settings(struct trace *trace)
 /* The work between two readings of events: time-outs, the clock, losses, settings, sinks. */
 static void look_around(struct trace *trace)
 {
-	struct connection_table *table = trace->live->table;
+	struct tracker *table = trace->live->table;
 	const uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	const int64_t realtime_offset_ns = clock_ns(CLOCK_REALTIME) - now_ns;
 	struct live_sources sources;
 	struct status status;
 
 	library_poll(trace->library);
-	connection_table_set_realtime_offset(table, realtime_offset_ns);
+	tracker_set_realtime_offset(table, realtime_offset_ns);
 	sources = sources_of(trace);
 	live_status(&sources, &status);
 	losses_report(&trace->losses, &status);
 	check_lost_events(trace, &status);
 	/* later events may wait to be read, perhaps for long: nobody knows yet who was silent since then */
-	connection_table_time(table, trace->read_until_ns);
+	tracker_time(table, trace->read_until_ns);
 	look_for_settings(trace);
 	status.now_ns = now_ns;
 	status.last_event_ns = trace->last_event_ns;
@@ -200,7 +200,7 @@ static void finish(struct trace *trace)
 	trace->read_until_ns = clock_ns(CLOCK_MONOTONIC);
 	tracer_poll(trace->tracer, 0);
 	look_around(trace);
-	connection_table_finish(trace->live->table);
+	tracker_finish(trace->live->table);
 	sources = sources_of(trace);
 	live_status(&sources, &status);
 	losses_summarize(&status, trace->live->options->cgroup);
@@ -217,7 +217,7 @@ static int open_library(struct trace *trace)
 	if (options->library == LIBRARY_OFF || options->interfaces)
 		return 0;
 	trace->transcripts = transcript_table_new(&limits, take_library_handshake, trace);
-	if (!trace->transcripts || connection_table_listen(trace->live->table))
+	if (!trace->transcripts || tracker_listen(trace->live->table))
 		return -ENOMEM;
 	trace->probes = probes_open(take_library_event, trace);
 	if (!trace->probes)

@@ -5,7 +5,7 @@
 #ifndef LIVE_H
 #define LIVE_H
 
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 #include "sink/exporter.h"
 #include "options.h"
 #include "report.h"
@@ -14,7 +14,7 @@
 /* The parts that events go through. */
 struct live {
 	const struct options *options;
-	struct connection_table *table;
+	struct tracker *table;
 	struct report *report;
 	struct exporter *exporter; /* NULL: no metrics are wanted */
 	struct settings *settings; /* NULL: no files are named */

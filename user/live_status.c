@@ -3,18 +3,17 @@
 
 #include <string.h>
 
-static void ask_table(const struct connection_table *table, struct status *status)
+static void ask_table(const struct tracker *table, struct status *status)
 {
-	static const char *const names[CONNECTION_STATES] = {[CONNECTION_HANDSHAKE] = "handshake",
-	                                                     [CONNECTION_LAST_WORD] = "last_word",
-	                                                     [CONNECTION_LIBRARY] = "library"};
-	const struct connection_counts *counts = connection_table_counts(table);
-	const struct library_join_counts *join = connection_table_library_counts(table);
+	static const char *const names[TRACKER_STATES] = {
+		[TRACKER_HANDSHAKE] = "handshake", [TRACKER_LAST_WORD] = "last_word", [TRACKER_LIBRARY] = "library"};
+	const struct tracker_counts *counts = tracker_counts(table);
+	const struct library_join_counts *join = tracker_library_counts(table);
 	struct status_tracking *tracking = &status->tracking;
-	uint32_t followed[CONNECTION_STATES];
+	uint32_t followed[TRACKER_STATES];
 
-	connection_table_followed(table, followed);
-	for (int index = 0; index < CONNECTION_STATES; index++)
+	tracker_followed(table, followed);
+	for (int index = 0; index < TRACKER_STATES; index++)
 		tracking->followed[index] = (struct status_number){names[index], followed[index]};
 	tracking->table_full = counts->table_full;
 	tracking->events_lost = counts->events_lost;
@@ -113,4 +112,4 @@ void live_status(const struct live_sources *sources, struct status *status)
 
 _Static_assert((int)TRACER_RUNS <= (int)STATUS_PROGRAMS_MAX, "each program has a place");
 _Static_assert((int)LIBRARY_KINDS <= (int)STATUS_LIBRARIES_MAX, "each kind of library has a place");
-_Static_assert((int)CONNECTION_STATES <= (int)STATUS_STATES_MAX, "each state has a place");
+_Static_assert((int)TRACKER_STATES <= (int)STATUS_STATES_MAX, "each state has a place");

@@ -11,12 +11,12 @@
 #include "settings.h"
 #include "sink/sinks.h"
 #include "sink/status.h"
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 #include "tracking/transcript.h"
 
 /* The modules that are asked. Those that are NULL leave their part of the status at 0. */
 struct live_sources {
-	const struct connection_table *table;
+	const struct tracker *table;
 	const struct tracer *tracer;
 	const struct probes *probes;
 	const struct library *library;

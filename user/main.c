@@ -19,7 +19,7 @@
 #include "system/log.h"
 #include "system/signals.h"
 #include "system/standard_output.h"
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 
 /* What main opens, and closes again. */
 struct parts {
@@ -27,7 +27,7 @@ struct parts {
 	struct settings *settings;
 	struct report report;
 	struct exporter *exporter; /* NULL: no metrics are wanted; else one of the sinks */
-	struct connection_table *table;
+	struct tracker *table;
 };
 
 static int add_console(struct parts *parts)
@@ -60,17 +60,17 @@ static int add_metrics(struct parts *parts)
 static int make_table(struct parts *parts)
 {
 	const struct options *options = &parts->options;
-	const struct connection_limits limits = {
-		.connections = options->max_connections,
-		.handshake_timeout_ns = options->handshake_timeout_ns,
-		.no_certificates = !(sinks_needs(&parts->report.sinks) & SINK_NEEDS_CERTIFICATES)};
+	const struct tracker_limits limits = {.connections = options->max_connections,
+	                                      .handshake_timeout_ns = options->handshake_timeout_ns,
+	                                      .no_certificates =
+	                                              !(sinks_needs(&parts->report.sinks) & SINK_NEEDS_CERTIFICATES)};
 
-	parts->table = connection_table_new(&limits, report_handshake, &parts->report);
+	parts->table = tracker_new(&limits, report_handshake, &parts->report);
 	if (!parts->table) {
 		log_out_of_memory();
 		return -ENOMEM;
 	}
-	connection_table_set_policy(parts->table, settings_policy(parts->settings));
+	tracker_set_policy(parts->table, settings_policy(parts->settings));
 	return 0;
 }
 
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 		error = trace(&parts);
 	unwritten = sinks_flush(&parts.report.sinks);
 	report_close(&parts.report);
-	connection_table_free(parts.table);
+	tracker_free(parts.table);
 	settings_close(parts.settings);
 	return error || unwritten ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -17,7 +17,7 @@ enum {
 /* A capture file on its way into the table of connections. */
 struct reading {
 	struct capture *capture;
-	struct connection_table *table;
+	struct tracker *table;
 	struct report *report;
 	int error; /* of a sink */
 };
@@ -27,8 +27,8 @@ static bool take_event(const struct event *event, void *context)
 {
 	const struct reading *reading = context;
 
-	connection_table_time(reading->table, capture_time(reading->capture));
-	return connection_table_event(reading->table, event);
+	tracker_time(reading->table, capture_time(reading->capture));
+	return tracker_event(reading->table, event);
 }
 
 static void look_around(const struct reading *reading)
@@ -45,7 +45,7 @@ static void finish(const struct reading *reading)
 	const struct live_sources sources = {.table = reading->table, .sinks = &reading->report->sinks};
 	struct status status;
 
-	connection_table_finish(reading->table);
+	tracker_finish(reading->table);
 	capture_log_left_out(reading->capture);
 	live_status(&sources, &status);
 	losses_summarize(&status, false);
@@ -76,14 +76,14 @@ static int read_all(struct reading *reading)
 
 	do {
 		more = capture_read(reading->capture, CAPTURE_PACKETS);
-		connection_table_time(reading->table, capture_time(reading->capture));
+		tracker_time(reading->table, capture_time(reading->capture));
 		if (!reading->error)
 			reading->error = sinks_flush(&reading->report->sinks);
 	} while (more > 0 && goes_on(reading));
 	return reading->error ?: more < 0 ? more : 0;
 }
 
-int read_file(const struct options *options, struct connection_table *table, struct report *report)
+int read_file(const struct options *options, struct tracker *table, struct report *report)
 {
 	struct reading reading = {.table = table, .report = report};
 	int error = capture_open(&reading.capture, options->read_file, take_event, &reading);

@@ -7,12 +7,12 @@
 
 #include "options.h"
 #include "report.h"
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 
 /*
  * Read to the end of the file. Gives up all privileges once the file is open, before the first byte is parsed. Records go out
  * while the input pauses. Returns 0, also where a signal stopped the reading; or -errno after a message on standard error.
  */
-int read_file(const struct options *options, struct connection_table *table, struct report *report);
+int read_file(const struct options *options, struct tracker *table, struct report *report);
 
 #endif /* READ_FILE_H */

@@ -27,7 +27,7 @@ int report_open(struct report *report, const struct options *options);
 /* Closes the sinks, too. */
 void report_close(struct report *report);
 
-/* A handshake has ended: a connection_report whose context is the struct report. */
+/* A handshake has ended: a tracker_report whose context is the struct report. */
 void report_handshake(const struct handshake *handshake, void *context);
 
 /* Whether as many records were reported as --count wants. */

@@ -23,7 +23,7 @@
 #include <string.h>
 
 #include "bpf/shared/service_set.h"
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 #include "capture/fragment.h"
 #include "sink/json.h"
 #include "capture/packet.h"
@@ -60,7 +60,7 @@ struct replay {
 	struct fragment_table *fragments;
 	struct device *programs;
 	struct ring_buffer *events;
-	struct connection_table *table;
+	struct tracker *table;
 	uint64_t time_ns;     /* the latest of the packets' times: the kernel's clock does not run backwards */
 	uint64_t as_captured; /* frames given as they are */
 	uint64_t in_tunnels;  /* of them those with tags, labels or tunnels */
@@ -128,7 +128,7 @@ static int take_event(void *context, void *data, size_t size)
 	}
 	memcpy(bytes, data, size);
 	event->time_ns = replay->time_ns;
-	connection_table_event(replay->table, event);
+	tracker_event(replay->table, event);
 	return 0;
 }
 
@@ -264,7 +264,7 @@ static int run_file(struct replay *replay)
 	while (!error && (more = next_packet(replay, &captured)) > 0) {
 		if (captured.time_ns > replay->time_ns)
 			replay->time_ns = captured.time_ns;
-		connection_table_time(replay->table, replay->time_ns);
+		tracker_time(replay->table, replay->time_ns);
 		packet_parse(captured.datalink, captured.bytes, captured.captured, captured.length, &packet);
 		error = run_packet(replay, &captured, &packet);
 	}
@@ -305,19 +305,19 @@ static void take_handshake(const struct handshake *handshake, void *context)
 
 static int open_reader(struct replay *replay, const char *path)
 {
-	const struct connection_limits limits = {
+	const struct tracker_limits limits = {
 		.connections = 65536,
 		.handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS,
 	};
 
 	replay->fragments = fragment_table_new();
-	replay->table = connection_table_new(&limits, take_handshake, stdout);
+	replay->table = tracker_new(&limits, take_handshake, stdout);
 	return replay->fragments && replay->table ? open_file(replay, path) : -ENOMEM;
 }
 
 static void close_reader(struct replay *replay)
 {
-	connection_table_free(replay->table);
+	tracker_free(replay->table);
 	fragment_table_free(replay->fragments);
 	pcapng_free(replay->pcapng);
 	if (replay->stream)
@@ -359,7 +359,7 @@ static int replay_file(struct device *programs, const char *path)
 	if (!error)
 		error = run_file(&replay);
 	if (replay.table)
-		connection_table_finish(replay.table);
+		tracker_finish(replay.table);
 	lost = counted[STATISTIC_LOST_RING] + counted[STATISTIC_LOST_STORAGE] + counted[STATISTIC_CONTENDED];
 	printf("{\"replay\":{\"status\":%d,\"handshakes\":%" PRIu64 ",\"handovers\":%" PRIu64 ",\"lost\":%" PRIu64
 	       ",\"as_captured\":%" PRIu64 ",\"in_tunnels\":%" PRIu64 ",\"too_long\":%" PRIu64 "}}\n",

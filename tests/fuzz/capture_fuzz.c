@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "capture/capture.h"
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -33,10 +33,10 @@ static void report(const struct handshake *handshake, void *context)
 
 static bool take(const struct event *event, void *context)
 {
-	return connection_table_event(context, event);
+	return tracker_event(context, event);
 }
 
-static void read_capture(const char *path, struct connection_table *table)
+static void read_capture(const char *path, struct tracker *table)
 {
 	struct capture *capture;
 	int more;
@@ -46,17 +46,17 @@ static void read_capture(const char *path, struct connection_table *table)
 	capture_set_flows_max(capture, 16);
 	do {
 		more = capture_read(capture, 16);
-		connection_table_time(table, capture_time(capture));
+		tracker_time(table, capture_time(capture));
 	} while (more > 0);
-	connection_table_finish(table);
+	tracker_finish(table);
 	capture_log_left_out(capture);
 	capture_close(capture);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
-	const struct connection_limits limits = {.connections = 8, .handshake_timeout_ns = 10000000000};
-	struct connection_table *table = connection_table_new(&limits, report, NULL);
+	const struct tracker_limits limits = {.connections = 8, .handshake_timeout_ns = 10000000000};
+	struct tracker *table = tracker_new(&limits, report, NULL);
 	int file = memfd_create("capture", 0);
 	char path[64];
 
@@ -66,6 +66,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	if (write(file, bytes, length) == (ssize_t)length)
 		read_capture(path, table);
 	close(file);
-	connection_table_free(table);
+	tracker_free(table);
 	return 0;
 }

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 #include "sink/json.h"
 #include "sink/text.h"
 #include "../unit/verdict_invariants.h"
@@ -54,7 +54,7 @@ enum {
 struct fuzz {
 	const uint8_t *data;
 	size_t left;
-	struct connection_table *table;
+	struct tracker *table;
 	uint64_t time_ns;
 	uint64_t reports;
 	struct event event; /* of the operation at hand */
@@ -158,7 +158,7 @@ static void give(struct fuzz *fuzz, void *bytes, size_t size)
 	if (!event)
 		abort();
 	memcpy(event, bytes, size);
-	connection_table_event(fuzz->table, event);
+	tracker_event(fuzz->table, event);
 	free(event);
 }
 
@@ -198,7 +198,7 @@ static void tell_message(struct fuzz *fuzz, uint8_t type, uint32_t length, bool 
 	bool *requested = &fuzz->requested[fuzz->event.connection][fuzz->event.direction];
 
 	/* more is wanted only of a connection that is followed */
-	if (connection_table_event(fuzz->table, &message.event) && type == TLS_CERTIFICATE_REQUEST)
+	if (tracker_event(fuzz->table, &message.event) && type == TLS_CERTIFICATE_REQUEST)
 		*requested = true;
 }
 
@@ -389,7 +389,7 @@ static void give_anything(struct fuzz *fuzz)
 static void pass_time(struct fuzz *fuzz)
 {
 	fuzz->time_ns += read_byte(fuzz) * 100ull * 1000 * 1000;
-	connection_table_time(fuzz->table, fuzz->time_ns);
+	tracker_time(fuzz->table, fuzz->time_ns);
 }
 
 static struct library_view read_view(struct fuzz *fuzz)
@@ -447,7 +447,7 @@ static void give_library(struct fuzz *fuzz)
 			.prompt = message >> 6 & 1,
 		};
 	}
-	connection_table_library(fuzz->table, &seen, id & 0x80 ? "OpenSSL 3.0.19" : NULL);
+	tracker_library(fuzz->table, &seen, id & 0x80 ? "OpenSSL 3.0.19" : NULL);
 }
 
 static void lose_events(struct fuzz *fuzz)
@@ -456,12 +456,12 @@ static void lose_events(struct fuzz *fuzz)
 		give_library(fuzz);
 		return;
 	}
-	connection_table_lost_events(fuzz->table);
+	tracker_lost_events(fuzz->table);
 }
 
 static void finish(struct fuzz *fuzz)
 {
-	connection_table_finish(fuzz->table);
+	tracker_finish(fuzz->table);
 }
 
 static void operate(struct fuzz *fuzz)
@@ -489,22 +489,22 @@ static void operate(struct fuzz *fuzz)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct connection_limits limits = {
+	const struct tracker_limits limits = {
 		.connections = TABLE_CONNECTIONS,
 		.handshake_timeout_ns = 10ull * 1000 * 1000 * 1000,
 	};
 	struct fuzz fuzz = {.data = data, .left = size, .out = fopen("/dev/null", "w")};
 	int count;
 
-	fuzz.table = connection_table_new(&limits, take_report, &fuzz);
-	if (!fuzz.table || !fuzz.out || connection_table_listen(fuzz.table))
+	fuzz.table = tracker_new(&limits, take_report, &fuzz);
+	if (!fuzz.table || !fuzz.out || tracker_listen(fuzz.table))
 		abort();
 	for (count = 0; fuzz.left && count < OPERATIONS_MAX; count++)
 		operate(&fuzz);
-	connection_table_finish(fuzz.table);
-	if (connection_table_counts(fuzz.table)->handshakes != fuzz.reports)
+	tracker_finish(fuzz.table);
+	if (tracker_counts(fuzz.table)->handshakes != fuzz.reports)
 		abort();
-	connection_table_free(fuzz.table);
+	tracker_free(fuzz.table);
 	fclose(fuzz.out);
 	return 0;
 }

@@ -6,14 +6,14 @@
 /* AddressSanitizer's <sanitizer/allocator_interface.h>, which not every compiler brings */
 size_t __sanitizer_get_current_allocated_bytes(void);
 
-static const struct connection_limits limits = {
+static const struct tracker_limits limits = {
 	.connections = 100,
 	.handshake_timeout_ns = 60ull * 1000 * 1000 * 1000,
 };
 
-static struct connection_table *table_new(struct feed_reports *reports)
+static struct tracker *table_new(struct feed_reports *reports)
 {
-	struct connection_table *table = connection_table_new(&limits, feed_report, reports);
+	struct tracker *table = tracker_new(&limits, feed_report, reports);
 
 	assert_non_null(table);
 	memset(reports, 0, sizeof(*reports));
@@ -23,13 +23,13 @@ static struct connection_table *table_new(struct feed_reports *reports)
 /* Play words on a table of their own. */
 static void play(enum feed_form form, const char *words, struct feed_reports *reports)
 {
-	struct connection_table *table = table_new(reports);
+	struct tracker *table = table_new(reports);
 	struct feed feed;
 
 	feed_init(&feed, table, form, 1);
 	feed_play(&feed, words);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 enum {
@@ -433,7 +433,7 @@ static void any_segments_in_any_order(void **state)
 	         "> client_hello < server_hello:same new_session_ticket ccs finished > ccs finished fin",
 	         "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	};
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 	uint32_t seed;
@@ -451,7 +451,7 @@ static void any_segments_in_any_order(void **state)
 				feed.source = EVENT_FROM_FILE;
 			feed_play(&feed, some[i].words);
 			feed_release(&feed);
-			connection_table_free(table);
+			tracker_free(table);
 			if (strcmp(reports.text, some[i].expected))
 				fail_msg("%s, seed %u:\n\t%s, expected\n\t%s", some[i].name, seed, reports.text,
 				         some[i].expected);
@@ -459,14 +459,13 @@ static void any_segments_in_any_order(void **state)
 	}
 }
 
-static void expect_followed(const char *about, const struct connection_table *table, uint32_t handshakes,
-                            uint32_t last_words)
+static void expect_followed(const char *about, const struct tracker *table, uint32_t handshakes, uint32_t last_words)
 {
-	uint32_t followed[CONNECTION_STATES];
+	uint32_t followed[TRACKER_STATES];
 
-	connection_table_followed(table, followed);
-	expect_number(about, "handshakes", followed[CONNECTION_HANDSHAKE], handshakes);
-	expect_number(about, "last words", followed[CONNECTION_LAST_WORD], last_words);
+	tracker_followed(table, followed);
+	expect_number(about, "handshakes", followed[TRACKER_HANDSHAKE], handshakes);
+	expect_number(about, "last words", followed[TRACKER_LAST_WORD], last_words);
 }
 
 /* How many are followed and what they wait for; those that wait no longer go in the order in which they were heard last. */
@@ -475,7 +474,7 @@ static void states_of_connections(void **state)
 	enum {
 		PLAYED = 6,
 	};
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed[PLAYED];
 	int i;
@@ -492,7 +491,7 @@ static void states_of_connections(void **state)
 		assert_true(feed[i].wanted);
 	}
 	/* they have been open for no time */
-	connection_table_time(table, feed[0].time_ns + FEED_SECOND_NS);
+	tracker_time(table, feed[0].time_ns + FEED_SECOND_NS);
 	expect_followed("open", table, PLAYED, 0);
 	for (i = 0; i < PLAYED; i++)
 		feed_play(&feed[i], "> client_hello");
@@ -505,18 +504,18 @@ static void states_of_connections(void **state)
 	feed_play(&feed[0], "< server_hello");
 	expect_followed("one more closed, one heard of", table, PLAYED - 4, 3);
 	reports.count = 0;
-	connection_table_time(table, feed[0].time_ns + 3 * FEED_SECOND_NS);
+	tracker_time(table, feed[0].time_ns + 3 * FEED_SECOND_NS);
 	expect_followed("the others had their time", table, PLAYED - 4, 0);
 	assert_int_equal(reports.count, 3);
 	assert_int_equal(reports.last.connection, 1);
 	feed_play(&feed[5], "< fatal:40");
 	expect_followed("the latest ended", table, PLAYED - 5, 0);
-	connection_table_finish(table);
+	tracker_finish(table);
 	expect_followed("finished", table, 0, 0);
-	assert_int_equal(connection_table_counts(table)->handshakes, PLAYED);
+	assert_int_equal(tracker_counts(table)->handshakes, PLAYED);
 	for (i = 0; i < PLAYED; i++)
 		feed_release(&feed[i]);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* Many connections at once, a word of each in turn: none hears of another. */
@@ -526,7 +525,7 @@ static void connections_do_not_mix(void **state)
 		PLAYED = 24,
 		WORDS_MAX = 64,
 	};
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports[PLAYED] = {0};
 	struct feed_reports all;
 	struct feed feed[PLAYED];
@@ -567,7 +566,7 @@ static void connections_do_not_mix(void **state)
 		feed_release(&feed[i]);
 		free(words[i]);
 	}
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* Of a chain that did not come in whole the client's own certificate is the first. */
@@ -597,7 +596,7 @@ static void part_of_a_chain(void **state)
 /* That events were lost may be said with the first one alone. */
 static void open_tells_of_losses(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 
@@ -611,13 +610,13 @@ static void open_tells_of_losses(void **state)
 	assert_string_equal(reports.text,
 	                    "unknown:lost_events asked:? answer:? established:yes resumed:? end:completed");
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* What is counted of directions: gaps that never close, and more behind them than is held. */
 static void gaps_and_bounds_are_counted(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct message_bytes bytes = {.length = 0};
 	struct feed_word word = {.direction = EVENT_SENT};
 	struct feed_reports reports;
@@ -631,22 +630,22 @@ static void gaps_and_bounds_are_counted(void **state)
 	feed_play(&feed, "> client_hello < server_hello !certificate");
 	for (i = 0; i < 256 * 1024 / 4000; i++)
 		feed_stream(&feed, &word, &bytes);
-	assert_int_equal(connection_table_counts(table)->bounds, 0);
+	assert_int_equal(tracker_counts(table)->bounds, 0);
 	feed_stream(&feed, &word, &bytes);
-	assert_int_equal(connection_table_counts(table)->bounds, 1);
-	assert_int_equal(connection_table_counts(table)->gaps, 0);
+	assert_int_equal(tracker_counts(table)->bounds, 1);
+	assert_int_equal(tracker_counts(table)->gaps, 0);
 	feed_play(&feed, "> fatal:80");
 	assert_string_equal(reports.text, "unknown:gap asked:? answer:? established:? resumed:? end:>alert");
-	assert_int_equal(connection_table_counts(table)->gaps, 1);
+	assert_int_equal(tracker_counts(table)->gaps, 1);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* Who is who, and when. */
 static void record_has_ends_and_times(void **state)
 {
 	static const uint8_t local[4] = {192, 0, 2, 1}, remote[4] = {192, 0, 2, 2};
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 	int direction;
@@ -656,7 +655,7 @@ static void record_has_ends_and_times(void **state)
 		bool is_client = direction == EVENT_SENT;
 
 		table = table_new(&reports);
-		connection_table_set_realtime_offset(table, 1000);
+		tracker_set_realtime_offset(table, 1000);
 		feed_init(&feed, table, FEED_SEGMENTS, 9);
 		feed.client_direction = direction;
 		feed_play(&feed, REQUESTING_FLIGHT ANSWERS "< ccs finished");
@@ -682,21 +681,21 @@ static void record_has_ends_and_times(void **state)
 		assert_true(reports.has_certificate);
 		assert_int_equal(reports.last.steps, 13);
 		feed_release(&feed);
-		connection_table_free(table);
+		tracker_free(table);
 	}
 }
 
 /* Where nobody wants to know them certificates are left unread; the verdict is the same. */
 static void certificates_may_stay_unread(void **state)
 {
-	struct connection_limits some = limits;
+	struct tracker_limits some = limits;
 	struct feed_reports reports = {0};
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed feed;
 
 	(void)state;
 	some.no_certificates = true;
-	table = connection_table_new(&some, feed_report, &reports);
+	table = tracker_new(&some, feed_report, &reports);
 	assert_non_null(table);
 	feed_init(&feed, table, FEED_SEGMENTS, 1);
 	feed_play(&feed, REQUESTING_FLIGHT ANSWERS "< ccs finished");
@@ -705,7 +704,7 @@ static void certificates_may_stay_unread(void **state)
 	assert_false(reports.has_request);
 	assert_false(reports.has_certificate);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* A handshake is judged by the policy of when it ends. */
@@ -715,26 +714,26 @@ static void policy_of_the_end(void **state)
 	struct policy *policy = NULL;
 	struct policy_error error;
 	struct feed_reports reports;
-	struct connection_table *table = table_new(&reports);
+	struct tracker *table = table_new(&reports);
 	struct feed feed;
 
 	(void)state;
 	assert_int_equal(policy_parse(&policy, text, strlen(text), &error), 0);
 	feed_init(&feed, table, FEED_SEGMENTS, 1);
 	feed_play(&feed, REQUESTING_FLIGHT ANSWERS);
-	connection_table_set_policy(table, policy);
+	tracker_set_policy(table, policy);
 	feed_play(&feed, "< ccs finished");
 	assert_int_equal(reports.count, 1);
 	assert_int_equal(reports.last.policy.expectation, POLICY_NEVER);
 	assert_int_equal(reports.last.policy.result, POLICY_BROKEN);
 	feed_release(&feed);
-	connection_table_set_policy(table, NULL);
+	tracker_set_policy(table, NULL);
 	feed_init(&feed, table, FEED_SEGMENTS, 2);
 	feed_play(&feed, REQUESTING_FLIGHT ANSWERS "< ccs finished");
 	assert_int_equal(reports.count, 2);
 	assert_int_equal(reports.last.policy.expectation, POLICY_NOTHING);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 	policy_free(policy);
 }
 
@@ -752,7 +751,7 @@ static void an_observer_is_no_end(void **state)
 /* What was in the middle of it when the capture began: the other end is the client. */
 static void answer_without_a_hello(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 
@@ -766,13 +765,13 @@ static void answer_without_a_hello(void **state)
 	assert_string_equal(reports.text, "unknown:midstream asked:? answer:? established:yes resumed:? end:completed");
 	assert_int_equal(reports.last.client.port, 40001);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* What a source is told of more: nothing of what has ended, was not followed or is no event. */
 static void tells_what_is_wanted(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 
@@ -800,7 +799,7 @@ static void tells_what_is_wanted(void **state)
 	assert_true(reports.last.facts.renegotiation);
 	assert_int_equal(reports.last.client.port, 40001);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /*
@@ -819,7 +818,7 @@ static void client_renegotiates_at_once(void **state)
 
 	(void)state;
 	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
-		struct connection_table *table;
+		struct tracker *table;
 		struct feed_reports reports;
 		struct feed feed;
 
@@ -831,14 +830,14 @@ static void client_renegotiates_at_once(void **state)
 		expect_number(cases[index].handshake, "reports", reports.count, cases[index].reports);
 		assert_int_equal(reports.last.facts.renegotiation, cases[index].reports == 2);
 		feed_release(&feed);
-		connection_table_free(table);
+		tracker_free(table);
 	}
 }
 
 /* A connection in whose first bytes no ClientHello comes is not kept. */
 static void search_has_an_end(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct message_bytes noise = {.length = 0};
 	struct feed_word word = {.direction = EVENT_RECEIVED};
 	struct feed_reports reports;
@@ -858,7 +857,7 @@ static void search_has_an_end(void **state)
 	feed_play(&feed, "> client_hello < fatal:40");
 	assert_int_equal(reports.count, 0);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* A hello behind a dialog in cleartext, as with STARTTLS, also where segments of the dialog are missing. */
@@ -866,7 +865,7 @@ static void hello_behind_a_dialog(void **state)
 {
 	static const char *const said[] = {"EHLO client.example\r\n", "250 STARTTLS\r\n", "STARTTLS\r\n",
 	                                   "220 go on\r\n"};
-	struct connection_table *table;
+	struct tracker *table;
 	struct message_bytes line;
 	struct feed_word word;
 	struct feed_reports reports;
@@ -893,7 +892,7 @@ static void hello_behind_a_dialog(void **state)
 			else if (reports.count && reports.last.verdict.client_auth != CLIENT_AUTH_DECLINED)
 				assert_int_equal(reports.last.verdict.client_auth, CLIENT_AUTH_UNKNOWN);
 			feed_release(&feed);
-			connection_table_free(table);
+			tracker_free(table);
 		}
 	}
 }
@@ -901,7 +900,7 @@ static void hello_behind_a_dialog(void **state)
 /* FIN in front of bytes that belong before it: it counts when they have come. */
 static void close_waits_for_its_place(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct event_close close = {.event = {.kind = EVENT_CLOSE, .direction = EVENT_RECEIVED}, .how = EVENT_FIN};
 	struct feed_reports reports;
 	struct feed feed;
@@ -917,13 +916,13 @@ static void close_waits_for_its_place(void **state)
 	assert_string_equal(reports.text,
 	                    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* So does a reset. */
 static void reset_waits_for_its_place(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct event_close close = {.event = {.kind = EVENT_CLOSE, .direction = EVENT_RECEIVED}, .how = EVENT_RST};
 	struct feed_reports reports;
 	struct feed feed;
@@ -940,7 +939,7 @@ static void reset_waits_for_its_place(void **state)
 	assert_string_equal(reports.text,
 	                    "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>rst");
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 static void last_word(void **state)
@@ -974,7 +973,7 @@ static void time_runs_from_the_last_event(void **state)
 /* A clock that stands before the events, and times at the end of the numbers: nothing ends early. */
 static void time_does_not_wrap(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 
@@ -983,18 +982,18 @@ static void time_does_not_wrap(void **state)
 	feed_init(&feed, table, FEED_SEGMENTS, 1);
 	feed.time_ns = UINT64_MAX - FEED_SECOND_NS;
 	feed_play(&feed, "> client_hello");
-	connection_table_time(table, 5);
-	connection_table_time(table, UINT64_MAX);
+	tracker_time(table, 5);
+	tracker_time(table, UINT64_MAX);
 	assert_int_equal(reports.count, 0);
-	connection_table_finish(table);
+	tracker_finish(table);
 	assert_int_equal(reports.count, 1);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 static void finish_reports_what_is_open(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed[3];
 	int i;
@@ -1006,24 +1005,24 @@ static void finish_reports_what_is_open(void **state)
 	feed_play(&feed[0], FLIGHT);
 	feed_play(&feed[1], REQUESTING_FLIGHT "> certificate < fin");
 	feed_open(&feed[2]); /* and not a message */
-	connection_table_finish(table);
+	tracker_finish(table);
 	assert_string_equal(reports.text,
 	                    "not_requested asked:no answer:none established:? resumed:no end:none\n"
 	                    "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin");
-	assert_int_equal(connection_table_counts(table)->handshakes, 2);
-	connection_table_finish(table);
+	assert_int_equal(tracker_counts(table)->handshakes, 2);
+	tracker_finish(table);
 	assert_int_equal(reports.count, 2);
 	for (i = 0; i < 3; i++)
 		feed_release(&feed[i]);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* A full table follows no new connection, counts it, and has room again when one ends. */
 static void table_has_room_for_so_many(void **state)
 {
-	const struct connection_limits two = {.connections = 2, .handshake_timeout_ns = limits.handshake_timeout_ns};
+	const struct tracker_limits two = {.connections = 2, .handshake_timeout_ns = limits.handshake_timeout_ns};
 	struct feed_reports reports = {0};
-	struct connection_table *table = connection_table_new(&two, feed_report, &reports);
+	struct tracker *table = tracker_new(&two, feed_report, &reports);
 	struct feed feed[4], datagrams;
 	int i;
 
@@ -1034,9 +1033,9 @@ static void table_has_room_for_so_many(void **state)
 		feed_init(&feed[i], table, FEED_EVENTS, 1 + i);
 	for (i = 0; i < 3; i++)
 		feed_play(&feed[i], "> client_hello");
-	assert_int_equal(connection_table_counts(table)->table_full, 1);
+	assert_int_equal(tracker_counts(table)->table_full, 1);
 	feed_play(&datagrams, "> client_hello");
-	assert_int_equal(connection_table_counts(table)->table_full, 2);
+	assert_int_equal(tracker_counts(table)->table_full, 2);
 	assert_true(feed[1].wanted);
 	assert_false(feed[2].wanted);
 	for (i = 0; i < 3; i++)
@@ -1044,17 +1043,17 @@ static void table_has_room_for_so_many(void **state)
 	assert_int_equal(reports.count, 2);
 	feed_play(&feed[3], "> client_hello < fatal:40");
 	assert_int_equal(reports.count, 3);
-	assert_int_equal(connection_table_counts(table)->table_full, 2);
+	assert_int_equal(tracker_counts(table)->table_full, 2);
 	feed_release(&datagrams);
 	for (i = 0; i < 4; i++)
 		feed_release(&feed[i]);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* The same id again: the first one goes on. */
 static void open_comes_twice(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 
@@ -1069,12 +1068,12 @@ static void open_comes_twice(void **state)
 	assert_string_equal(reports.text, "declined asked:yes answer:empty established:yes resumed:no end:completed");
 	assert_int_equal(reports.last.client.port, 40001);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 static void events_of_nobody(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 
@@ -1087,9 +1086,9 @@ static void events_of_nobody(void **state)
 	feed.form = FEED_CAPTURE;
 	feed_play(&feed, FLIGHT FINISHES "< ccs finished fin > fin rst stop");
 	assert_int_equal(reports.count, 0);
-	assert_int_equal(connection_table_counts(table)->malformed_events, 0);
+	assert_int_equal(tracker_counts(table)->malformed_events, 0);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* What only comes where events were lost: their connection knows nothing any more. */
@@ -1097,7 +1096,7 @@ static void events_without_their_predecessors(void **state)
 {
 	struct event_bytes segment = {.event = {.kind = EVENT_SEGMENT}, .length = 0};
 	struct event_cut cut = {.event = {.kind = EVENT_CUT}, .position = 5, .count = 7};
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 	int which;
@@ -1114,9 +1113,9 @@ static void events_without_their_predecessors(void **state)
 		feed_play(&feed, FINISHES "< ccs finished");
 		assert_string_equal(reports.text,
 		                    "unknown:lost_events asked:? answer:? established:yes resumed:? end:completed");
-		assert_int_equal(connection_table_counts(table)->events_lost, 1);
+		assert_int_equal(tracker_counts(table)->events_lost, 1);
 		feed_release(&feed);
-		connection_table_free(table);
+		tracker_free(table);
 	}
 }
 
@@ -1140,7 +1139,7 @@ static void malformed_events(void **state)
 		[EVENT_PLAINTEXT] = sizeof(struct event_bytes),
 	};
 	uint64_t expected = 0;
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct event *event;
 	struct feed feed;
@@ -1159,10 +1158,10 @@ static void malformed_events(void **state)
 			event = calloc(1, size > sizeof(*event) ? size : sizeof(*event));
 			assert_non_null(event);
 			*event = (struct event){.size = size, .kind = kind, .connection = 1};
-			assert_false(connection_table_event(table, event));
+			assert_false(tracker_event(table, event));
 			free(event);
 			expected++;
-			if (connection_table_counts(table)->malformed_events != expected)
+			if (tracker_counts(table)->malformed_events != expected)
 				fail_msg("kind %d of %zu bytes was taken", kind, size);
 		}
 	}
@@ -1170,7 +1169,7 @@ static void malformed_events(void **state)
 	assert_string_equal(reports.text,
 	                    "not_requested asked:no answer:none established:yes resumed:no end:completed");
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 static void malformed_fields(void **state)
@@ -1178,7 +1177,7 @@ static void malformed_fields(void **state)
 	static const uint8_t kinds[] = {EVENT_BODY, EVENT_SEGMENT, EVENT_DATAGRAM, EVENT_PLAINTEXT};
 	struct event_close close = {.event = {.size = sizeof(close), .kind = EVENT_CLOSE, .connection = 1}};
 	struct event not_tls = {.size = sizeof(not_tls), .kind = EVENT_NOT_TLS, .direction = 2, .connection = 1};
-	struct connection_table *table;
+	struct tracker *table;
 	struct event_bytes *bytes;
 	struct feed_reports reports;
 	struct feed feed;
@@ -1193,27 +1192,27 @@ static void malformed_fields(void **state)
 		assert_non_null(bytes);
 		*bytes = (struct event_bytes){.event = {.size = sizeof(*bytes) + 9, .kind = kinds[i], .connection = 1},
 		                              .length = 10};
-		assert_false(connection_table_event(table, &bytes->event));
+		assert_false(tracker_event(table, &bytes->event));
 		free(bytes);
-		assert_int_equal(connection_table_counts(table)->malformed_events, 1 + i);
+		assert_int_equal(tracker_counts(table)->malformed_events, 1 + i);
 	}
-	assert_false(connection_table_event(table, &not_tls));
-	assert_int_equal(connection_table_counts(table)->malformed_events, 5);
+	assert_false(tracker_event(table, &not_tls));
+	assert_int_equal(tracker_counts(table)->malformed_events, 5);
 	for (i = 0; i < 256; i++) {
 		close.how = i;
 		if (i != EVENT_FIN && i != EVENT_RST)
-			assert_false(connection_table_event(table, &close.event));
+			assert_false(tracker_event(table, &close.event));
 	}
-	assert_int_equal(connection_table_counts(table)->malformed_events, 5 + 254);
+	assert_int_equal(tracker_counts(table)->malformed_events, 5 + 254);
 	assert_int_equal(reports.count, 0);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* DTLS: one association behind another between the same ports, told apart by its random; the first one never ended. */
 static void associations_on_the_same_ports(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed, next;
 
@@ -1237,13 +1236,13 @@ static void associations_on_the_same_ports(void **state)
 	assert_int_equal(reports.last.version, 0xfefd);
 	feed_release(&feed);
 	feed_release(&next);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* Flights of a handshake that is over may come again; they begin none. */
 static void flights_of_an_association_that_is_over(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 
@@ -1271,13 +1270,13 @@ static void flights_of_an_association_that_is_over(void **state)
 	feed_play(&feed, "> client_hello stop");
 	assert_int_equal(reports.count, 3);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* Two CPUs: the addresses of one datagram come between those of the other and its bytes. */
 static void associations_at_once(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed[3];
 	int i;
@@ -1298,13 +1297,13 @@ static void associations_at_once(void **state)
 		assert_int_equal(reports.last.client.port, 40001 + i);
 		feed_release(&feed[i]);
 	}
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* What is no DTLS, and what is in the middle of an association, begins none. */
 static void datagrams_that_begin_nothing(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct message_bytes noise = {.length = 0};
 	struct feed_word word = {.direction = EVENT_RECEIVED};
 	struct feed_reports reports;
@@ -1319,13 +1318,13 @@ static void datagrams_that_begin_nothing(void **state)
 	feed_play(&feed, "> data:100 < finished ccs certificate stop");
 	assert_int_equal(reports.count, 0);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* The end of the datagram that also holds the rest of the flight was not captured: not even the messages' names are known. */
 static void datagram_cut_behind_server_hello(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct message_bytes body = {.length = 0}, bytes = {.length = 0};
 	struct event_bytes header = {.event = {.kind = EVENT_DATAGRAM, .direction = EVENT_SENT}};
 	struct event_cut cut = {.event = {.kind = EVENT_CUT, .direction = EVENT_SENT}, .count = 900};
@@ -1352,13 +1351,13 @@ static void datagram_cut_behind_server_hello(void **state)
 	feed_play(&feed, "> ccs finished < ccs finished");
 	assert_string_equal(reports.text, "unknown:gap asked:? answer:? established:yes resumed:? end:completed");
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* A flood of messages costs no more memory than a handshake does. */
 static void a_flood_of_messages(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 	size_t before;
@@ -1378,13 +1377,13 @@ static void a_flood_of_messages(void **state)
 	assert_int_equal(reports.last.steps, HANDSHAKE_STEPS_MAX);
 	assert_int_equal(reports.last.steps_dropped, UINT16_MAX);
 	feed_release(&feed);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 /* Bytes behind gaps in as many connections as there is room for: all of them together are bounded too. */
 static void memory_is_bounded(void **state)
 {
-	struct connection_table *table;
+	struct tracker *table;
 	struct message_bytes bytes = {.length = 0};
 	struct feed_word word = {.direction = EVENT_RECEIVED};
 	struct feed_word missing = {.direction = EVENT_RECEIVED, .missing = true};
@@ -1410,11 +1409,11 @@ static void memory_is_bounded(void **state)
 		feed_release(&feed);
 	}
 	/* what is held, the records, and what the test itself has */
-	assert_in_range(most, 0, limits.connections * (CONNECTION_HELD_MEAN + 8192) + 1024 * 1024);
-	assert_int_not_equal(connection_table_counts(table)->bounds, 0);
-	assert_int_equal(reports.count, connection_table_counts(table)->bounds);
+	assert_in_range(most, 0, limits.connections * (TRACKER_HELD_MEAN + 8192) + 1024 * 1024);
+	assert_int_not_equal(tracker_counts(table)->bounds, 0);
+	assert_int_equal(reports.count, tracker_counts(table)->bounds);
 	assert_int_equal(reports.last.verdict.reason, REASON_LOST_EVENTS);
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 int main(void)

@@ -16,7 +16,7 @@
 #ifndef HANDSHAKE_FEED_H
 #define HANDSHAKE_FEED_H
 
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 #include "handshake/verdict.h"
 #include "stream/walk.h"
 
@@ -73,7 +73,7 @@ struct feed_held {
 };
 
 struct feed {
-	struct connection_table *table;
+	struct tracker *table;
 	enum feed_form form;
 	uint64_t connection;
 	uint64_t time_ns;
@@ -88,14 +88,13 @@ struct feed {
 	uint8_t hello; /* the kernel's: 1 + the direction in which a ClientHello was found */
 	bool search_elsewhere;
 	bool idle;   /* the kernel wants nothing more of the connection */
-	bool wanted; /* what connection_table_event() said last */
+	bool wanted; /* what tracker_event() said last */
 	struct feed_direction direction[EVENT_DIRECTIONS];
 	size_t held;
 	struct feed_held *holds;
 };
 
-static inline void feed_init(struct feed *feed, struct connection_table *table, enum feed_form form,
-                             uint64_t connection)
+static inline void feed_init(struct feed *feed, struct tracker *table, enum feed_form form, uint64_t connection)
 {
 	*feed = (struct feed){
 		.table = table,
@@ -138,7 +137,7 @@ static inline void feed_event(struct feed *feed, void *event, size_t size)
 	copy->time_ns = feed->time_ns;
 	if (feed->lost)
 		copy->flags |= EVENT_LOST;
-	feed->wanted = connection_table_event(feed->table, copy);
+	feed->wanted = tracker_event(feed->table, copy);
 	free(copy);
 }
 
@@ -795,14 +794,14 @@ static inline bool feed_word_of_none(struct feed *feed, const char *name, const 
 		feed->lost = true;
 	} else if (strcmp(name, "losses") == 0) {
 		feed_flush_all(feed);
-		connection_table_lost_events(feed->table);
+		tracker_lost_events(feed->table);
 	} else if (strcmp(name, "pause") == 0) {
 		feed_flush_all(feed);
 		feed->time_ns += strtoul(kind, NULL, 0) * FEED_SECOND_NS;
-		connection_table_time(feed->table, feed->time_ns);
+		tracker_time(feed->table, feed->time_ns);
 	} else if (strcmp(name, "stop") == 0) {
 		feed_flush_all(feed);
-		connection_table_finish(feed->table);
+		tracker_finish(feed->table);
 	} else {
 		return false;
 	}

@@ -26,7 +26,7 @@ static const uint64_t MILLISECOND_NS = 1000 * 1000;
 #define REFUSED       "< data:19 fin > fin"
 
 struct fixture {
-	struct connection_table *table;
+	struct tracker *table;
 	struct feed_reports reports;
 	struct feed feed;
 	struct library_handshake seen;
@@ -42,15 +42,15 @@ static void put_be64(uint8_t *bytes, uint64_t number)
 
 static void fixture_open(struct fixture *fixture, uint8_t client_direction)
 {
-	const struct connection_limits limits = {
+	const struct tracker_limits limits = {
 		.connections = 100,
 		.handshake_timeout_ns = 60ull * 1000 * 1000 * 1000,
 	};
 
 	*fixture = (struct fixture){};
-	fixture->table = connection_table_new(&limits, feed_report, &fixture->reports);
+	fixture->table = tracker_new(&limits, feed_report, &fixture->reports);
 	assert_non_null(fixture->table);
-	assert_int_equal(connection_table_listen(fixture->table), 0);
+	assert_int_equal(tracker_listen(fixture->table), 0);
 	feed_init(&fixture->feed, fixture->table, FEED_EVENTS, 1);
 	fixture->feed.client_direction = client_direction;
 	fixture->start_ns = fixture->feed.time_ns;
@@ -69,7 +69,7 @@ static void fixture_open(struct fixture *fixture, uint8_t client_direction)
 static void fixture_close(struct fixture *fixture)
 {
 	feed_release(&fixture->feed);
-	connection_table_free(fixture->table);
+	tracker_free(fixture->table);
 }
 
 static void add_message(struct library_handshake *seen, uint8_t type, uint8_t from, uint64_t time_ns)
@@ -117,7 +117,7 @@ static void forget_finished(struct fixture *fixture)
 
 static void tell(struct fixture *fixture)
 {
-	connection_table_library(fixture->table, &fixture->seen, "OpenSSL 3.0.19");
+	tracker_library(fixture->table, &fixture->seen, "OpenSSL 3.0.19");
 }
 
 static void expect_report(const char *about, const struct fixture *fixture, const char *text, uint8_t evidence,
@@ -190,8 +190,8 @@ static void test_both_ends(void **state)
 	expect_number("client", "process", fixture.reports.last.process.id, CLIENT_PROCESS);
 	expect_number("client", "role", fixture.reports.last.role, ROLE_CLIENT);
 	expect_text("client", "library", fixture.reports.last.library, "OpenSSL 3.0.19");
-	expect_number("both", "joined", connection_table_library_counts(fixture.table)->joined, 2);
-	expect_number("both", "untold", connection_table_library_counts(fixture.table)->untold, 0);
+	expect_number("both", "joined", tracker_library_counts(fixture.table)->joined, 2);
+	expect_number("both", "untold", tracker_library_counts(fixture.table)->untold, 0);
 	feed_release(&client);
 	fixture_close(&fixture);
 }
@@ -215,9 +215,9 @@ static void test_order(void **state)
 			tell(&fixture);
 			expect_report("the last word", &fixture, expected, EVIDENCE_LIBRARY, SERVER_PROCESS);
 		} else {
-			connection_table_time(fixture.table, fixture.feed.time_ns + 198 * MILLISECOND_NS);
+			tracker_time(fixture.table, fixture.feed.time_ns + 198 * MILLISECOND_NS);
 			expect_number("held", "reports", fixture.reports.count, 0);
-			connection_table_time(fixture.table, fixture.feed.time_ns + 200 * MILLISECOND_NS);
+			tracker_time(fixture.table, fixture.feed.time_ns + 200 * MILLISECOND_NS);
 			/* of the answer the wire alone has spoken */
 			expect_report("no last word", &fixture, expected, EVIDENCE_INFERRED, SERVER_PROCESS);
 		}
@@ -238,10 +238,10 @@ static void test_nobody_spoke(void **state)
 	feed_play(&fixture.feed, EMPTY WENT_ON);
 	expect_report("nobody", &fixture, "declined asked:yes answer:empty established:yes resumed:no end:completed",
 	              EVIDENCE_INFERRED, 0);
-	connection_table_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
-	expect_number("nobody", "unjoined", connection_table_library_counts(fixture.table)->unjoined, 1);
-	expect_number("nobody", "untold", connection_table_library_counts(fixture.table)->untold, 1);
-	expect_number("nobody", "joined", connection_table_library_counts(fixture.table)->joined, 0);
+	tracker_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
+	expect_number("nobody", "unjoined", tracker_library_counts(fixture.table)->unjoined, 1);
+	expect_number("nobody", "untold", tracker_library_counts(fixture.table)->untold, 1);
+	expect_number("nobody", "joined", tracker_library_counts(fixture.table)->joined, 0);
 	fixture_close(&fixture);
 }
 
@@ -379,12 +379,12 @@ static void test_verdicts(void **state)
 			forget_finished(&fixture);
 		tell(&fixture);
 		feed_play(&fixture.feed, cases[index].words);
-		connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+		tracker_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
 		expect_report(cases[index].name, &fixture, cases[index].expected, cases[index].evidence,
 		              SERVER_PROCESS);
 		expect_number(cases[index].name, "conflict", fixture.reports.last.verdict.conflict,
 		              cases[index].conflict);
-		expect_number(cases[index].name, "conflicts", connection_table_counts(fixture.table)->conflicts,
+		expect_number(cases[index].name, "conflicts", tracker_counts(fixture.table)->conflicts,
 		              cases[index].conflict);
 		fixture_close(&fixture);
 	}
@@ -406,7 +406,7 @@ static void test_role_not_known(void **state)
 		fixture.seen.cgroup = cgroup;
 		tell(&fixture);
 		feed_play(&fixture.feed, PADDED WENT_ON);
-		connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+		tracker_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
 		if (cgroup == FEED_CGROUP)
 			expect_report("its cgroup", &fixture,
 			              "presented asked:yes answer:certificate established:yes resumed:no end:completed",
@@ -519,10 +519,10 @@ static void test_later(void **state)
 		if (later == LATER_NOT_TAKEN)
 			fixture.seen.view.client_finished = false;
 		tell(&fixture);
-		connection_table_time(fixture.table, fixture.feed.time_ns + 1 * FEED_SECOND_NS);
+		tracker_time(fixture.table, fixture.feed.time_ns + 1 * FEED_SECOND_NS);
 		if (later == LATER_UNANSWERED || later == LATER_NOT_TAKEN)
 			expect_number("later", "reports", fixture.reports.count, 0);
-		connection_table_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
+		tracker_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
 		expect_report("later", &fixture, expected[later], EVIDENCE_LIBRARY, SERVER_PROCESS);
 		expect_number("later", "port", fixture.reports.last.server.port, 443);
 		fixture_close(&fixture);
@@ -547,9 +547,9 @@ static void test_later_of_nobody(void **state)
 	see_server_flight(&fixture, true);
 	see_client_flight(&fixture, true);
 	tell(&fixture);
-	connection_table_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
+	tracker_time(fixture.table, fixture.feed.time_ns + 61 * FEED_SECOND_NS);
 	expect_number("nobody", "reports", fixture.reports.count, 1);
-	expect_number("nobody", "unjoined", connection_table_library_counts(fixture.table)->unjoined, 1);
+	expect_number("nobody", "unjoined", tracker_library_counts(fixture.table)->unjoined, 1);
 	fixture_close(&fixture);
 }
 
@@ -668,18 +668,18 @@ static void play_again(struct fixture *fixture, enum again_order order, const ch
 	if (fixture->seen.view.renegotiation)
 		tell(fixture);
 	if (order == AGAIN_WIRE_LATE)
-		connection_table_time(fixture->table, start_ns + FEED_SECOND_NS);
+		tracker_time(fixture->table, start_ns + FEED_SECOND_NS);
 	if (order != AGAIN_LIBRARY_ALONE)
 		renegotiate(&fixture->feed, wire);
 	if (order == AGAIN_LIBRARY_LATE)
-		connection_table_time(fixture->table, fixture->feed.time_ns + FEED_SECOND_NS);
+		tracker_time(fixture->table, fixture->feed.time_ns + FEED_SECOND_NS);
 	if (order == AGAIN_WIRE_FIRST || order == AGAIN_LIBRARY_LATE)
 		see_again_hellos(fixture);
 	if (order == AGAIN_WIRE_FIRST || order == AGAIN_LIBRARY_LATE || order == AGAIN_IN_PARTS) {
 		see_again_rest(fixture, seen);
 		tell(fixture);
 	}
-	connection_table_time(fixture->table, fixture->feed.time_ns + FEED_SECOND_NS);
+	tracker_time(fixture->table, fixture->feed.time_ns + FEED_SECOND_NS);
 }
 
 static void expect_again(const struct fixture *fixture, const char *about, const char *text, uint8_t evidence,
@@ -733,10 +733,10 @@ static void test_renegotiation(void **state)
 				fixture.start_ns = fixture.feed.time_ns;
 				fixture.seen.view.renegotiation = false;
 			}
-			connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+			tracker_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
 			expect_number(again_orders[order], "reports behind it", fixture.reports.count, 0);
-			expect_number(again_orders[order], "unjoined",
-			              connection_table_library_counts(fixture.table)->unjoined, 0);
+			expect_number(again_orders[order], "unjoined", tracker_library_counts(fixture.table)->unjoined,
+			              0);
 			fixture_close(&fixture);
 		}
 	}
@@ -765,8 +765,7 @@ static void test_renegotiation_conflict(void **state)
 			open_established(&fixture);
 			play_again(&fixture, order, cases[index].wire, cases[index].seen);
 			expect_again(&fixture, again_orders[order], cases[index].expected, EVIDENCE_LIBRARY, true);
-			expect_number(again_orders[order], "conflicts",
-			              connection_table_counts(fixture.table)->conflicts, 1);
+			expect_number(again_orders[order], "conflicts", tracker_counts(fixture.table)->conflicts, 1);
 			fixture_close(&fixture);
 		}
 	}
@@ -783,11 +782,11 @@ static void test_renegotiation_lost_on_the_wire(void **state)
 	see_again_rest(&fixture, AGAIN_SEEN_PRESENTED);
 	renegotiate(&fixture.feed, AGAIN_NEVER_FINISHED);
 	tell(&fixture);
-	connection_table_time(fixture.table, fixture.feed.time_ns + FEED_SECOND_NS);
+	tracker_time(fixture.table, fixture.feed.time_ns + FEED_SECOND_NS);
 	expect_again(&fixture, "lost",
 	             "presented asked:yes answer:certificate established:yes resumed:no end:completed",
 	             EVIDENCE_LIBRARY, false);
-	connection_table_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
+	tracker_time(fixture.table, fixture.feed.time_ns + 70 * FEED_SECOND_NS);
 	expect_number("lost", "reports", fixture.reports.count, 1);
 	fixture_close(&fixture);
 }

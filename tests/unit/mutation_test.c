@@ -8,7 +8,7 @@
  * gives another.
  */
 #include "capture/capture.h"
-#include "tracking/connection.h"
+#include "tracking/tracker.h"
 #include "capture/pcapng.h"
 
 #include "message_bytes.h"
@@ -209,13 +209,13 @@ static void report(const struct handshake *handshake, void *context)
 
 static bool take(const struct event *event, void *context)
 {
-	return connection_table_event(context, event);
+	return tracker_event(context, event);
 }
 
 static void read_capture(FILE *file, struct all_told *all)
 {
-	const struct connection_limits limits = {.connections = 10000, .handshake_timeout_ns = 60000000000};
-	struct connection_table *table = connection_table_new(&limits, report, all);
+	const struct tracker_limits limits = {.connections = 10000, .handshake_timeout_ns = 60000000000};
+	struct tracker *table = tracker_new(&limits, report, all);
 	struct capture *capture;
 	char path[64];
 	int more;
@@ -226,12 +226,12 @@ static void read_capture(FILE *file, struct all_told *all)
 	if (capture_open(&capture, path, take, table) == 0) {
 		do {
 			more = capture_read(capture, 64);
-			connection_table_time(table, capture_time(capture));
+			tracker_time(table, capture_time(capture));
 		} while (more > 0);
-		connection_table_finish(table);
+		tracker_finish(table);
 		capture_close(capture);
 	}
-	connection_table_free(table);
+	tracker_free(table);
 }
 
 static FILE *memory_file(void)

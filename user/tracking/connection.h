@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * connection - events (event.h) -> one record per handshake (handshake.h), reported as it ends. No I/O, no kernel, no
- * clock of its own: time comes with the events.
+ * connection - one connection: events in, the record of its handshake out. Knows no other connection, no table and no
+ * clock. Only the wing tracking/ includes this header.
  */
 #ifndef TRACKING_CONNECTION_H
 #define TRACKING_CONNECTION_H
@@ -9,93 +9,102 @@
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "bpf/shared/event.h"
 #include "handshake/handshake.h"
-#include "tracking/library_join.h"
-#include "handshake/policy.h"
+#include "stream/stream.h"
+#include "tls/body.h"
+#include "tls/parse_cache.h"
+#include "tracking/phase.h"
+#include "tracking/tracker.h"
 
-enum connection_bounds {
-	CONNECTION_HELD_MEAN =
-		16 * 1024, /* bytes held behind gaps and of incomplete messages, times limits.connections */
+/* What all connections share. */
+struct connection_surroundings {
+	struct parse_cache *cache;     /* NULL: nobody wants to know what certificates say */
+	struct tracker_counts *counts; /* the tracker's */
+	int64_t realtime_offset_ns;
 };
 
-struct connection_limits {
-	uint32_t connections;          /* at once; a new one beyond it is not followed, and counted */
-	uint64_t handshake_timeout_ns; /* without any event: the handshake has ended */
-	bool no_certificates; /* leave handshake.request and .certificate NULL: the most work, and no verdict needs it */
+/* One direction. */
+struct side {
+	struct body body;
+	struct stream *stream; /* NULL: the kernel decodes the bytes */
+	bool seen;             /* an event of this direction came */
+	bool closed;           /* FIN */
+	bool close_waits;      /* a FIN or RST came, and bytes before it did not */
+	bool lost_track;       /* established: the kernel does not know where the next record begins */
+	__u8 close_how;
+	__u32 close_sequence;
 };
 
-/* What a connection that is followed is waiting for. */
-enum connection_state {
-	CONNECTION_HANDSHAKE, /* for the handshake to begin, or go on */
-	CONNECTION_LAST_WORD, /* one side has had its say, and the other may still have something to say */
-	CONNECTION_LIBRARY,   /* over, but the TLS library that makes it may have seen more than it has told */
-	CONNECTION_STATES,
+enum loss {
+	LOSS_NONE,
+	LOSS_NEARBY, /* the source lost events while the connection was open: perhaps of this connection */
+	LOSS_OWN,    /* an event of this connection was lost */
 };
 
-/* What was counted; only grows. */
-struct connection_counts {
-	uint64_t handshakes;  /* reported */
-	uint64_t table_full;  /* connections not followed */
-	uint64_t events_lost; /* connections of which an event was lost */
-	uint64_t gaps;        /* directions with bytes that never came */
-	uint64_t bounds; /* directions of which more had to be held than the bound, or connections beyond that of all */
-	uint64_t malformed_events; /* events whose size does not fit their kind */
-	uint64_t conflicts;        /* handshakes of which two kinds of evidence disagree */
-	uint64_t unfollowed;       /* established connections of which a renegotiation would not be seen any more */
+/* A record that was reported before the handshake had ended. */
+struct early_record {
+	bool reported;
+	struct verdict verdict;
+	char id[EVENT_ID_MAX];
 };
 
-/* A handshake has ended and is judged. The record is the callee's to read until it returns. */
-typedef void (*connection_report)(const struct handshake *handshake, void *context);
+struct connection {
+	LIST_ENTRY(connection) bucket;
+	TAILQ_ENTRY(connection) queued;
+	const struct connection_surroundings *surroundings;
+	struct event_open open;
+	uint64_t random; /* DTLS: tells one association from the next on the same ports; 0: not known */
+	uint64_t last_ns;
+	uint32_t held;               /* bytes behind gaps and of incomplete messages, as of the last event */
+	__u8 phase;                  /* enum phase */
+	__u8 queue;                  /* enum phase: the table's queue that the connection stands in */
+	__u8 loss;                   /* enum loss */
+	bool established;            /* a handshake up to TLS 1.2 has completed: what comes is a renegotiation */
+	bool draining;               /* events that were held back come out: all of them precede the end */
+	bool timed_out;              /* the handshake took longer than the time-out */
+	bool gathered;               /* the record is complete */
+	__u8 client_direction;       /* enum event_direction of the ClientHello; EVENT_DIRECTIONS: not known yet */
+	struct writer writer;        /* of the local end, the latest */
+	struct handshake *handshake; /* NULL before the first message */
+	struct early_record early;
+	struct side side[EVENT_DIRECTIONS];
+};
 
-struct connection_table;
+/* NULL: no memory. */
+struct connection *connection_new(const struct event_open *open, const struct connection_surroundings *surroundings);
+void connection_free(struct connection *connection);
 
-/* NULL where there is no memory. */
-struct connection_table *connection_table_new(const struct connection_limits *limits, connection_report report,
-                                              void *context);
-void connection_table_free(struct connection_table *table);
+void connection_happens(struct connection *connection, enum happening happening);
 
-/* From here on handshakes are judged by this policy too, which stays the caller's; NULL: by none, as at the beginning. */
-void connection_table_set_policy(struct connection_table *table, const struct policy *policy);
+/* Take an event of this connection other than EVENT_OPEN. */
+void connection_take(struct connection *connection, const struct event *event);
 
-/*
- * Take an event. Returns whether more events of this direction of the connection are wanted: a source that can stop (a
- * capture) may leave out the rest.
- */
-bool connection_table_event(struct connection_table *table, const struct event *event);
+/* The kernel saw the connection's handshake end. open says which end is the client of a renegotiation. */
+void connection_establish(struct connection *connection, const struct event_open *open);
 
-/* The events' clock stands at now_ns: end the handshakes whose time is over. Call it now and then. */
-void connection_table_time(struct connection_table *table, uint64_t now_ns);
+/* The time of the phase is over: END_... is set where silence says so. The phase says what follows. */
+void connection_time_out(struct connection *connection);
 
-/*
- * The source has lost events, and cannot say of which connections: those open now that nothing ends any more count among
- * them.
- */
-void connection_table_lost_events(struct connection_table *table);
+/* Nothing more comes: let out what is held back, and complete the record. */
+void connection_gather(struct connection *connection);
 
-/*
- * Libraries are listened to: what they tell goes to connection_table_library(), and before each event what they had told
- * until then. Returns 0, or -ENOMEM.
- */
-int connection_table_listen(struct connection_table *table);
+/* Whether the connection lives on behind its reported handshake, and may renegotiate. */
+bool connection_goes_on(const struct connection *connection);
+void connection_go_on(struct connection *connection);
 
-/* More is known of a handshake (transcript_report). library is the name of the library, NULL where not known. */
-void connection_table_library(struct connection_table *table, const struct library_handshake *seen,
-                              const char *library);
+/* Directions that are not followed any more, of a connection that ends. */
+uint32_t connection_unfollowed(const struct connection *connection);
 
-/* NULL where libraries are not listened to. */
-const struct library_join_counts *connection_table_library_counts(const struct connection_table *table);
+/* Whether the source has to go on with the events of this direction. */
+bool connection_wants_more(const struct connection *connection, uint8_t direction);
 
-/* What has to be added to an event's time_ns to get nanoseconds since the epoch. */
-void connection_table_set_realtime_offset(struct connection_table *table, int64_t offset_ns);
+/* Bytes of memory that held data takes. */
+uint32_t connection_held(const struct connection *connection);
 
-/* The input has ended: report what is left. */
-void connection_table_finish(struct connection_table *table);
-
-const struct connection_counts *connection_table_counts(const struct connection_table *table);
-
-/* How many connections are followed now. */
-void connection_table_followed(const struct connection_table *table, uint32_t followed[CONNECTION_STATES]);
+/* Give the connection up: it holds more than the bound on all connections allows. */
+void connection_give_up(struct connection *connection);
 
 #endif /* TRACKING_CONNECTION_H */

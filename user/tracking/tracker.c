@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "tracking/tracker.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "handshake/verdict.h"
+#include "stream/dtls.h"
+#include "tracking/association.h"
+#include "tracking/connection_table.h"
+
+enum {
+	/* Handshakes of libraries that wait for their connection's record, and connections that are remembered. */
+	SIGHTINGS_MAX = 8192,
+};
+
+struct tracker {
+	struct tracker_limits limits;
+	tracker_report report;
+	void *context;
+	struct library_join *join; /* NULL: libraries are not probed */
+	const struct policy *policy;
+	struct tracker_counts counts;
+	struct connection_surroundings surroundings;
+	struct connection_table table;
+	struct associations associations;
+};
+
+struct tracker *tracker_new(const struct tracker_limits *limits, tracker_report report, void *context)
+{
+	struct tracker *tracker = calloc(1, sizeof(*tracker));
+	int error;
+
+	if (!tracker)
+		return NULL;
+	tracker->limits = *limits;
+	tracker->report = report;
+	tracker->context = context;
+	tracker->surroundings.counts = &tracker->counts;
+	error = connection_table_init(&tracker->table, limits->connections);
+	if (!limits->no_certificates)
+		tracker->surroundings.cache = parse_cache_new();
+	if (error || (!tracker->surroundings.cache && !limits->no_certificates)) {
+		tracker_free(tracker);
+		return NULL;
+	}
+	return tracker;
+}
+
+void tracker_free(struct tracker *tracker)
+{
+	if (!tracker)
+		return;
+	connection_table_release(&tracker->table);
+	parse_cache_free(tracker->surroundings.cache);
+	library_join_free(tracker->join);
+	free(tracker);
+}
+
+void tracker_set_policy(struct tracker *tracker, const struct policy *policy)
+{
+	tracker->policy = policy;
+}
+
+void tracker_set_realtime_offset(struct tracker *tracker, int64_t offset_ns)
+{
+	tracker->surroundings.realtime_offset_ns = offset_ns;
+}
+
+static void report(struct tracker *tracker, struct handshake *handshake)
+{
+	handshake->policy = policy_judge(tracker->policy, handshake);
+	tracker->counts.handshakes++;
+	tracker->counts.conflicts += handshake->verdict.conflict;
+	tracker->report(handshake, tracker->context);
+}
+
+/* Join the record with the view of its end's library, judge it, and remember it for later handshakes of the connection. */
+static void judge_and_report(struct tracker *tracker, struct handshake *handshake)
+{
+	if (tracker->join && library_join_told(tracker->join, handshake))
+		return;
+	if (tracker->join)
+		library_join_fill(tracker->join, handshake);
+	handshake->verdict = verdict_of(&handshake->facts);
+	report(tracker, handshake);
+	if (tracker->join)
+		library_join_remember(tracker->join, handshake);
+}
+
+/* Report the complete record, and forget the connection unless it lives on. */
+static void conclude(struct tracker *tracker, struct connection *connection)
+{
+	if (connection->handshake)
+		judge_and_report(tracker, connection->handshake);
+	if (connection_goes_on(connection)) {
+		connection_go_on(connection);
+		connection_table_touch(&tracker->table, connection);
+		return;
+	}
+	tracker->counts.unfollowed += connection_unfollowed(connection);
+	if (connection->open.transport == IPPROTO_UDP)
+		associations_end(&tracker->associations, connection->open.event.connection, connection->random,
+		                 connection->last_ns);
+	connection_table_remove(&tracker->table, connection);
+}
+
+/* The wire shows no more of this handshake: report it, unless a library owes its last word. */
+static void end(struct tracker *tracker, struct connection *connection)
+{
+	connection_gather(connection);
+	if (connection->phase != PHASE_LIBRARY && tracker->join && connection->handshake &&
+	    library_join_waits(tracker->join, connection->handshake)) {
+		connection_happens(connection, HAPPENING_ENDS);
+		connection_happens(connection, HAPPENING_LIBRARY_OWES);
+		connection_table_touch(&tracker->table, connection);
+		return;
+	}
+	conclude(tracker, connection);
+}
+
+/* A connection that is merely followed gives way to one in its handshake. */
+static void make_room(struct tracker *tracker)
+{
+	struct connection *oldest = connection_table_oldest(&tracker->table, PHASE_FOLLOWED);
+
+	if (!oldest)
+		return;
+	tracker->counts.unfollowed++;
+	connection_table_remove(&tracker->table, oldest);
+}
+
+static struct connection *add(struct tracker *tracker, const struct event_open *open)
+{
+	struct connection *connection = NULL;
+
+	if (connection_table_is_full(&tracker->table))
+		make_room(tracker);
+	if (!connection_table_is_full(&tracker->table))
+		connection = connection_new(open, &tracker->surroundings);
+	if (!connection) {
+		tracker->counts.table_full++;
+		return NULL;
+	}
+	connection_table_add(&tracker->table, connection);
+	return connection;
+}
+
+/*
+ * The association that a datagram belongs to. It begins with a ClientHello; in a capture also with the answer to one.
+ * Another random on the same ports is another association (RFC 6347 section 4.2.8).
+ */
+static struct connection *association_of(struct tracker *tracker, const struct event_bytes *datagram)
+{
+	uint64_t id = datagram->event.connection;
+	struct connection *connection = connection_table_find(&tracker->table, id);
+	const struct event_open *open;
+	__u64 random = 0;
+
+	if (datagram->position || !dtls_begins(datagram->data, datagram->length, &random))
+		return connection;
+	if (connection && random && connection->random && connection->random != random) {
+		end(tracker, connection);
+		connection = NULL;
+	}
+	open = connection ? NULL : associations_find_open(&tracker->associations, id);
+	if (open && !associations_repeats(&tracker->associations, &datagram->event, random))
+		connection = add(tracker, open);
+	if (connection && random)
+		connection->random = random;
+	return connection;
+}
+
+/* Bytes that an event of each kind has at least. */
+static const size_t event_sizes[] = {
+	[EVENT_OPEN] = sizeof(struct event_open),
+	[EVENT_MESSAGE] = sizeof(struct event_message),
+	[EVENT_BODY] = sizeof(struct event_bytes),
+	[EVENT_RECORD] = sizeof(struct event_record),
+	[EVENT_ALERT] = sizeof(struct event_alert),
+	[EVENT_NOT_TLS] = sizeof(struct event),
+	[EVENT_CLOSE] = sizeof(struct event_close),
+	[EVENT_HANDOVER] = sizeof(struct event_handover),
+	[EVENT_SEGMENT] = sizeof(struct event_bytes),
+	[EVENT_DATAGRAM] = sizeof(struct event_bytes),
+	[EVENT_CUT] = sizeof(struct event_cut),
+	[EVENT_OWNER] = sizeof(struct event_owner),
+	[EVENT_TRANSLATED] = sizeof(struct event_translated),
+	[EVENT_PLAINTEXT] = sizeof(struct event_bytes),
+};
+
+static bool event_is_well_formed(const struct event *event)
+{
+	if (event->kind >= sizeof(event_sizes) / sizeof(*event_sizes) || !event_sizes[event->kind])
+		return false;
+	if (event->size < event_sizes[event->kind] || event->direction >= EVENT_DIRECTIONS)
+		return false;
+	switch (event->kind) {
+	case EVENT_BODY:
+	case EVENT_SEGMENT:
+	case EVENT_DATAGRAM:
+	case EVENT_PLAINTEXT:
+		return event->size - sizeof(struct event_bytes) >= ((const struct event_bytes *)event)->length;
+	case EVENT_CLOSE:
+		return ((const struct event_close *)event)->how == EVENT_FIN ||
+		       ((const struct event_close *)event)->how == EVENT_RST;
+	default:
+		return true;
+	}
+}
+
+static bool take_open(struct tracker *tracker, const struct event_open *open)
+{
+	struct connection *connection;
+
+	/* the kernel reports the addresses of each datagram: the datagram behind them shows whether it is DTLS */
+	if (open->transport == IPPROTO_UDP) {
+		associations_open(&tracker->associations, open);
+		return true;
+	}
+	connection = connection_table_find(&tracker->table, open->event.connection);
+	if (connection && !(open->event.flags & EVENT_RENEGOTIATES))
+		return true;
+	/* the kernel has seen the handshake end, even if events of that were lost on the way here */
+	if (connection)
+		end(tracker, connection);
+	connection = add(tracker, open);
+	if (connection && open->event.flags & EVENT_RENEGOTIATES)
+		connection_establish(connection, open);
+	return connection;
+}
+
+/* One connection may hold much; all of them at once may not. The connection that breaks the bound is given up. */
+static void weigh(struct tracker *tracker, struct connection *connection)
+{
+	if (tracker->table.held > (uint64_t)tracker->limits.connections * TRACKER_HELD_MEAN && connection->held)
+		connection_give_up(connection);
+}
+
+bool tracker_event(struct tracker *tracker, const struct event *event)
+{
+	struct connection *connection;
+
+	if (!event_is_well_formed(event)) {
+		tracker->counts.malformed_events++;
+		return false;
+	}
+	if (event->kind == EVENT_OPEN)
+		return take_open(tracker, (const struct event_open *)event);
+	if (event->kind == EVENT_DATAGRAM)
+		connection = association_of(tracker, (const struct event_bytes *)event);
+	else
+		connection = connection_table_find(&tracker->table, event->connection);
+	if (!connection || connection->phase == PHASE_LIBRARY)
+		return false;
+	connection_take(connection, event);
+	connection_table_touch(&tracker->table, connection);
+	weigh(tracker, connection);
+	if (connection->phase == PHASE_OVER) {
+		end(tracker, connection);
+		connection = connection_table_find(&tracker->table, event->connection);
+		if (!connection || connection->phase == PHASE_LIBRARY)
+			return false;
+	}
+	return connection_wants_more(connection, event->direction);
+}
+
+static void time_out(struct tracker *tracker, struct connection *connection)
+{
+	if (connection->phase == PHASE_LIBRARY) {
+		conclude(tracker, connection);
+		return;
+	}
+	connection_time_out(connection);
+	end(tracker, connection);
+}
+
+/* A handshake that no packet shows: a library alone reported it. */
+static void report_later(struct handshake *handshake, void *context)
+{
+	report(context, handshake);
+}
+
+void tracker_time(struct tracker *tracker, uint64_t now_ns)
+{
+	struct connection *connection;
+
+	for (int phase = 0; phase < PHASES; phase++) {
+		uint64_t time_to_live = phase_time_to_live(phase, tracker->limits.handshake_timeout_ns);
+
+		while ((connection = connection_table_oldest(&tracker->table, phase))) {
+			if (now_ns < connection->last_ns || now_ns - connection->last_ns < time_to_live)
+				break;
+			time_out(tracker, connection);
+		}
+	}
+	if (tracker->join)
+		library_join_time(tracker->join, now_ns, report_later, tracker);
+}
+
+int tracker_listen(struct tracker *tracker)
+{
+	const struct library_join_limits limits = {
+		.handshakes = tracker->limits.connections < SIGHTINGS_MAX ? tracker->limits.connections : SIGHTINGS_MAX,
+		.timeout_ns = tracker->limits.handshake_timeout_ns,
+	};
+
+	tracker->join = library_join_new(&limits);
+	return tracker->join ? 0 : -ENOMEM;
+}
+
+/* Whether a library's word may be of this handshake. The hello of a renegotiation is encrypted: it may be any. */
+static bool may_be_of(const struct library_handshake *seen, const struct handshake *handshake)
+{
+	return handshake->facts.renegotiation ||
+	       !memcmp(handshake->client_hello.random, seen->random, sizeof(seen->random));
+}
+
+/* Conclude the handshakes that have waited for nothing but this word. */
+static void conclude_waiting(struct tracker *tracker, const struct library_handshake *seen)
+{
+	struct connection *connection = connection_table_oldest(&tracker->table, PHASE_LIBRARY), *next;
+
+	for (; connection; connection = next) {
+		next = TAILQ_NEXT(connection, queued);
+		if (may_be_of(seen, connection->handshake) && !library_join_waits(tracker->join, connection->handshake))
+			conclude(tracker, connection);
+	}
+}
+
+void tracker_library(struct tracker *tracker, const struct library_handshake *seen, const char *library)
+{
+	if (!tracker->join)
+		return;
+	library_join_take(tracker->join, seen, library);
+	if (seen->view.client_finished || seen->view.damaged)
+		conclude_waiting(tracker, seen);
+}
+
+const struct library_join_counts *tracker_library_counts(const struct tracker *tracker)
+{
+	return tracker->join ? library_join_counts(tracker->join) : NULL;
+}
+
+void tracker_lost_events(struct tracker *tracker)
+{
+	struct connection *connection;
+
+	for (int phase = 0; phase < PHASES; phase++)
+		TAILQ_FOREACH (connection, &tracker->table.queue[phase], queued)
+			if (connection->loss == LOSS_NONE)
+				connection->loss = LOSS_NEARBY;
+}
+
+void tracker_finish(struct tracker *tracker)
+{
+	struct connection *connection;
+
+	for (int phase = 0; phase < PHASES; phase++) {
+		while ((connection = connection_table_oldest(&tracker->table, phase))) {
+			connection_gather(connection);
+			conclude(tracker, connection);
+		}
+	}
+	if (tracker->join)
+		library_join_time(tracker->join, UINT64_MAX, report_later, tracker);
+}
+
+const struct tracker_counts *tracker_counts(const struct tracker *tracker)
+{
+	return &tracker->counts;
+}
+
+void tracker_followed(const struct tracker *tracker, uint32_t followed[TRACKER_STATES])
+{
+	const uint32_t *queued = tracker->table.queued;
+
+	followed[TRACKER_HANDSHAKE] = queued[PHASE_HANDSHAKE] + queued[PHASE_UNANSWERED];
+	followed[TRACKER_LAST_WORD] = queued[PHASE_LAST_WORD] + queued[PHASE_DOUBTED];
+	followed[TRACKER_LIBRARY] = queued[PHASE_LIBRARY];
+}
