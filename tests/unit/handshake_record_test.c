@@ -288,7 +288,9 @@ static void facts_of_messages(void **state)
 		uint8_t type;
 		struct handshake_facts expected;
 	} cases[] = {
-		{FROM_CLIENT, TLS_CLIENT_HELLO, {.client_hello = true, .early_data = true}},
+		{FROM_CLIENT,
+	         TLS_CLIENT_HELLO,
+	         {.client_hello = true, .client_hello_unread = true, .early_data = true}},
 		{FROM_CLIENT, TLS_CERTIFICATE, {.client_certificate = true}},
 		{FROM_CLIENT, TLS_CERTIFICATE_URL, {.client_certificate = true}},
 		{FROM_CLIENT, TLS_CLIENT_KEY_EXCHANGE, {.client_key_exchange = true}},

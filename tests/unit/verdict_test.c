@@ -194,6 +194,11 @@ static const struct verdict_case cases[] = {
           .end = END_COMPLETED},
          VERDICT(PSK, KNOWN_NO, NONE, KNOWN_YES, KNOWN_NO)},
 
+	{"TLS 1.3 with a key, and ClientHello was not read: session or external key",
+         {TLS_1_3, .client_hello_unread = true, .pre_shared_key = true, CLIENT_SENDS(1, 53), SERVER_REPLIES(250),
+          .end = END_COMPLETED},
+         UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+
 	/* failed_before_request: it ended before it could be known */
 	{"the server's alert instead of ServerHello",
          {.client_hello = true, ENDED(END_ALERT, FROM_SERVER)},

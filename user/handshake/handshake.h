@@ -105,6 +105,7 @@ struct library_view {
 struct handshake_facts {
 	bool renegotiation; /* in a connection that is established already: all of it encrypted, up to TLS 1.2 */
 	bool client_hello;
+	bool client_hello_unread; /* its body was not read whole: the keys that it offers are not known */
 	bool server_hello;        /* not HelloRetryRequest */
 	bool server_hello_unread; /* one began, and its body is not there in whole: the version is not known */
 	bool version_1_3;         /* negotiated, or a later one; from here on everything is encrypted */

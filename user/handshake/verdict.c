@@ -211,6 +211,9 @@ static struct verdict judge_encrypted(const struct handshake_facts *facts, struc
 {
 	struct inference inference = inference_of(facts);
 
+	/* a session's key or an external key: ClientHello alone tells */
+	if (facts->pre_shared_key && facts->client_hello_unread)
+		return verdict_unknown(verdict, REASON_GAP);
 	/* RFC 8446 section 4.3.2: a server that authenticates with a PSK must not send a CertificateRequest */
 	if (facts->pre_shared_key) {
 		verdict.established = established_by(facts, &inference);

@@ -40,6 +40,7 @@ static void take_client_hello(struct handshake *handshake, const struct event_me
 	struct handshake_facts *facts = &handshake->facts;
 
 	facts->client_hello = true;
+	facts->client_hello_unread = !message->ssl2;
 	/* what came before, behind a HelloRetryRequest, says nothing (RFC 8446 appendix D.4) */
 	facts->change_cipher_spec[FROM_CLIENT] = false;
 	/* and what was encrypted was early data (RFC 8446 section 4.2.10): the flight is behind the hello that is answered */
@@ -160,6 +161,7 @@ static void take_client_hello_body(struct handshake *handshake, const struct bod
 	/* the verdict hangs on what the server makes of it, not on what can be read of it here */
 	if (message_parse_client_hello(body->data, body->have, &handshake->client_hello))
 		return;
+	handshake->facts.client_hello_unread = false;
 	/* after a HelloRetryRequest the second ClientHello counts: it offers none (RFC 8446 section 4.1.2) */
 	handshake->facts.early_data = handshake->client_hello.early_data;
 	handshake->facts.more_messages = handshake->client_hello.more_messages;
