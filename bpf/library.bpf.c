@@ -274,7 +274,8 @@ struct {
 SEC("raw_tp/sched_process_exec")
 int mtlsnoop_exec(void *arguments)
 {
-	struct library_exec exec = {.process = bpf_get_current_pid_tgid() >> 32};
+	struct library_exec exec = {.process = bpf_get_current_pid_tgid() >> 32,
+	                            .user = (__u32)bpf_get_current_uid_gid()};
 
 	(void)arguments;
 	if (bpf_ringbuf_output(&library_execs, &exec, sizeof(exec), 0))

@@ -66,7 +66,7 @@ struct library_event {
 /* A process has begun to run a program. */
 struct library_exec {
 	__u32 process;
-	__u32 reserved;
+	__u32 user; /* its real user id, in the initial user namespace */
 };
 
 _Static_assert(sizeof(struct library_event) == 64, "ABI");

@@ -31,13 +31,14 @@ static void require_text(const char *text, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char version[LIBRARY_TARGET_NAME_MAX];
+	static const struct library_host host = {.many_points = true};
 	struct library_elf elf;
 	const char *why = NULL;
 	int descriptor, error;
 
 	descriptor = memfd_create("fuzz", MFD_CLOEXEC);
 	require(descriptor >= 0 && write(descriptor, data, size) == (ssize_t)size);
-	error = library_elf_read(descriptor, true, &elf, &why);
+	error = library_elf_read(descriptor, &host, &elf, &why);
 	require(error == 0 || error == -ENOENT || error == -ENOTSUP);
 	if (error == -ENOTSUP)
 		require(why);

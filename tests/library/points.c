@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 #include "library/kinds.h"
+#include "library/shadow_stack.h"
 
-static int print_file(const char *path, bool many)
+static int print_file(const char *path, const struct library_host *host)
 {
 	struct library_elf elf;
 	const char *why = "";
@@ -25,7 +26,7 @@ static int print_file(const char *path, bool many)
 	descriptor = open(path, O_RDONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return -errno;
-	error = library_elf_read(descriptor, many, &elf, &why);
+	error = library_elf_read(descriptor, host, &elf, &why);
 	for (uint32_t index = 0; error != -ENOENT && index < elf.points; index++)
 		printf("%s: point %u 0x%" PRIx64 "\n", path, elf.point[index].probe, elf.point[index].offset);
 	if (error == -ENOENT)
@@ -41,9 +42,11 @@ static int print_file(const char *path, bool many)
 int main(int argc, char **argv)
 {
 	bool single = argc > 1 && !strcmp(argv[1], "--single");
+	const struct library_host host = {.many_points = !single,
+	                                  .shadow_stacks = shadow_stack_on_host(SHADOW_STACK_CPUINFO)};
 
 	for (int index = 1 + single; index < argc; index++)
-		if (print_file(argv[index], !single))
+		if (print_file(argv[index], &host))
 			return EXIT_FAILURE;
 	return EXIT_SUCCESS;
 }

@@ -86,7 +86,7 @@ static bool possible(const uint32_t *words, size_t count, const char *flags)
 		assert_int_equal(write(descriptor, flags, strlen(flags)), strlen(flags));
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
 	}
-	result = shadow_stack_possible(&file.image, path);
+	result = shadow_stack_in_file(&file.image) && shadow_stack_on_host(path);
 	elf_image_close(&file.image);
 	close(file.descriptor);
 	if (descriptor >= 0)

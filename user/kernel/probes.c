@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,22 +53,13 @@ static int handle_event(void *context, void *data, size_t size)
 
 static struct bpf_program *program_of(const struct probes *probes, uint8_t probe)
 {
-	switch ((enum probe)probe) {
-	case PROBE_DIGEST:
-		return probes->programs->progs.mtlsnoop_digest;
-	case PROBE_GNUTLS_APPEND:
-		return probes->programs->progs.mtlsnoop_gnutls_append;
-	case PROBE_GO_RECEIVED:
-		return probes->programs->progs.mtlsnoop_go_received;
-	case PROBE_GO_SENT:
-		return probes->programs->progs.mtlsnoop_go_sent;
-	case PROBE_GO_CONNECTION_RECEIVED:
-		return probes->programs->progs.mtlsnoop_go_connection_received;
-	case PROBE_GO_CONNECTION_SENT:
-		return probes->programs->progs.mtlsnoop_go_connection_sent;
-	default:
-		return NULL;
-	}
+	static const size_t places[PROBES] = {
+#define PROBE(NAME, name, KIND, place, function) [PROBE_##NAME] = offsetof(struct library, progs.mtlsnoop_##name),
+		LIBRARY_PROBE_TABLE(PROBE)
+#undef PROBE
+	};
+
+	return *(struct bpf_program *const *)((const char *)probes->programs + places[probe]);
 }
 
 /* A link of many probes, in the words of bpf(2): what Debian 12's headers and libbpf do not know yet. */
@@ -207,17 +199,8 @@ void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_
 
 void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS])
 {
-	static const char *const names[PROBES] = {
-		[PROBE_DIGEST] = "digest",
-		[PROBE_GNUTLS_APPEND] = "gnutls_append",
-		[PROBE_GO_RECEIVED] = "go_received",
-		[PROBE_GO_SENT] = "go_sent",
-		[PROBE_GO_CONNECTION_RECEIVED] = "go_connection_received",
-		[PROBE_GO_CONNECTION_SENT] = "go_connection_sent",
-	};
-
 	for (uint8_t probe = 0; probe < PROBES; probe++)
-		runs[probe] = program_runs(names[probe], program_of(probes, probe));
+		runs[probe] = program_runs(probe_rows[probe].name, program_of(probes, probe));
 	runs[PROBES] = program_runs("exec", probes->programs->progs.mtlsnoop_exec);
 }
 
@@ -307,7 +290,7 @@ static int handle_exec(void *context, void *data, size_t size)
 	const struct library_exec *exec = data;
 
 	if (size >= sizeof(*exec))
-		probes->exec_sink(exec->process, probes->exec_context);
+		probes->exec_sink(exec->process, exec->user, probes->exec_context);
 	return 0;
 }
 

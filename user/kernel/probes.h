@@ -12,28 +12,11 @@
 
 #include "bpf/shared/library_event.h"
 #include "kernel/program_runs.h"
-
-/* What a probe calls: one program for each way of probing. */
-enum probe {
-	PROBE_DIGEST,                 /* OpenSSL: EVP_DigestUpdate(context, bytes, length) as libssl calls it */
-	PROBE_GNUTLS_APPEND,          /* gnutls_buffer_append_data(buffer, data, length) */
-	PROBE_GO_RECEIVED,            /* Go until 1.20: unmarshal(data) of a message */
-	PROBE_GO_SENT,                /* the same: writeRecordLocked(type, data), where it is called */
-	PROBE_GO_CONNECTION_RECEIVED, /* Go from 1.21 on: unmarshalHandshakeMessage(data) of a connection */
-	PROBE_GO_CONNECTION_SENT,
-	PROBES,
-};
+#include "library/points.h"
 
 enum probes_bounds {
 	PROBES_KEEP_MAX = 4,
-	PROBE_POINTS_MAX = 64, /* in one file */
 	PROBES_RUNS = PROBES + 1,
-};
-
-/* Where a probe belongs in a file. */
-struct probe_point {
-	uint64_t offset; /* of an instruction */
-	uint8_t probe;   /* enum probe */
 };
 
 /* A file that is to be probed. */
@@ -96,7 +79,7 @@ void probes_detach(struct probe_link *link);
  * Be told of processes that begin to run a program. Returns a descriptor that is readable when some have, which
  * probes_read_execs() then tells of, or -errno where the kernel has no such thing.
  */
-typedef void (*probes_exec_sink)(uint32_t process, void *context);
+typedef void (*probes_exec_sink)(uint32_t process, uint32_t user, void *context);
 int probes_watch_execs(struct probes *probes, probes_exec_sink sink, void *context);
 void probes_read_execs(struct probes *probes);
 

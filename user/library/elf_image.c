@@ -39,6 +39,7 @@ int elf_image_open(struct elf_image *image, int descriptor)
 	image->machine = header.e_machine;
 	image->size = status.st_size;
 	image->budget = ELF_IMAGE_BYTES_MAX;
+	memset(image->strings, 0, sizeof(image->strings));
 	return 0;
 }
 
@@ -63,10 +64,33 @@ void elf_image_each_section(struct elf_image *image,
 			return;
 		if (!gelf_getshdr(section.section, &section.header))
 			continue;
-		name = elf_strptr(image->elf, image->names, section.header.sh_name);
+		name = elf_image_string(image, image->names, section.header.sh_name);
 		if (!visit(image, &section, name ?: "", context))
 			return;
 	}
+}
+
+/* libelf reads a section of strings in whole, whatever size the section claims. */
+static bool take_strings(struct elf_image *image, size_t index)
+{
+	Elf_Scn *section = elf_getscn(image->elf, index);
+	GElf_Shdr header;
+
+	if (index >= ELF_IMAGE_SECTIONS_MAX || !section || !gelf_getshdr(section, &header) ||
+	    header.sh_type != SHT_STRTAB)
+		return false;
+	if (image->strings[index])
+		return true;
+	if (header.sh_size > image->budget)
+		return false;
+	image->budget -= header.sh_size;
+	image->strings[index] = true;
+	return true;
+}
+
+const char *elf_image_string(struct elf_image *image, size_t section, size_t offset)
+{
+	return take_strings(image, section) ? elf_strptr(image->elf, section, offset) : NULL;
 }
 
 /* A section that is looked for by its name. */
@@ -178,7 +202,7 @@ int elf_image_exported(struct elf_image *image, const char *name, uint64_t *addr
 
 		if (GELF_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF)
 			continue;
-		found = elf_strptr(image->elf, symbols.header.sh_link, symbol.st_name);
+		found = elf_image_string(image, symbols.header.sh_link, symbol.st_name);
 		if (!found || strcmp(found, name))
 			continue;
 		*address = symbol.st_value;

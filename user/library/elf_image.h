@@ -13,15 +13,16 @@
 enum elf_image_bounds {
 	ELF_IMAGE_SECTIONS_MAX = 1024,
 	ELF_IMAGE_SEGMENTS_MAX = 128,
-	ELF_IMAGE_BYTES_MAX = 256 * 1024 * 1024, /* of sections, each time that one is asked for */
+	ELF_IMAGE_BYTES_MAX = 160 * 1024 * 1024, /* of all sections that are read, and of names */
 };
 
 struct elf_image {
 	Elf *elf;
-	uint16_t machine; /* EM_X86_64, EM_AARCH64, ... */
-	size_t names;     /* section of the sections' names */
-	uint64_t size;    /* of the file */
-	size_t budget;    /* bytes of sections that may still be read */
+	uint16_t machine;                     /* EM_X86_64, EM_AARCH64, ... */
+	size_t names;                         /* section of the sections' names */
+	uint64_t size;                        /* of the file */
+	size_t budget;                        /* bytes of sections that may still be read */
+	bool strings[ELF_IMAGE_SECTIONS_MAX]; /* sections of strings that were taken off the budget */
 };
 
 struct elf_section {
@@ -43,6 +44,12 @@ void elf_image_each_section(struct elf_image *image,
                             void *context);
 
 bool elf_image_find_section(struct elf_image *image, const char *name, struct elf_section *section);
+
+/*
+ * A string of a section of strings, NULL if there is none or the section is too large. A section takes its size off the
+ * budget once. Valid until the image is closed.
+ */
+const char *elf_image_string(struct elf_image *image, size_t section, size_t offset);
 
 /* The section's bytes as the file has them, NULL where it has none or too many. Valid until the image is closed. */
 const uint8_t *elf_image_bytes(struct elf_image *image, const struct elf_section *section, size_t *length);

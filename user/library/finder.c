@@ -15,37 +15,69 @@
 #include "system/log.h"
 
 enum {
-	NAMES_MAX = 2 * LIBRARY_TARGETS_MAX, /* those attached, and as many that were lately */
+	NAMES_MAX = 2 * LIBRARY_TARGETS_MAX, /* files that are probed, and as many that lately were */
 	NOTICES_MAX = 1024,                  /* taken at a time */
 	START_MS = 5000,                     /* between what it tells until it is ready */
+};
+
+/* A target that is probed, or was: events of it may still be on their way. */
+struct name {
+	struct library_target target; /* id 0: the place is free */
+	uint64_t detached;            /* its number in the order of detaching; 0: it is probed */
 };
 
 struct library {
 	struct child child; /* no process: it has ended */
 	struct library_counts counts;
-	struct library_target target[NAMES_MAX];
-	uint32_t next; /* the oldest of them makes room */
+	struct name name[NAMES_MAX];
+	uint64_t detached; /* so many were until now */
 };
 
-/* Text from the other process: a name ends, and is graphic ASCII with spaces. */
-static bool is_name(const char *name, size_t size)
+static struct name *name_find(struct library *library, uint32_t id)
 {
-	size_t length = strnlen(name, size);
+	for (uint32_t index = 0; id && index < NAMES_MAX; index++)
+		if (library->name[index].target.id == id)
+			return &library->name[index];
+	return NULL;
+}
 
-	if (length == size)
-		return false;
-	for (size_t index = 0; index < length; index++)
-		if (name[index] < ' ' || name[index] > '~')
-			return false;
-	return true;
+/* A free place, or that of the name that was detached longest ago; NULL if all are of files that are probed. */
+static struct name *name_place(struct library *library)
+{
+	struct name *oldest = NULL;
+
+	for (uint32_t index = 0; index < NAMES_MAX; index++) {
+		struct name *name = &library->name[index];
+
+		if (!name->target.id)
+			return name;
+		if (name->detached && (!oldest || name->detached < oldest->detached))
+			oldest = name;
+	}
+	return oldest;
+}
+
+static void name_attach(struct library *library, const struct library_target *target)
+{
+	struct name *place;
+
+	if (!target->id || target->kind >= LIBRARY_KINDS || !library_name_is_valid(target->name, sizeof(target->name)))
+		return;
+	place = name_place(library);
+	if (place)
+		*place = (struct name){.target = *target};
 }
 
 static void take_notice(struct library *library, const struct library_notice *notice)
 {
-	if (notice->what == LIBRARY_NOTICE_ATTACHED && notice->target.id && notice->target.kind < LIBRARY_KINDS &&
-	    is_name(notice->target.name, sizeof(notice->target.name))) {
-		library->target[library->next] = notice->target;
-		library->next = (library->next + 1) % NAMES_MAX;
+	struct name *name;
+
+	if (notice->what == LIBRARY_NOTICE_ATTACHED)
+		name_attach(library, &notice->target);
+	if (notice->what == LIBRARY_NOTICE_DETACHED) {
+		name = name_find(library, notice->target.id);
+		if (name)
+			name->detached = ++library->detached;
 	}
 	library->counts = notice->counts;
 }
@@ -54,6 +86,7 @@ static void take_notice(struct library *library, const struct library_notice *no
 static void reap(struct library *library)
 {
 	child_stop(&library->child);
+	library->counts.delay_ms = 0;
 	memset(library->counts.attached, 0, sizeof(library->counts.attached));
 }
 
@@ -81,10 +114,9 @@ void library_poll(struct library *library)
 
 const struct library_target *library_target(const struct library *library, uint32_t id)
 {
-	for (uint32_t index = 0; library && id && index < NAMES_MAX; index++)
-		if (library->target[index].id == id)
-			return &library->target[index];
-	return NULL;
+	const struct name *name = library ? name_find((struct library *)library, id) : NULL;
+
+	return name ? &name->target : NULL;
 }
 
 const struct library_counts *library_counts(const struct library *library)

@@ -11,17 +11,10 @@
 #include <stdint.h>
 
 #include "kernel/probes.h"
+#include "library/points.h"
 
 enum library_bounds {
 	LIBRARY_TARGETS_MAX = 256, /* probed files at once; more are counted and left alone */
-	LIBRARY_TARGET_NAME_MAX = 64,
-};
-
-enum library_kind {
-	LIBRARY_OPENSSL,
-	LIBRARY_GNUTLS,
-	LIBRARY_GO,
-	LIBRARY_KINDS,
 };
 
 enum library_mode {
@@ -39,11 +32,15 @@ struct library_target {
 		[LIBRARY_TARGET_NAME_MAX]; /* "OpenSSL 3.0.19": library and version, as the file itself tells; printable */
 };
 
-/* What was counted; only grows but for attached. */
+/* All but attached and delay_ms only grow. */
 struct library_counts {
 	uint32_t attached[LIBRARY_KINDS]; /* files probed now */
 	uint64_t refused;                 /* files that look like a library and could not be probed: told once each */
-	uint64_t bound;                   /* files beyond LIBRARY_TARGETS_MAX */
+	uint64_t bound;                   /* files beyond LIBRARY_TARGETS_MAX, or a user's part of that */
+	uint64_t skipped;                 /* processes left out of a look at all: their user took more than its share */
+	uint64_t unreadable;              /* files that could not be opened, or not be parsed in time */
+	uint32_t
+		delay_ms; /* so long the processes of a user that took too much still wait for a look; 0: nobody waits */
 };
 
 struct library;

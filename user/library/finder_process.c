@@ -20,21 +20,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "library/mapped_file.h"
+#include "library/shadow_stack.h"
 #include "library/targets.h"
 #include "system/privileges.h"
 #include "system/sandbox.h"
 
 enum {
-	YOUNG_MAX = 1024,  /* new programs that are looked at soon, and again; the others with all */
-	ROUND_MS = 5000,   /* between looks at all processes, at least */
-	CHECK_MS = 1000,   /* between looks at the files that are probed */
-	ROUND_SHARE = 100, /* of its time a look at all of them may take one part in so many */
+	YOUNG_MAX = 1024,                  /* new programs that are looked at soon, and again; the others with all */
+	YOUNG_OF_USER_MAX = YOUNG_MAX / 8, /* of one user other than root */
+	ROUND_MS = 5000,                   /* between looks at all processes, at least */
+	CHECK_MS = 1000,                   /* between looks at the files that are probed */
 	LOOKS = 4,
 	PROCESS_DIGITS = 10,
 	NICE = 10,
 };
 
-static const uint64_t MILLISECOND_NS = 1000 * 1000;
+static const uint64_t MICROSECOND_NS = 1000;
 
 /* A program maps its libraries a little after it has begun; what it loads by itself later than that. */
 static const uint32_t look_ms[LOOKS] = {3, 30, 300, 3000};
@@ -42,6 +44,7 @@ static const uint32_t look_ms[LOOKS] = {3, 30, 300, 3000};
 /* A program that began lately. */
 struct young {
 	uint32_t process;
+	uint32_t user;
 	uint32_t looks;
 	uint64_t due_ms;
 };
@@ -49,6 +52,9 @@ struct young {
 struct finder {
 	struct probes *probes;
 	struct library_targets *targets;
+	struct elf_reader reader;
+	struct detacher *detacher;
+	struct user_quota quota;
 	int proc;
 	int socket;
 	int execs; /* descriptor to wait for; -1: the kernel does not tell of them */
@@ -58,12 +64,17 @@ struct finder {
 	uint64_t check_ms; /* when the probed files are looked at again */
 };
 
-static uint64_t clock_ms(clockid_t clock)
+static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec time;
 
 	clock_gettime(clock, &time);
-	return (uint64_t)time.tv_sec * 1000 + time.tv_nsec / MILLISECOND_NS;
+	return (uint64_t)time.tv_sec * 1000000 + time.tv_nsec / MICROSECOND_NS;
+}
+
+static uint64_t now_ms(void)
+{
+	return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
 static bool is_number(const char *name)
@@ -73,49 +84,72 @@ static bool is_number(const char *name)
 	return digits && digits < PROCESS_DIGITS && !name[digits];
 }
 
-/* Look at what all processes have mapped, and let go of what nobody has any more. */
+/* Look at a process. Its user pays for the time. */
+static void look_at(struct finder *finder, uint32_t process, uint32_t user)
+{
+	uint64_t began_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+
+	library_targets_look(finder->targets, process, user);
+	user_quota_charge(&finder->quota, user, clock_us(CLOCK_PROCESS_CPUTIME_ID) - began_us);
+}
+
+/* Look at the files that all processes have mapped, and let go of files that nobody maps any more. */
 static void look_at_all(struct finder *finder)
 {
-	uint64_t took = clock_ms(CLOCK_PROCESS_CPUTIME_ID), pause;
 	DIR *processes = opendir("/proc");
 	const struct dirent *entry;
+	uint64_t began_ms = now_ms();
 
-	finder->round_ms = clock_ms(CLOCK_MONOTONIC) + ROUND_MS;
+	finder->round_ms = began_ms + ROUND_MS;
 	if (!processes)
 		return;
 	library_targets_begin(finder->targets);
-	while ((entry = readdir(processes)))
-		if (is_number(entry->d_name))
-			library_targets_look(finder->targets, strtoul(entry->d_name, NULL, 10));
+	user_quota_begin(&finder->quota, began_ms);
+	while ((entry = readdir(processes))) {
+		uint32_t process = is_number(entry->d_name) ? strtoul(entry->d_name, NULL, 10) : 0;
+		uint32_t user;
+
+		if (process && !mapped_file_user(finder->proc, process, &user) &&
+		    user_quota_allows(&finder->quota, user, process, began_ms))
+			look_at(finder, process, user);
+	}
 	closedir(processes);
 	library_targets_end(finder->targets);
-	took = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - took;
-	pause = took * ROUND_SHARE;
-	if (pause > ROUND_MS)
-		finder->round_ms = clock_ms(CLOCK_MONOTONIC) + pause;
+	user_quota_end(&finder->quota, now_ms());
+	finder->round_ms = now_ms() + ROUND_MS;
 }
 
-static void add_young(uint32_t process, void *context)
+static bool young_has_room(const struct finder *finder, uint32_t user)
+{
+	uint32_t of_user = 0;
+
+	for (uint32_t index = 0; user && index < finder->youngs; index++)
+		of_user += finder->young[index].user == user;
+	return finder->youngs < YOUNG_MAX && of_user < YOUNG_OF_USER_MAX;
+}
+
+static void add_young(uint32_t process, uint32_t user, void *context)
 {
 	struct finder *finder = context;
-	struct young *young = &finder->young[finder->youngs];
 
-	if (finder->youngs == YOUNG_MAX)
+	/* found by a later look at all processes */
+	if (!young_has_room(finder, user))
 		return;
-	*young = (struct young){.process = process, .due_ms = clock_ms(CLOCK_MONOTONIC) + look_ms[0]};
-	finder->youngs++;
+	finder->young[finder->youngs++] =
+		(struct young){.process = process, .user = user, .due_ms = now_ms() + look_ms[0]};
 }
 
 static void look_at_young(struct finder *finder)
 {
-	uint64_t now = clock_ms(CLOCK_MONOTONIC);
+	uint64_t now = now_ms();
 	uint32_t kept = 0;
 
 	for (uint32_t index = 0; index < finder->youngs; index++) {
 		struct young young = finder->young[index];
 
 		if (young.due_ms <= now) {
-			library_targets_look(finder->targets, young.process);
+			if (user_quota_is_due(&finder->quota, young.user, now))
+				look_at(finder, young.process, young.user);
 			young.looks++;
 			if (young.looks == LOOKS)
 				continue;
@@ -128,7 +162,7 @@ static void look_at_young(struct finder *finder)
 
 static int next_wait(const struct finder *finder)
 {
-	uint64_t now = clock_ms(CLOCK_MONOTONIC), due = finder->check_ms;
+	uint64_t now = now_ms(), due = finder->check_ms;
 
 	if (finder->round_ms < due)
 		due = finder->round_ms;
@@ -142,11 +176,11 @@ static int next_wait(const struct finder *finder)
 static void look_around(struct finder *finder)
 {
 	look_at_young(finder);
-	if (clock_ms(CLOCK_MONOTONIC) >= finder->check_ms) {
+	if (now_ms() >= finder->check_ms) {
 		library_targets_check(finder->targets);
-		finder->check_ms = clock_ms(CLOCK_MONOTONIC) + CHECK_MS;
+		finder->check_ms = now_ms() + CHECK_MS;
 	}
-	if (clock_ms(CLOCK_MONOTONIC) >= finder->round_ms)
+	if (now_ms() >= finder->round_ms)
 		look_at_all(finder);
 }
 
@@ -221,6 +255,28 @@ static void keep_quiet(void)
 	prctl(PR_SET_NAME, "mtlsnoop-lib");
 }
 
+/* While this process is still root, so that the other one becomes nobody. */
+static int start_reader(struct finder *finder)
+{
+	const struct library_host host = {.many_points = probes_take_many(finder->probes),
+	                                  .shadow_stacks = shadow_stack_on_host(SHADOW_STACK_CPUINFO)};
+
+	return elf_reader_start(&finder->reader, &host);
+}
+
+static struct library_targets *new_targets(struct finder *finder, bool with_static)
+{
+	const struct library_targets_tools tools = {.probes = finder->probes,
+	                                            .reader = &finder->reader,
+	                                            .detacher = finder->detacher,
+	                                            .quota = &finder->quota,
+	                                            .proc = finder->proc,
+	                                            .socket = finder->socket,
+	                                            .with_static = with_static};
+
+	return library_targets_new(&tools);
+}
+
 int library_process(struct probes *probes, int socket, int descriptor, bool with_static)
 {
 	struct finder *finder = calloc(1, sizeof(*finder));
@@ -236,8 +292,11 @@ int library_process(struct probes *probes, int socket, int descriptor, bool with
 	finder->execs = -1;
 	probes_keep(probes, (const int[]){socket, descriptor}, 2);
 	finder->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	finder->targets = library_targets_new(probes, finder->proc, socket, with_static);
-	if (finder->proc < 0 || !finder->targets || give_up_privileges(finder))
+	if (finder->proc < 0 || start_reader(finder) || give_up_privileges(finder))
+		goto cleanup;
+	finder->detacher = detacher_start();
+	finder->targets = new_targets(finder, with_static);
+	if (!finder->targets)
 		goto cleanup;
 	if (descriptor < 0)
 		finder->execs = probes_watch_execs(probes, add_young, finder);
@@ -251,6 +310,8 @@ int library_process(struct probes *probes, int socket, int descriptor, bool with
 	status = EXIT_SUCCESS;
 cleanup:
 	library_targets_free(finder->targets);
+	detacher_stop(finder->detacher);
+	elf_reader_stop(&finder->reader);
 	free(finder);
 	return status;
 }

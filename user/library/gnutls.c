@@ -42,13 +42,12 @@ int library_gnutls_read(struct elf_image *image, struct library_elf *elf, const 
 
 	if (elf_image_exported(image, "gnutls_handshake", &address))
 		return -ENOENT;
-	if (!elf_image_exported(image, "gnutls_buffer_append_data", &address))
+	if (!elf_image_exported(image, probe_rows[PROBE_GNUTLS_APPEND].function, &address))
 		library_elf_add_entry(image, elf, PROBE_GNUTLS_APPEND, address);
 	if (!elf->points) {
 		*why = "it does not export gnutls_buffer_append_data";
 		return -ENOTSUP;
 	}
-	elf->kind = LIBRARY_GNUTLS;
 	read_version(image, elf->name);
 	return 0;
 }

@@ -266,7 +266,6 @@ int library_go_read(struct elf_image *image, struct library_elf *elf, const char
 	error = add_points(image, elf, &functions, why);
 	if (error)
 		return error;
-	elf->kind = LIBRARY_GO;
 	read_version(image, elf->name);
 	return 0;
 }

@@ -6,12 +6,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum {
 	PROC_PATH_MAX = 64, /* of a file below /proc whose name is made of numbers */
+	STATUS_MAX = 1024,  /* of /proc/PID/status, as far as the line with the users */
 };
 
 bool mapped_file_parse(const char *line, struct mapped_file *file)
@@ -30,6 +30,27 @@ bool mapped_file_parse(const char *line, struct mapped_file *file)
 		return false;
 	file->path[strcspn(file->path, "\n")] = '\0';
 	return true;
+}
+
+int mapped_file_user(int proc, uint32_t process, uint32_t *user)
+{
+	char path[PROC_PATH_MAX], status[STATUS_MAX];
+	const char *line;
+	int descriptor;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "%" PRIu32 "/status", process);
+	descriptor = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (descriptor < 0)
+		return -errno;
+	length = read(descriptor, status, sizeof(status) - 1);
+	close(descriptor);
+	if (length <= 0)
+		return -ESRCH;
+	status[length] = '\0';
+	/* the name of the program comes before and has its newlines escaped: proc_pid_status(5) */
+	line = strstr(status, "\nUid:\t");
+	return line && sscanf(line, "\nUid:\t%" SCNu32, user) == 1 ? 0 : -ESRCH;
 }
 
 static FILE *open_maps(int proc, uint32_t process)
@@ -75,29 +96,7 @@ int mapped_file_each(int proc, uint32_t process, bool (*visit)(const struct mapp
 	return 0;
 }
 
-/* Through the process's root, where the path leads to the same file; the name may have been given to another one since. */
-static int open_by_path(int proc, const struct mapped_file *file)
-{
-	char path[PROC_PATH_MAX];
-	struct stat status;
-	int root, descriptor;
-
-	snprintf(path, sizeof(path), "%" PRIu32 "/root", file->process);
-	root = openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return -errno;
-	descriptor = openat(root, file->path + 1, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (descriptor < 0)
-		descriptor = -errno;
-	close(root);
-	if (descriptor >= 0 &&
-	    (fstat(descriptor, &status) || status.st_ino != file->inode || status.st_dev != file->device)) {
-		close(descriptor);
-		descriptor = -ENOENT;
-	}
-	return descriptor;
-}
-
+/* Never by the path that the process shows: its user chooses where that leads. */
 int mapped_file_open(int proc, const struct mapped_file *file)
 {
 	char path[PROC_PATH_MAX];
@@ -106,6 +105,5 @@ int mapped_file_open(int proc, const struct mapped_file *file)
 	snprintf(path, sizeof(path), "%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64, file->process, file->start,
 	         file->end);
 	descriptor = openat(proc, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	/* before 5.9 only CAP_SYS_ADMIN may follow that */
-	return descriptor >= 0 ? descriptor : open_by_path(proc, file);
+	return descriptor < 0 ? -errno : descriptor;
 }

@@ -33,7 +33,13 @@ bool mapped_file_parse(const char *line, struct mapped_file *file);
 int mapped_file_each(int proc, uint32_t process, bool (*visit)(const struct mapped_file *file, void *context),
                      void *context);
 
-/* Open that very file for reading, be it deleted or in another mount namespace. Returns a descriptor, or -errno. */
+/* The real user id of a process. Returns 0, or -errno: the process may be gone. */
+int mapped_file_user(int proc, uint32_t process, uint32_t *user);
+
+/*
+ * Open for reading the very file that is mapped, by /proc/PID/map_files: be it deleted or in another mount namespace. Returns
+ * a descriptor, or -errno: EAGAIN where a process holds a lease on the file.
+ */
 int mapped_file_open(int proc, const struct mapped_file *file);
 
 #endif /* LIBRARY_MAPPED_FILE_H */

@@ -45,7 +45,7 @@ static void add_own(struct elf_image *image, struct library_elf *elf)
 {
 	uint64_t address;
 
-	if (elf_image_exported(image, "EVP_DigestUpdate", &address))
+	if (elf_image_exported(image, probe_rows[PROBE_DIGEST].function, &address))
 		return;
 	library_elf_add_entry(image, elf, PROBE_DIGEST, address);
 	elf->every_hash = true;
@@ -69,8 +69,8 @@ static void add_calls(struct elf_image *image, struct library_elf *elf)
 	uint64_t sites[CALL_SITES_MAX];
 	struct plt_stubs stubs;
 
-	plt_find(image, "EVP_DigestUpdate", &stubs);
-	if (elf->many && !shadow_stack_possible(image, SHADOW_STACK_CPUINFO) &&
+	plt_find(image, probe_rows[PROBE_DIGEST].function, &stubs);
+	if (elf->host.many_points && !(elf->host.shadow_stacks && shadow_stack_in_file(image)) &&
 	    add_all(image, elf, sites, call_sites_find(image, stubs.entry, stubs.count, sites)))
 		return;
 	add_all(image, elf, stubs.jump, stubs.count);
@@ -89,7 +89,6 @@ int library_openssl_read(struct elf_image *image, struct library_elf *elf, const
 		*why = "it does not call EVP_DigestUpdate through a procedure linkage table";
 		return -ENOTSUP;
 	}
-	elf->kind = LIBRARY_OPENSSL;
 	if (library_openssl_version(image, elf->name)) {
 		snprintf(elf->name, sizeof(elf->name), "OpenSSL");
 		library_elf_find_needed(image, "libcrypto", elf->needed);

@@ -51,13 +51,13 @@ static bool symbols_of(struct elf_image *image, const struct elf_section *reloca
 	return symbols->data;
 }
 
-static const char *symbol_name(const struct elf_image *image, const struct symbols *symbols, size_t index)
+static const char *symbol_name(struct elf_image *image, const struct symbols *symbols, size_t index)
 {
 	GElf_Sym symbol;
 
 	if (index >= symbols->count || !gelf_getsym(symbols->data, index, &symbol))
 		return NULL;
-	return elf_strptr(image->elf, symbols->names, symbol.st_name);
+	return elf_image_string(image, symbols->names, symbol.st_name);
 }
 
 static bool take_relocations(struct elf_image *image, const struct elf_section *section, const char *name,

@@ -36,7 +36,7 @@ static bool properties_have_it(const uint8_t *bytes, size_t left)
 	return false;
 }
 
-static bool file_has_it(struct elf_image *image)
+bool shadow_stack_in_file(struct elf_image *image)
 {
 	size_t at = 0, next, name, description;
 	struct elf_section section;
@@ -56,7 +56,7 @@ static bool file_has_it(struct elf_image *image)
 }
 
 /* A flag that is there where the kernel gives shadow stacks to processes; the first processor speaks for all. */
-static bool machine_has_it(const char *cpuinfo)
+bool shadow_stack_on_host(const char *cpuinfo)
 {
 	static const char wanted[] = " user_shstk";
 	FILE *file = fopen(cpuinfo, "re");
@@ -78,9 +78,4 @@ static bool machine_has_it(const char *cpuinfo)
 	free(line);
 	fclose(file);
 	return has;
-}
-
-bool shadow_stack_possible(struct elf_image *image, const char *cpuinfo)
-{
-	return file_has_it(image) && machine_has_it(cpuinfo);
 }

@@ -15,11 +15,13 @@
 
 #define SHADOW_STACK_CPUINFO "/proc/cpuinfo"
 
+/* Whether the processor and the kernel have shadow stacks, by the file cpuinfo. True if the file cannot be read. */
+bool shadow_stack_on_host(const char *cpuinfo);
+
 /*
- * Whether the processor and the kernel have them, by the file cpuinfo, and the file says that it is made for them
- * (.note.gnu.property, x86-64 psABI section 5.2): a process in which one file is not has none. True also where one of these
- * cannot be read.
+ * Whether the file is made for shadow stacks (.note.gnu.property, x86-64 psABI section 5.2). One file in a process that is
+ * not so made leaves the process without. True if the note cannot be read.
  */
-bool shadow_stack_possible(struct elf_image *image, const char *cpuinfo);
+bool shadow_stack_in_file(struct elf_image *image);
 
 #endif /* LIBRARY_SHADOW_STACK_H */

@@ -10,16 +10,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "system/log.h"
-#include "library/kinds.h"
 #include "library/notice.h"
 #include "library/mapped_file.h"
 
 enum {
 	FILES_MAX = 8192, /* mapped files that are known, most of them no library: read once */
-	REFUSED_MAX = 64, /* told of on standard error; more are only counted */
+	/* parts of the places that one user other than root may take */
+	FILES_OF_USER_MAX = FILES_MAX / 8,
+	TARGETS_OF_USER_MAX = LIBRARY_TARGETS_MAX / 4,
+	TARGETS_OF_USERS_MAX = LIBRARY_TARGETS_MAX / 4 * 3, /* of all users but root together */
+	REFUSED_MAX = 64,                                   /* reported on standard error; more are only counted */
 	DIRECTORY_ENTRIES_MAX = 65536,
 	PROC_PATH_MAX = 64,
 };
@@ -46,7 +50,9 @@ struct target {
 	uint32_t id; /* 0: the place is free */
 	uint8_t kind;
 	bool own;       /* in one of the host's own directories */
-	uint32_t round; /* in which it was last seen to be mapped */
+	uint32_t round; /* the latest in which a process had it mapped */
+	uint32_t user;  /* of that process */
+	uint32_t payer; /* the file's owner; if that is root, the user of the process that had it mapped first */
 	int descriptor;
 	struct identity identity;
 	uint32_t points;
@@ -64,33 +70,32 @@ struct file {
 	uint64_t inode; /* 0: the place is free */
 	struct identity identity;
 	uint32_t target; /* id; 0: none */
-	uint32_t round;
+	uint32_t round;  /* the latest in which a process had it mapped */
+	uint32_t user;   /* of that process */
+	uint32_t payer;  /* of the process that had it mapped first: the place counts as this user's */
 };
 
 struct library_targets {
-	const struct probes *probes;
-	int proc;
-	int socket;
+	struct library_targets_tools tools;
 	uint32_t next_id;
 	uint32_t round;
-	bool only; /* one file, which was asked for by name */
-	bool with_static;
+	bool only;                     /* one file, which was asked for by name */
+	bool reader_gone;              /* and a message said so */
+	uint64_t refusal[REFUSED_MAX]; /* hashes of the messages that were printed */
 	struct library_counts counts;
+	struct library_counts reported;
 	struct timespec directory_changed[DIRECTORIES];
 	struct target target[LIBRARY_TARGETS_MAX];
 	struct file file[FILES_MAX];
 };
 
-struct library_targets *library_targets_new(const struct probes *probes, int proc, int socket, bool with_static)
+struct library_targets *library_targets_new(const struct library_targets_tools *tools)
 {
 	struct library_targets *targets = calloc(1, sizeof(*targets));
 
 	if (!targets)
 		return NULL;
-	targets->probes = probes;
-	targets->proc = proc;
-	targets->socket = socket;
-	targets->with_static = with_static;
+	targets->tools = *tools;
 	targets->next_id = 1;
 	return targets;
 }
@@ -106,8 +111,8 @@ static void tell(const struct library_targets *targets, enum library_notice_what
 	if (target)
 		notice.target = *target;
 	notice.counts = targets->counts;
-	/* where nobody listens any more the end is near */
-	send(targets->socket, &notice, sizeof(notice), MSG_NOSIGNAL);
+	/* if nobody listens any more the end is near */
+	send(targets->tools.socket, &notice, sizeof(notice), MSG_NOSIGNAL);
 }
 
 void library_targets_ready(struct library_targets *targets)
@@ -115,7 +120,8 @@ void library_targets_ready(struct library_targets *targets)
 	tell(targets, LIBRARY_NOTICE_READY, NULL);
 }
 
-static int identify(int descriptor, struct identity *identity)
+/* owner: the file's, in the initial user namespace. Returns 0, or -errno. */
+static int identify(int descriptor, struct identity *identity, uint32_t *owner)
 {
 	struct stat status;
 
@@ -123,6 +129,7 @@ static int identify(int descriptor, struct identity *identity)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return -ENOENT;
+	*owner = status.st_uid;
 	*identity = (struct identity){
 		.device = status.st_dev, .inode = status.st_ino, .size = status.st_size, .changed = status.st_ctim};
 	return 0;
@@ -140,21 +147,36 @@ static bool is_unchanged(const struct identity *one, const struct identity *othe
 	       one->changed.tv_nsec == other->changed.tv_nsec;
 }
 
-static void detach_probes(struct target *target)
+static void detach_probes(struct library_targets *targets, struct target *target)
 {
 	while (target->links)
-		probes_detach(&target->link[--target->links]);
+		detacher_add(targets->tools.detacher, &target->link[--target->links]);
 }
 
 static void detach(struct library_targets *targets, struct target *target)
 {
 	const struct library_target told = {.id = target->id, .kind = target->kind};
 
-	detach_probes(target);
+	detach_probes(targets, target);
 	close(target->descriptor);
 	targets->counts.attached[target->kind]--;
 	memset(target, 0, sizeof(*target));
 	tell(targets, LIBRARY_NOTICE_DETACHED, &told);
+}
+
+static void report_delay(struct library_targets *targets)
+{
+	struct timespec now;
+	uint64_t delay_ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	delay_ms = user_quota_delay(targets->tools.quota, (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+	targets->counts.delay_ms = delay_ms < UINT32_MAX ? delay_ms : UINT32_MAX;
+	targets->counts.skipped = targets->tools.quota->skipped;
+	if (!memcmp(&targets->counts, &targets->reported, sizeof(targets->counts)))
+		return;
+	targets->reported = targets->counts;
+	tell(targets, LIBRARY_NOTICE_COUNTS, NULL);
 }
 
 void library_targets_free(struct library_targets *targets)
@@ -167,12 +189,36 @@ void library_targets_free(struct library_targets *targets)
 	free(targets);
 }
 
-/* A file that looks like a library, but cannot be probed. */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	/* FNV-1a */
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3ull;
+	return hash;
+}
+
+/* Whether this message is new, and there is room to remember it. Copies of one file have many inodes. */
+static bool is_new_refusal(struct library_targets *targets, const char *path, const char *why)
+{
+	uint64_t hash = hash_text(hash_text(0xcbf29ce484222325ull, path) * 31, why) | 1;
+
+	for (int index = 0; index < REFUSED_MAX; index++) {
+		if (targets->refusal[index] == hash)
+			return false;
+		if (!targets->refusal[index]) {
+			targets->refusal[index] = hash;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A file that has a TLS library, but cannot be probed. */
 static void refuse(struct library_targets *targets, const char *path, const char *why)
 {
 	targets->counts.refused++;
 	tell(targets, LIBRARY_NOTICE_COUNTS, NULL);
-	if (targets->counts.refused > REFUSED_MAX)
+	if (!is_new_refusal(targets, path, why))
 		return;
 	log_warning("not probed: %s: %s", path, why);
 }
@@ -182,7 +228,7 @@ static uint32_t points_of_link(const struct library_elf *elf, uint32_t first)
 {
 	uint32_t end = first + 1;
 
-	while (elf->many && end < elf->points && elf->point[end].probe == elf->point[first].probe)
+	while (elf->host.many_points && end < elf->points && elf->point[end].probe == elf->point[first].probe)
 		end++;
 	return end - first;
 }
@@ -195,51 +241,89 @@ static int attach(struct library_targets *targets, struct target *target, const 
 
 	for (uint32_t first = 0; !error && first < elf->points; first += count) {
 		count = points_of_link(elf, first);
-		error = probes_attach(targets->probes, &file, &elf->point[first], count, &target->link[target->links]);
+		error = probes_attach(targets->tools.probes, &file, &elf->point[first], count,
+		                      &target->link[target->links]);
 		target->links += !error;
 	}
 	/* half of the probes would see half of the handshakes */
 	if (error)
-		detach_probes(target);
+		detach_probes(targets, target);
 	memcpy(target->point, elf->point, sizeof(target->point));
 	target->points = elf->points;
 	return error;
 }
 
-static struct target *free_place(struct library_targets *targets)
+/*
+ * Users other than root: one of them takes no more than a part of the places, and all of them together leave some to the
+ * host's own services.
+ */
+static bool payer_has_room(const struct library_targets *targets, uint32_t payer)
 {
+	uint32_t of_user = 0, of_users = 0;
+
+	if (!payer || targets->only)
+		return true;
+	for (int index = 0; index < LIBRARY_TARGETS_MAX; index++) {
+		const struct target *target = &targets->target[index];
+
+		of_users += target->id && target->payer;
+		of_user += target->id && target->payer == payer;
+	}
+	return of_user < TARGETS_OF_USER_MAX && of_users < TARGETS_OF_USERS_MAX;
+}
+
+static struct target *free_place(struct library_targets *targets, uint32_t payer)
+{
+	if (!payer_has_room(targets, payer))
+		return NULL;
 	for (int index = 0; index < LIBRARY_TARGETS_MAX; index++)
 		if (!targets->target[index].id)
 			return &targets->target[index];
 	return NULL;
 }
 
-/* Attach to a file that was read. Takes the descriptor over where it returns a target. */
-static struct target *add_target(struct library_targets *targets, int descriptor, const struct identity *identity,
-                                 const struct library_elf *elf, const char *path)
+/* An open file on its way to become a target. */
+struct candidate {
+	int descriptor;
+	struct identity identity;
+	uint32_t owner;
+	uint32_t user;    /* of the process that maps the file; root for the host's own libraries */
+	const char *path; /* for messages */
+	int (*companion)(const char *name,
+	                 const void *context); /* opens a library that the file needs; -1: not there */
+	const void *context;
+};
+
+/* Attach to a file that was read. Takes the descriptor over if a target is returned. */
+static struct target *add_target(struct library_targets *targets, const struct candidate *candidate,
+                                 const struct library_elf *elf)
 {
 	struct library_target told = {.id = targets->next_id, .kind = elf->kind};
-	struct target *target = free_place(targets);
+	const uint32_t payer = candidate->owner ?: candidate->user;
+	struct target *target = free_place(targets, payer);
 	int error;
 
 	if (!target) {
 		targets->counts.bound++;
-		log_debug("not probed: %s: more than %d files are probed already", path, LIBRARY_TARGETS_MAX);
+		log_debug("not probed: %s: all places for its user are taken", candidate->path);
 		tell(targets, LIBRARY_NOTICE_COUNTS, NULL);
 		return NULL;
 	}
-	*target = (struct target){
-		.id = targets->next_id, .kind = elf->kind, .descriptor = descriptor, .identity = *identity};
+	*target = (struct target){.id = targets->next_id,
+	                          .kind = elf->kind,
+	                          .descriptor = candidate->descriptor,
+	                          .identity = candidate->identity,
+	                          .payer = payer};
 	error = attach(targets, target, elf);
 	if (error) {
 		memset(target, 0, sizeof(*target));
-		refuse(targets, path, strerror(-error));
+		refuse(targets, candidate->path, strerror(-error));
 		return NULL;
 	}
 	targets->next_id++;
 	targets->counts.attached[elf->kind]++;
 	memcpy(told.name, elf->name, sizeof(told.name));
-	log_debug("probing %s: %s, %u places, %u links", path, elf->name, elf->points, target->links);
+	log_debug("probing %s: %s, %u places, %u links", candidate->path, elf->name, elf->points, target->links);
 	tell(targets, LIBRARY_NOTICE_ATTACHED, &told);
 	return target;
 }
@@ -252,40 +336,57 @@ static struct target *find_target(struct library_targets *targets, const struct 
 	return NULL;
 }
 
-/* The target that an open file is or becomes; NULL: none. Takes over the descriptor. companion() opens a library that it needs. */
-static struct target *examine(struct library_targets *targets, int descriptor, const struct identity *identity,
-                              const char *path, int (*companion)(const char *name, const void *context),
-                              const void *context)
+/* The parser's answer does not come: not now, or never again. */
+static void miss_reader(struct library_targets *targets, const char *path, int error)
 {
-	struct target *target = find_target(targets, identity);
-	struct library_elf elf;
-	const char *why = "";
-	int error, needed;
+	targets->counts.unreadable++;
+	log_debug("not probed: %s: %s", path, strerror(-error));
+	if (error != -EPIPE || targets->reader_gone)
+		return;
+	targets->reader_gone = true;
+	log_warning("the process that parses TLS libraries has ended: no further libraries are probed");
+}
 
-	if (target)
-		goto cleanup;
-	error = library_elf_read(descriptor, probes_take_many(targets->probes), &elf, &why);
-	if (!error && elf.every_hash && !targets->only && !targets->with_static) {
+/* Parse a file. Returns 0, -ENOENT, -ENOTSUP after a message, or -EAGAIN: try again later. */
+static int parse(struct library_targets *targets, const struct candidate *candidate, struct library_elf *elf)
+{
+	const char *why = "";
+	int error = elf_reader_read(targets->tools.reader, candidate->descriptor, elf, &why);
+
+	if (!error && elf->every_hash && !targets->only && !targets->tools.with_static) {
 		why = "OpenSSL is a part of it: a probe would see each hash that it makes; auto+static wants that";
 		error = -ENOTSUP;
 	}
 	if (error == -ENOTSUP)
-		refuse(targets, path, why);
-	else if (error && error != -ENOENT)
-		log_debug("not probed: %s: %s", path, strerror(-error));
+		refuse(targets, candidate->path, why);
+	if (error == -EAGAIN || error == -EPIPE)
+		miss_reader(targets, candidate->path, error);
+	return error;
+}
+
+/* Set *found to the target that an open file is or becomes, or NULL. Takes over the descriptor. Returns 0, or -EAGAIN. */
+static int examine(struct library_targets *targets, const struct candidate *candidate, struct target **found)
+{
+	struct library_elf elf;
+	int error = 0, needed;
+
+	*found = find_target(targets, &candidate->identity);
+	if (*found)
+		goto cleanup;
+	error = parse(targets, candidate, &elf);
 	if (error)
 		goto cleanup;
-	needed = elf.needed[0] ? companion(elf.needed, context) : -1;
+	needed = elf.needed[0] ? candidate->companion(elf.needed, candidate->context) : -1;
 	if (needed >= 0) {
-		library_elf_version(needed, elf.name);
+		elf_reader_version(targets->tools.reader, needed, elf.name);
 		close(needed);
 	}
-	target = add_target(targets, descriptor, identity, &elf, path);
-	if (target)
-		return target;
+	*found = add_target(targets, candidate, &elf);
+	if (*found)
+		return 0;
 cleanup:
-	close(descriptor);
-	return target;
+	close(candidate->descriptor);
+	return error == -EAGAIN ? error : 0;
 }
 
 static uint32_t file_hash(uint64_t device, uint64_t inode)
@@ -307,10 +408,11 @@ static struct file *find_file(struct library_targets *targets, uint64_t device, 
 	return NULL;
 }
 
-/* A mapped file on its way: what the process maps beside it is looked through for what it needs. */
+/* A look at a process of a user, and the mapped file at hand. */
 struct look {
 	struct library_targets *targets;
 	const struct mapped_file *file;
+	uint32_t user;
 };
 
 struct neighbour {
@@ -335,9 +437,9 @@ static bool open_neighbour(const struct mapped_file *file, void *context)
 static int open_mapped_companion(const char *name, const void *context)
 {
 	const struct look *look = context;
-	struct neighbour neighbour = {.name = name, .proc = look->targets->proc, .descriptor = -1};
+	struct neighbour neighbour = {.name = name, .proc = look->targets->tools.proc, .descriptor = -1};
 
-	mapped_file_each(look->targets->proc, look->file->process, open_neighbour, &neighbour);
+	mapped_file_each(look->targets->tools.proc, look->file->process, open_neighbour, &neighbour);
 	return neighbour.descriptor;
 }
 
@@ -349,56 +451,82 @@ static struct target *target_of_id(struct library_targets *targets, uint32_t id)
 	return NULL;
 }
 
-static void see_file(struct library_targets *targets, struct file *file)
+static void see_file(struct library_targets *targets, struct file *file, uint32_t user)
 {
 	struct target *target = target_of_id(targets, file->target);
 
 	file->round = targets->round;
-	if (target)
-		target->round = targets->round;
+	file->user = user;
+	if (!target)
+		return;
+	target->round = targets->round;
+	target->user = user;
 }
 
-/* Read a file that is mapped, or make sure that it is the one that was read. */
-static void read_file(struct library_targets *targets, const struct mapped_file *mapped, struct file *file)
+/* Read a file that is mapped, or make sure that it is still the file that was read. */
+static void read_file(struct library_targets *targets, const struct look *look, struct file *file)
 {
-	const struct look look = {.targets = targets, .file = mapped};
-	int descriptor = mapped_file_open(targets->proc, mapped);
-	struct identity identity;
+	const struct mapped_file *mapped = look->file;
+	struct candidate candidate = {.descriptor = mapped_file_open(targets->tools.proc, mapped),
+	                              .user = look->user,
+	                              .path = mapped->path,
+	                              .companion = open_mapped_companion,
+	                              .context = look};
 	struct target *target;
 
-	if (descriptor < 0)
-		return;
-	if (identify(descriptor, &identity) || (file->inode && is_unchanged(&file->identity, &identity))) {
-		close(descriptor);
+	if (candidate.descriptor < 0) {
+		targets->counts.unreadable += candidate.descriptor != -ENOENT && candidate.descriptor != -ESRCH;
 		return;
 	}
-	target = examine(targets, descriptor, &identity, mapped->path, open_mapped_companion, &look);
+	if (identify(candidate.descriptor, &candidate.identity, &candidate.owner) ||
+	    (file->inode && is_unchanged(&file->identity, &candidate.identity))) {
+		close(candidate.descriptor);
+		return;
+	}
+	/* read again with the next look */
+	if (examine(targets, &candidate, &target))
+		return;
 	*file = (struct file){.device = mapped->device,
 	                      .inode = mapped->inode,
-	                      .identity = identity,
-	                      .target = target ? target->id : 0};
+	                      .identity = candidate.identity,
+	                      .target = target ? target->id : 0,
+	                      .payer = file->inode ? file->payer : look->user};
+}
+
+/* Whether another file may have a place on account of this user. */
+static bool user_has_room(const struct library_targets *targets, uint32_t user)
+{
+	uint32_t files = 0;
+
+	for (int index = 0; user && index < FILES_MAX; index++)
+		files += targets->file[index].inode && targets->file[index].payer == user;
+	return files < FILES_OF_USER_MAX;
 }
 
 static bool look_at_file(const struct mapped_file *mapped, void *context)
 {
-	struct library_targets *targets = context;
+	struct look *look = context;
+	struct library_targets *targets = look->targets;
 	struct file *file = find_file(targets, mapped->device, mapped->inode);
 
-	if (!file) {
+	look->file = mapped;
+	if (!file || (!file->inode && !user_has_room(targets, look->user))) {
 		targets->counts.bound++;
 		return true;
 	}
-	/* once in a round it is looked at anew: an inode that was freed is used again */
+	/* once in a round each file is looked at anew: an inode that was freed is used again */
 	if (!file->inode || file->round != targets->round)
-		read_file(targets, mapped, file);
+		read_file(targets, look, file);
 	if (file->inode)
-		see_file(targets, file);
+		see_file(targets, file, look->user);
 	return true;
 }
 
-void library_targets_look(struct library_targets *targets, uint32_t process)
+void library_targets_look(struct library_targets *targets, uint32_t process, uint32_t user)
 {
-	mapped_file_each(targets->proc, process, look_at_file, targets);
+	struct look look = {.targets = targets, .user = user};
+
+	mapped_file_each(targets->tools.proc, process, look_at_file, &look);
 }
 
 void library_targets_begin(struct library_targets *targets)
@@ -406,7 +534,13 @@ void library_targets_begin(struct library_targets *targets)
 	targets->round++;
 }
 
-/* Files that were not seen in this round are forgotten. What stays may have stood behind one of them: all move. */
+/* Whether a file is mapped, as far as is known: it was seen in this round, or by a user whose processes were not all seen. */
+static bool is_mapped(const struct library_targets *targets, uint32_t round, uint32_t user)
+{
+	return round == targets->round || user_quota_skipped(targets->tools.quota, user);
+}
+
+/* Files that nobody maps are forgotten. A file that stays may have its place because of one of them: all move. */
 static void forget_files(struct library_targets *targets)
 {
 	struct file *old = malloc(sizeof(targets->file));
@@ -418,7 +552,7 @@ static void forget_files(struct library_targets *targets)
 	for (int index = 0; index < FILES_MAX; index++) {
 		const struct file *file = &old[index];
 
-		if (file->inode && file->round == targets->round &&
+		if (file->inode && is_mapped(targets, file->round, file->user) &&
 		    (!file->target || target_of_id(targets, file->target)))
 			*find_file(targets, file->device, file->inode) = *file;
 	}
@@ -430,7 +564,7 @@ void library_targets_end(struct library_targets *targets)
 	for (int index = 0; index < LIBRARY_TARGETS_MAX; index++) {
 		struct target *target = &targets->target[index];
 
-		if (target->id && !target->own && target->round != targets->round && !targets->only)
+		if (target->id && !target->own && !is_mapped(targets, target->round, target->user) && !targets->only)
 			detach(targets, target);
 	}
 	forget_files(targets);
@@ -465,12 +599,15 @@ static int open_directory_of(int descriptor)
 int library_targets_add_only(struct library_targets *targets, int descriptor)
 {
 	int directory = open_directory_of(descriptor);
+	struct candidate candidate = {.descriptor = descriptor,
+	                              .path = "the file of --library",
+	                              .companion = open_beside,
+	                              .context = &directory};
 	struct target *target = NULL;
-	struct identity identity;
 
 	targets->only = true;
-	if (!identify(descriptor, &identity))
-		target = examine(targets, descriptor, &identity, "the file of --library", open_beside, &directory);
+	if (!identify(descriptor, &candidate.identity, &candidate.owner))
+		examine(targets, &candidate, &target);
 	if (directory >= 0)
 		close(directory);
 	if (!target && !targets->counts.refused)
@@ -483,29 +620,31 @@ int library_targets_add_only(struct library_targets *targets, int descriptor)
 
 static bool is_library_name(const char *name)
 {
-	static const char *const beginnings[] = {"libssl", "libgnutls"};
+	for (int kind = 0; kind < LIBRARY_KINDS; kind++) {
+		const char *beginning = library_kind_rows[kind].file;
 
-	for (size_t index = 0; index < sizeof(beginnings) / sizeof(beginnings[0]); index++)
-		if (!strncmp(name, beginnings[index], strlen(beginnings[index])) && strstr(name, ".so"))
+		if (beginning[0] && !strncmp(name, beginning, strlen(beginning)) && strstr(name, ".so"))
 			return true;
+	}
 	return false;
 }
 
 /* A library that programs may map any time. */
 static void add_own(struct library_targets *targets, int directory, const char *name)
 {
-	int descriptor = open_beside(name, &directory);
-	struct identity identity;
+	struct candidate candidate = {.descriptor = open_beside(name, &directory),
+	                              .path = name,
+	                              .companion = open_beside,
+	                              .context = &directory};
 	struct target *target;
 
-	if (descriptor < 0)
+	if (candidate.descriptor < 0)
 		return;
-	if (identify(descriptor, &identity)) {
-		close(descriptor);
+	if (identify(candidate.descriptor, &candidate.identity, &candidate.owner)) {
+		close(candidate.descriptor);
 		return;
 	}
-	target = examine(targets, descriptor, &identity, name, open_beside, &directory);
-	if (target)
+	if (!examine(targets, &candidate, &target) && target)
 		target->own = true;
 }
 
@@ -554,32 +693,37 @@ static void find_own(struct library_targets *targets)
 		find_own_below(targets, directories[index]);
 }
 
-/* A probe stands at an instruction of the file as it was read: where the file was written to, it may stand anywhere. */
-static bool holds(const struct library_targets *targets, const struct target *target)
+/* Whether the probes are still where they belong. Probes stand at offsets: a file that was written to may have others there. */
+static int holds(struct library_targets *targets, const struct target *target)
 {
 	struct library_elf elf;
 	const char *why;
+	int error = elf_reader_read(targets->tools.reader, target->descriptor, &elf, &why);
 
-	if (library_elf_read(target->descriptor, probes_take_many(targets->probes), &elf, &why) ||
-	    elf.kind != target->kind || elf.points != target->points)
-		return false;
+	if (error == -EAGAIN)
+		return error;
+	if (error || elf.kind != target->kind || elf.points != target->points)
+		return -ENOENT;
 	for (uint32_t index = 0; index < elf.points; index++)
 		if (elf.point[index].offset != target->point[index].offset ||
 		    elf.point[index].probe != target->point[index].probe)
-			return false;
-	return true;
+			return -ENOENT;
+	return 0;
 }
 
 static void check_target(struct library_targets *targets, struct target *target)
 {
 	struct identity identity;
+	uint32_t owner;
+	int error;
 
-	if (!identify(target->descriptor, &identity) && is_unchanged(&target->identity, &identity))
+	if (!identify(target->descriptor, &identity, &owner) && is_unchanged(&target->identity, &identity))
 		return;
-	/* a name more or less, other permissions: the time of change tells no more than that there was one */
-	if (holds(targets, target))
+	/* the time of change also changes with a new name or new permissions */
+	error = holds(targets, target);
+	if (!error)
 		target->identity = identity;
-	else
+	else if (error != -EAGAIN)
 		detach(targets, target);
 }
 
@@ -590,4 +734,5 @@ void library_targets_check(struct library_targets *targets)
 			check_target(targets, &targets->target[index]);
 	if (!targets->only && directories_changed(targets))
 		find_own(targets);
+	report_delay(targets);
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@
 #include <unistd.h>
 
 enum {
+	NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+	             CLONE_NEWNET,
 	OPTIMIZE_TREE = 2, /* libseccomp: look a call up in a binary tree, not in a list */
 };
 
@@ -156,6 +159,20 @@ static const struct rule interfaces[] = {
 	{CALL(socket), VALUE(0, AF_NETLINK)},
 };
 
+/* Files come over a socket; the process that parses one answers through a pipe. */
+static const struct rule elf[] = {
+	{CALL(alarm), {}},
+	/* a process, in the namespaces of this one */
+	{CALL(clone), BITS(0, NAMESPACES, 0)},
+	{CALL(pipe2), {}},
+	{CALL(recvmsg), {}},
+	{CALL(rseq), {}},
+	{CALL(sendto), VALUE(4, 0)},
+	{CALL(set_robust_list), {}},
+	{CALL(setitimer), {}},
+	{CALL(wait4), {}},
+};
+
 static const struct rule library[] = {
 	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
 	/* libbpf tries by loading something whether a probe can have a link */
@@ -175,8 +192,14 @@ static const struct rule library[] = {
 	{CALL(ppoll), {}},
 	{CALL(readlink), {}},
 	{CALL(readlinkat), {}},
+	/* a thread's first steps */
+	{CALL(rseq), {}},
+	/* files go over to the process that parses them */
+	{CALL(sendmsg), {}},
 	{CALL(sendto), VALUE(4, 0)},
+	{CALL(set_robust_list), {}},
 	{CALL(uname), {}},
+	{CALL(wait4), {}},
 };
 
 /* SQLite: files of the store's folder, which are made, locked and deleted. The process may write to no other folder of the host. */
@@ -202,6 +225,7 @@ static const struct {
 	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)},
 	[SANDBOX_ATTRIBUTION] = {attribution, NUMBER_OF(attribution)},
 	[SANDBOX_STORE] = {store, NUMBER_OF(store)},
+	[SANDBOX_ELF] = {elf, NUMBER_OF(elf)},
 };
 
 /* What can only be an attack. */

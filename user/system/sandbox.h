@@ -22,6 +22,7 @@ enum sandbox_work {
 	SANDBOX_LIBRARY,     /* a child: attach probes that are loaded to files that processes map */
 	SANDBOX_STORE,       /* a child: write the store's file */
 	SANDBOX_ATTRIBUTION, /* a child: look processes, cgroups and users up */
+	SANDBOX_ELF,         /* a child: parse files that are handed over open, each in a process of its own */
 	SANDBOX_WORKS,
 };
 
