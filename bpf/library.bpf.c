@@ -244,23 +244,7 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 		transcript->lost = 1;
 }
 
-/* int EVP_DigestUpdate(EVP_MD_CTX *context, const void *bytes, size_t length), called by libssl */
-SEC("uprobe")
-int mtlsnoop_digest(struct pt_regs *registers)
-{
-	struct call call = {
-		.kind = LIBRARY_TRANSCRIPT,
-		.handle = PT_REGS_PARM1(registers),
-		.bytes = (const __u8 *)PT_REGS_PARM2(registers),
-		.length = PT_REGS_PARM3(registers),
-		.target = target_of(registers),
-	};
-
-	if (call.length)
-		transcript_call(&call, PT_REGS_IP(registers));
-	return 0;
-}
-
+#include "library/openssl.bpf.h"
 #include "library/gnutls.bpf.h"
 #include "library/go.bpf.h"
 

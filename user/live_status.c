@@ -42,13 +42,11 @@ static void ask_transcripts(const struct transcript_table *transcripts, struct s
 
 static void ask_library(const struct library *library, struct status_libraries *libraries)
 {
-	static const char *const names[LIBRARY_KINDS] = {
-		[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls", [LIBRARY_GO] = "go"};
 	/* also without a library: then all numbers are 0 */
 	const struct library_counts *counts = library_counts(library);
 
 	for (int kind = 0; kind < LIBRARY_KINDS; kind++)
-		libraries->attached[kind] = (struct status_number){names[kind], counts->attached[kind]};
+		libraries->attached[kind] = (struct status_number){library_kind_rows[kind].name, counts->attached[kind]};
 	libraries->refused = counts->refused;
 	libraries->bound = counts->bound;
 }

@@ -12,7 +12,9 @@
 enum library_event_kind {
 	LIBRARY_TRANSCRIPT = 1, /* bytes that go on in the transcript of a handshake, sent and received (OpenSSL) */
 	LIBRARY_WHOLE,          /* a buffer that may hold the transcript of a whole handshake (GnuTLS) */
-	LIBRARY_MESSAGE,        /* one message with its header of 4 bytes (Go) */
+	LIBRARY_MESSAGE,        /* one message with its header of 4 bytes (Go, GnuTLS) */
+	LIBRARY_FAILURE,        /* struct library_cause: an error ends the handshake */
+	LIBRARY_VERIFICATION,   /* struct library_cause: the verdict on the peer's certificates */
 };
 
 /* The direction of LIBRARY_MESSAGE, where the probe knows it. */
@@ -63,6 +65,42 @@ struct library_event {
 	__u8 data[];
 };
 
+enum library_cause_bounds {
+	LIBRARY_RANDOM_BYTES = 32, /* RFC 8446 section 4.1.2 */
+	LIBRARY_REASON_ALERT = 1000, /* OpenSSL: the reason of an alert that was received is this and its number */
+};
+
+/* What a library says of a connection: the data of LIBRARY_FAILURE and LIBRARY_VERIFICATION. */
+struct library_cause {
+	__u8 random[2][LIBRARY_RANDOM_BYTES]; /* of ServerHello and ClientHello; all zero before the hello was seen */
+	__s32 code;                           /* FAILURE: reason; VERIFICATION: error, 0 for a good chain: the library's number */
+	__s32 alert;                          /* FAILURE: that is sent, -1 none */
+	__u8 is_server;                       /* the process's role in this handshake */
+	__u8 reserved[7];
+};
+
+/* Registers that hold a pointer to a connection. */
+enum library_register {
+	LIBRARY_REGISTER_NONE,
+	LIBRARY_REGISTER_BX,
+	LIBRARY_REGISTER_BP,
+	LIBRARY_REGISTER_12,
+	LIBRARY_REGISTER_13,
+	LIBRARY_REGISTER_14,
+	LIBRARY_REGISTER_15,
+};
+
+/* Where things stand in the structures of a probed file: offsets in bytes. The value of a map; userspace fills it. */
+struct library_layout {
+	__u32 randoms;         /* server_random, directly before client_random, in the connection or what `pointer` leads to */
+	__u32 pointer;         /* in the connection; 0: randoms stand in the connection itself */
+	__u32 server;          /* in the connection: not 0 for a server */
+	__u32 error;           /* in what is verified; 0: not known */
+	__u8 ssl_register;     /* enum library_register: the connection at a verification */
+	__u8 reason_argument;  /* number of the argument that has the reason of a failure */
+	__u8 reserved[2];
+};
+
 /* A process has begun to run a program. */
 struct library_exec {
 	__u32 process;
@@ -70,5 +108,8 @@ struct library_exec {
 };
 
 _Static_assert(sizeof(struct library_event) == 64, "ABI");
+_Static_assert(sizeof(struct library_cause) == 80, "ABI");
+_Static_assert(sizeof(struct library_cause) <= LIBRARY_DATA_SMALL, "one event holds a cause");
+_Static_assert(sizeof(struct library_layout) == 20, "ABI");
 
 #endif /* LIBRARY_EVENT_H */

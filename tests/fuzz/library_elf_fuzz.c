@@ -30,8 +30,8 @@ static void require_text(const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char version[LIBRARY_TARGET_NAME_MAX];
-	static const struct library_host host = {.many_points = true};
+	struct library_companion companion;
+	static const struct library_host host = {.many_points = true, .causes = true};
 	struct library_elf elf;
 	const char *why = NULL;
 	int descriptor, error;
@@ -49,8 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (uint32_t index = 0; index < elf.points; index++)
 			require(elf.point[index].offset < size);
 	}
-	if (!library_elf_version(descriptor, version))
-		require_text(version, sizeof(version));
+	if (!library_elf_companion(descriptor, &companion))
+		require_text(companion.name, sizeof(companion.name));
 	close(descriptor);
 	return 0;
 }

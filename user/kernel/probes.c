@@ -206,13 +206,14 @@ void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RU
 
 void probes_keep(struct probes *probes, const int keep[], int count)
 {
-	int kept[PROBES + PROBES_KEEP_MAX + 2];
+	int kept[PROBES + PROBES_KEEP_MAX + 3];
 	int keeping = 0;
 
 	for (uint8_t probe = 0; probe < PROBES; probe++)
 		kept[keeping++] = bpf_program__fd(program_of(probes, probe));
 	kept[keeping++] = bpf_program__fd(probes->programs->progs.mtlsnoop_exec);
 	kept[keeping++] = bpf_map__fd(probes->programs->maps.library_execs);
+	kept[keeping++] = bpf_map__fd(probes->programs->maps.library_layouts);
 	for (int index = 0; index < count && index < PROBES_KEEP_MAX; index++)
 		kept[keeping++] = keep[index];
 	descriptors_close_all_but(kept, keeping);
@@ -234,6 +235,22 @@ int probes_try(const struct probes *probes)
 bool probes_take_many(const struct probes *probes)
 {
 	return probes->takes_many;
+}
+
+bool probes_know_files(const struct probes *probes)
+{
+	return probes->has_cookie;
+}
+
+void probes_set_layout(const struct probes *probes, uint32_t target, const struct library_layout *layout)
+{
+	/* without a layout the programs say nothing */
+	bpf_map_update_elem(bpf_map__fd(probes->programs->maps.library_layouts), &target, layout, BPF_ANY);
+}
+
+void probes_forget_layout(const struct probes *probes, uint32_t target)
+{
+	bpf_map_delete_elem(bpf_map__fd(probes->programs->maps.library_layouts), &target);
 }
 
 static int attach_one(const struct probes *probes, const char *path, uint32_t target, const struct probe_point *point,

@@ -70,6 +70,13 @@ int probes_try(const struct probes *probes);
  */
 bool probes_take_many(const struct probes *probes);
 
+/* Whether a probe knows the file that it is in (kernel 5.15). Probes that read structures need that. */
+bool probes_know_files(const struct probes *probes);
+
+/* Where things stand in the structures of a target, before its probes are attached; and after they were detached. */
+void probes_set_layout(const struct probes *probes, uint32_t target, const struct library_layout *layout);
+void probes_forget_layout(const struct probes *probes, uint32_t target);
+
 /* Attach probes of the same program, one where a link takes no more. Returns 0, or -errno. Says nothing. */
 int probes_attach(const struct probes *probes, const struct probe_file *file, const struct probe_point *points,
                   uint32_t count, struct probe_link *link);

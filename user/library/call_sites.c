@@ -36,8 +36,8 @@ struct search {
 	uint64_t table_address;
 	ZydisDecoder decoder;
 	size_t left; /* bytes that may still be disassembled */
-	uint64_t *sites;
-	uint32_t found;
+	call_sites_visit visit;
+	void *context;
 	bool failed;
 };
 
@@ -108,15 +108,14 @@ static enum reference classify(const ZydisDecodedInstruction *instruction, size_
 }
 
 /* Read from the beginning of the function on, up to the instruction that holds the byte at `distance`. */
-static enum reference find_reference(struct search *search, const struct code *code, size_t distance)
+static enum reference find_reference(struct search *search, const struct code *code, size_t distance, uint64_t *begin)
 {
 	ZydisDecodedInstruction instruction;
-	uint64_t begin;
 	size_t at;
 
-	if (!find_function(search, code->address + distance, &begin) || begin < code->address)
+	if (!find_function(search, code->address + distance, begin) || *begin < code->address)
 		return REFERENCE_UNKNOWN;
-	for (at = begin - code->address;; at += instruction.length) {
+	for (at = *begin - code->address;; at += instruction.length) {
 		if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&search->decoder, NULL, code->bytes + at,
 		                                                code->length - at, &instruction)) ||
 		    instruction.length > search->left)
@@ -138,19 +137,18 @@ static bool is_function(const struct search *search, uint64_t address)
 /* Four bytes that are the distance to one of the functions, if anything calls it with them. */
 static void take_distance(struct search *search, const struct code *code, size_t distance)
 {
-	switch (find_reference(search, code, distance)) {
+	uint64_t begin;
+
+	switch (find_reference(search, code, distance, &begin)) {
 	case REFERENCE_NONE:
 		return;
 	case REFERENCE_CALL:
-		if (search->found < CALL_SITES_MAX) {
-			search->sites[search->found++] = code->address + distance - (CALL_LENGTH - DISTANCE_LENGTH);
-			return;
-		}
-		break;
+		if (!search->visit(code->address + distance - (CALL_LENGTH - DISTANCE_LENGTH), begin, search->context))
+			search->failed = true;
+		return;
 	case REFERENCE_UNKNOWN:
-		break;
+		search->failed = true;
 	}
-	search->failed = true;
 }
 
 /* Other than stubs, which jump among each other. */
@@ -169,14 +167,39 @@ static bool take_section(struct elf_image *image, const struct elf_section *sect
 	return !search->failed;
 }
 
-uint32_t call_sites_find(struct elf_image *image, const uint64_t *functions, uint32_t count,
-                         uint64_t sites[CALL_SITES_MAX])
+bool call_sites_each(struct elf_image *image, const uint64_t *functions, uint32_t count, call_sites_visit visit,
+                     void *context)
 {
-	struct search search = {.functions = functions, .count = count, .left = CALL_SITES_READ_MAX, .sites = sites};
+	struct search search = {
+		.functions = functions, .count = count, .left = CALL_SITES_READ_MAX, .visit = visit, .context = context};
 
 	if (image->machine != EM_X86_64 || !count || !find_table(image, &search) ||
 	    !ZYAN_SUCCESS(ZydisDecoderInit(&search.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
-		return 0;
+		return false;
 	elf_image_each_section(image, take_section, &search);
-	return search.failed ? 0 : search.found;
+	return !search.failed;
+}
+
+struct sites {
+	uint64_t *site;
+	uint32_t count;
+};
+
+static bool take_site(uint64_t site, uint64_t function, void *context)
+{
+	struct sites *sites = context;
+
+	(void)function;
+	if (sites->count == CALL_SITES_MAX)
+		return false;
+	sites->site[sites->count++] = site;
+	return true;
+}
+
+uint32_t call_sites_find(struct elf_image *image, const uint64_t *functions, uint32_t count,
+                         uint64_t sites[CALL_SITES_MAX])
+{
+	struct sites found = {.site = sites};
+
+	return call_sites_each(image, functions, count, take_site, &found) ? found.count : 0;
 }

@@ -11,6 +11,7 @@
 #ifndef LIBRARY_CALL_SITES_H
 #define LIBRARY_CALL_SITES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "library/elf_image.h"
@@ -19,6 +20,14 @@ enum call_sites_bounds {
 	CALL_SITES_MAX = 64,
 	CALL_SITES_READ_MAX = 4 * 1024 * 1024, /* bytes of code that are disassembled for one file */
 };
+
+/*
+ * Call visit() with each call of any of `count` functions, and the function in which the call stands, until it returns false.
+ * Returns whether all calls are known: false also if visit() returned false.
+ */
+typedef bool (*call_sites_visit)(uint64_t site, uint64_t function, void *context);
+bool call_sites_each(struct elf_image *image, const uint64_t *functions, uint32_t count, call_sites_visit visit,
+                     void *context);
 
 /*
  * The addresses of the calls, and of the jumps that end a function with one, to any of `count` functions. Returns how many;

@@ -20,7 +20,7 @@
 
 enum question_kind {
 	QUESTION_READ = 1,
-	QUESTION_VERSION,
+	QUESTION_COMPANION,
 };
 
 struct question {
@@ -33,6 +33,7 @@ struct answer {
 	int32_t error; /* 0 or -errno */
 	char why[ELF_READER_WHY_MAX];
 	struct library_elf elf;
+	struct library_companion companion;
 };
 
 static const char ENDED[] =
@@ -104,8 +105,8 @@ static int parse(const struct question *question, int descriptor, const struct l
 
 	memset(&answer, 0, sizeof(answer));
 	alarm(ELF_READER_FILE_SECONDS);
-	if (question->kind == QUESTION_VERSION)
-		answer.error = library_elf_version(descriptor, answer.elf.name);
+	if (question->kind == QUESTION_COMPANION)
+		answer.error = library_elf_companion(descriptor, &answer.companion);
 	else
 		answer.error = library_elf_read(descriptor, host, &answer.elf, &why);
 	snprintf(answer.why, sizeof(answer.why), "%s", why);
@@ -258,15 +259,15 @@ int elf_reader_read(struct elf_reader *reader, int descriptor, struct library_el
 	return 0;
 }
 
-int elf_reader_version(struct elf_reader *reader, int descriptor, char name[LIBRARY_TARGET_NAME_MAX])
+int elf_reader_companion(struct elf_reader *reader, int descriptor, struct library_companion *companion)
 {
 	struct answer answer;
-	int error = ask(reader, QUESTION_VERSION, descriptor, &answer);
+	int error = ask(reader, QUESTION_COMPANION, descriptor, &answer);
 
 	if (error)
 		return error;
-	if (answer.error || !library_name_is_valid(answer.elf.name, sizeof(answer.elf.name)))
+	if (answer.error || !library_name_is_valid(answer.companion.name, sizeof(answer.companion.name)))
 		return -ENOENT;
-	memcpy(name, answer.elf.name, LIBRARY_TARGET_NAME_MAX);
+	*companion = answer.companion;
 	return 0;
 }

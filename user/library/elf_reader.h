@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "library/points.h"
+#include "library/kinds.h"
 #include "system/child.h"
 
 enum elf_reader_bounds {
@@ -38,7 +38,7 @@ void elf_reader_stop(struct elf_reader *reader);
  */
 int elf_reader_read(struct elf_reader *reader, int descriptor, struct library_elf *elf, const char **why);
 
-/* library_elf_version() in the other process; errors as above. */
-int elf_reader_version(struct elf_reader *reader, int descriptor, char name[LIBRARY_TARGET_NAME_MAX]);
+/* library_elf_companion() in the other process; errors as above. */
+int elf_reader_companion(struct elf_reader *reader, int descriptor, struct library_companion *companion);
 
 #endif /* LIBRARY_ELF_READER_H */

@@ -259,6 +259,7 @@ static void keep_quiet(void)
 static int start_reader(struct finder *finder)
 {
 	const struct library_host host = {.many_points = probes_take_many(finder->probes),
+	                                  .causes = probes_know_files(finder->probes),
 	                                  .shadow_stacks = shadow_stack_on_host(SHADOW_STACK_CPUINFO)};
 
 	return elf_reader_start(&finder->reader, &host);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "library/kind.h"
+#include "library/openssl_causes.h"
 
 #if defined(__x86_64__)
 static const uint16_t HOST_MACHINE = EM_X86_64;
@@ -50,14 +51,16 @@ int library_elf_read(int descriptor, const struct library_host *host, struct lib
 	return error;
 }
 
-int library_elf_version(int descriptor, char name[LIBRARY_TARGET_NAME_MAX])
+int library_elf_companion(int descriptor, struct library_companion *companion)
 {
 	struct elf_image image;
-	int error;
 
+	memset(companion, 0, sizeof(*companion));
 	if (elf_image_open(&image, descriptor))
 		return -ENOENT;
-	error = library_openssl_version(&image, name);
+	if (library_openssl_version(&image, companion->name))
+		companion->name[0] = '\0';
+	companion->error = openssl_causes_error_offset(&image);
 	elf_image_close(&image);
-	return error;
+	return 0;
 }

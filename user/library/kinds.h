@@ -14,7 +14,13 @@
  */
 int library_elf_read(int descriptor, const struct library_host *host, struct library_elf *elf, const char **why);
 
-/* The version in the words of the file behind the descriptor (libcrypto): "OpenSSL 3.0.19". Returns 0, -ENOENT. */
-int library_elf_version(int descriptor, char name[LIBRARY_TARGET_NAME_MAX]);
+/* What a library's companion (libcrypto) knows. */
+struct library_companion {
+	char name[LIBRARY_TARGET_NAME_MAX]; /* the version in its own words: "OpenSSL 3.0.19"; empty: not known */
+	uint32_t error;                     /* struct library_layout; 0: not known */
+};
+
+/* Read the companion behind the descriptor. Returns 0; -ENOENT: it is no ELF file. */
+int library_elf_companion(int descriptor, struct library_companion *companion);
 
 #endif /* LIBRARY_KINDS_H */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "library/call_sites.h"
+#include "library/openssl_causes.h"
 #include "library/plt.h"
 #include "library/shadow_stack.h"
 
@@ -89,9 +90,10 @@ int library_openssl_read(struct elf_image *image, struct library_elf *elf, const
 		*why = "it does not call EVP_DigestUpdate through a procedure linkage table";
 		return -ENOTSUP;
 	}
-	if (library_openssl_version(image, elf->name)) {
+	if (elf->host.causes)
+		openssl_causes_add(image, elf);
+	if (library_openssl_version(image, elf->name))
 		snprintf(elf->name, sizeof(elf->name), "OpenSSL");
-		library_elf_find_needed(image, "libcrypto", elf->needed);
-	}
+	library_elf_find_needed(image, "libcrypto", elf->needed);
 	return 0;
 }

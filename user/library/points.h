@@ -5,9 +5,11 @@
 #ifndef LIBRARY_POINTS_H
 #define LIBRARY_POINTS_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpf/shared/library_event.h"
 #include "library/elf_image.h"
 #include "library/probe_table.h"
 
@@ -27,6 +29,7 @@ struct probe_point {
 struct library_host {
 	bool many_points;   /* many probes in one file cost one link: more places that cost less each are better */
 	bool shadow_stacks; /* processes can have a shadow stack (shadow_stack.h) */
+	bool causes;        /* probes know their file (kernel 5.15): needed where structures are read */
 };
 
 struct library_elf {
@@ -35,6 +38,7 @@ struct library_elf {
 	char needed[LIBRARY_NEEDED_MAX];    /* the library whose file has the version; empty: none */
 	bool every_hash; /* OpenSSL is a part of the program: a probe is hit by each hash that the program makes */
 	struct library_host host;
+	struct library_layout layout; /* where there are probes that need it */
 	uint32_t points;
 	struct probe_point point[PROBE_POINTS_MAX];
 };

@@ -26,6 +26,9 @@
  */
 #define LIBRARY_PROBE_TABLE(PROBE)                                                                                     \
 	PROBE(DIGEST, digest, OPENSSL, RELOCATION, "EVP_DigestUpdate")                                                 \
+	/* the function that calls it, and the call whose result is kept in an SSL: openssl_causes.h */                \
+	PROBE(OPENSSL_FATAL, openssl_fatal, OPENSSL, RELOCATION, "ERR_vset_error")                                     \
+	PROBE(OPENSSL_VERIFY, openssl_verify, OPENSSL, RELOCATION, "X509_STORE_CTX_get_error")                         \
 	PROBE(GNUTLS_APPEND, gnutls_append, GNUTLS, EXPORT, "gnutls_buffer_append_data")                               \
 	/* Go until 1.20: the receiver of unmarshal(data) is the message */                                            \
 	PROBE(GO_RECEIVED, go_received, GO, METHOD, "unmarshal")                                                       \

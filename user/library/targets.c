@@ -158,6 +158,7 @@ static void detach(struct library_targets *targets, struct target *target)
 	const struct library_target told = {.id = target->id, .kind = target->kind};
 
 	detach_probes(targets, target);
+	probes_forget_layout(targets->tools.probes, target->id);
 	close(target->descriptor);
 	targets->counts.attached[target->kind]--;
 	memset(target, 0, sizeof(*target));
@@ -239,8 +240,11 @@ static int attach(struct library_targets *targets, struct target *target, const 
 	uint32_t count;
 	int error = 0;
 
+	probes_set_layout(targets->tools.probes, target->id, &elf->layout);
 	for (uint32_t first = 0; !error && first < elf->points; first += count) {
 		count = points_of_link(elf, first);
+		if (elf->point[first].probe == PROBE_OPENSSL_VERIFY && !elf->layout.error)
+			continue;
 		error = probes_attach(targets->tools.probes, &file, &elf->point[first], count,
 		                      &target->link[target->links]);
 		target->links += !error;
@@ -364,11 +368,27 @@ static int parse(struct library_targets *targets, const struct candidate *candid
 	return error;
 }
 
+/* A library that the file needs knows more of it. */
+static void read_companion(struct library_targets *targets, const struct candidate *candidate, struct library_elf *elf)
+{
+	int needed = elf->needed[0] ? candidate->companion(elf->needed, candidate->context) : -1;
+	struct library_companion companion;
+
+	if (needed < 0)
+		return;
+	if (!elf_reader_companion(targets->tools.reader, needed, &companion)) {
+		if (companion.name[0])
+			memcpy(elf->name, companion.name, sizeof(elf->name));
+		elf->layout.error = companion.error;
+	}
+	close(needed);
+}
+
 /* Set *found to the target that an open file is or becomes, or NULL. Takes over the descriptor. Returns 0, or -EAGAIN. */
 static int examine(struct library_targets *targets, const struct candidate *candidate, struct target **found)
 {
 	struct library_elf elf;
-	int error = 0, needed;
+	int error = 0;
 
 	*found = find_target(targets, &candidate->identity);
 	if (*found)
@@ -376,11 +396,7 @@ static int examine(struct library_targets *targets, const struct candidate *cand
 	error = parse(targets, candidate, &elf);
 	if (error)
 		goto cleanup;
-	needed = elf.needed[0] ? candidate->companion(elf.needed, candidate->context) : -1;
-	if (needed >= 0) {
-		elf_reader_version(targets->tools.reader, needed, elf.name);
-		close(needed);
-	}
+	read_companion(targets, candidate, &elf);
 	*found = add_target(targets, candidate, &elf);
 	if (*found)
 		return 0;

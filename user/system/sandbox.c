@@ -175,6 +175,9 @@ static const struct rule elf[] = {
 
 static const struct rule library[] = {
 	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
+	/* offsets in a library's structures */
+	{CALL(bpf), VALUE(0, BPF_MAP_UPDATE_ELEM)},
+	{CALL(bpf), VALUE(0, BPF_MAP_DELETE_ELEM)},
 	/* libbpf tries by loading something whether a probe can have a link */
 	{CALL(bpf), VALUE(0, BPF_PROG_LOAD)},
 	{CALL(fcntl), VALUE(1, F_GETFD)},

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * library_openssl - OpenSSL: the handshake messages, the errors that end handshakes, and the verdicts on the peer's chain.
+ *
+ * An error and a verdict name their connection by the randoms of both hellos, which stand in the SSL that the function at hand
+ * works on. So neither the thread nor the order of calls matters: a server may have thousands of connections in one thread.
+ */
+#ifndef LIBRARY_OPENSSL_BPF_H
+#define LIBRARY_OPENSSL_BPF_H
+
+enum {
+	LAYOUTS_MAX = 256, /* probed files: LIBRARY_TARGETS_MAX */
+};
+
+/* Where things stand in the structures of each probed file, by target. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LAYOUTS_MAX);
+	__type(key, __u32);
+	__type(value, struct library_layout);
+} library_layouts SEC(".maps");
+
+/* int EVP_DigestUpdate(EVP_MD_CTX *context, const void *bytes, size_t length), called by libssl */
+SEC("uprobe")
+int mtlsnoop_digest(struct pt_regs *registers)
+{
+	struct call call = {
+		.kind = LIBRARY_TRANSCRIPT,
+		.handle = PT_REGS_PARM1(registers),
+		.bytes = (const __u8 *)PT_REGS_PARM2(registers),
+		.length = PT_REGS_PARM3(registers),
+		.target = target_of(registers),
+	};
+
+	if (call.length)
+		transcript_call(&call, PT_REGS_IP(registers));
+	return 0;
+}
+
+static __always_inline int read_word(__u64 address, __u32 *word)
+{
+	return bpf_probe_read_user(word, sizeof(*word), (const void *)address);
+}
+
+/* What is said of the connection of an SSL. */
+struct cause {
+	__u64 ssl;
+	__s32 code;
+	__s32 alert;
+	__u8 kind; /* enum library_event_kind */
+};
+
+static __always_inline int cause_fill(struct library_cause *told, const struct cause *cause,
+                                      const struct library_layout *layout)
+{
+	__u64 holder = cause->ssl;
+	__u32 server;
+
+	if (layout->pointer && bpf_probe_read_user(&holder, sizeof(holder), (const void *)(cause->ssl + layout->pointer)))
+		return -1;
+	if (bpf_probe_read_user(told->random, sizeof(told->random), (const void *)(holder + layout->randoms)) ||
+	    read_word(cause->ssl + layout->server, &server))
+		return -1;
+	told->code = cause->code;
+	told->alert = cause->alert;
+	told->is_server = server ? 1 : 0;
+	return 0;
+}
+
+static __always_inline void cause_emit(const struct cause *cause, const struct library_layout *layout, __u32 target)
+{
+	const struct call call = {
+		.kind = cause->kind, .handle = cause->ssl, .length = sizeof(struct library_cause), .target = target};
+	struct library_event *event = bpf_ringbuf_reserve(&library_events, sizeof(*event) + LIBRARY_DATA_SMALL, 0);
+
+	if (!event) {
+		statistic_add(LIBRARY_STATISTIC_LOST_RING);
+		return;
+	}
+	event->size = sizeof(*event) + LIBRARY_DATA_SMALL;
+	event->length = sizeof(struct library_cause);
+	event_fill(event, &call, 0);
+	if (cause_fill((struct library_cause *)event->data, cause, layout)) {
+		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+		statistic_add(LIBRARY_STATISTIC_LOST_READ);
+		return;
+	}
+	statistic_add(LIBRARY_STATISTIC_CALLS);
+	event_submit(event);
+}
+
+/* ossl_statem_fatal(SSL *, int alert, int reason, ...), in 1.1.1 ossl_statem_fatal(SSL *, int alert, int function, int reason, ...) */
+SEC("uprobe")
+int mtlsnoop_openssl_fatal(struct pt_regs *registers)
+{
+	__u32 target = target_of(registers);
+	const struct library_layout *layout = bpf_map_lookup_elem(&library_layouts, &target);
+	struct cause cause = {
+		.kind = LIBRARY_FAILURE,
+		.ssl = PT_REGS_PARM1(registers),
+		.alert = PT_REGS_PARM2(registers),
+	};
+
+	if (!layout)
+		return 0;
+	cause.code = layout->reason_argument == 4 ? PT_REGS_PARM4(registers) : PT_REGS_PARM3(registers);
+	cause_emit(&cause, layout, target);
+	return 0;
+}
+
+#if defined(__TARGET_ARCH_x86)
+static __always_inline __u64 register_value(const struct pt_regs *registers, __u8 which)
+{
+	switch (which) {
+	case LIBRARY_REGISTER_BX:
+		return registers->bx;
+	case LIBRARY_REGISTER_BP:
+		return registers->bp;
+	case LIBRARY_REGISTER_12:
+		return registers->r12;
+	case LIBRARY_REGISTER_13:
+		return registers->r13;
+	case LIBRARY_REGISTER_14:
+		return registers->r14;
+	case LIBRARY_REGISTER_15:
+		return registers->r15;
+	default:
+		return 0;
+	}
+}
+#else /* nothing is attached there */
+static __always_inline __u64 register_value(const struct pt_regs *registers, __u8 which)
+{
+	(void)registers;
+	(void)which;
+	return 0;
+}
+#endif
+
+/* int X509_STORE_CTX_get_error(const X509_STORE_CTX *), called by ssl_verify_cert_chain() after the check of the peer's chain */
+SEC("uprobe")
+int mtlsnoop_openssl_verify(struct pt_regs *registers)
+{
+	__u32 target = target_of(registers), error;
+	const struct library_layout *layout = bpf_map_lookup_elem(&library_layouts, &target);
+	struct cause cause = {.kind = LIBRARY_VERIFICATION, .alert = -1};
+
+	if (!layout)
+		return 0;
+	if (read_word(PT_REGS_PARM1(registers) + layout->error, &error)) {
+		statistic_add(LIBRARY_STATISTIC_LOST_READ);
+		return 0;
+	}
+	cause.ssl = register_value(registers, layout->ssl_register);
+	cause.code = error;
+	cause_emit(&cause, layout, target);
+	return 0;
+}
+
+#endif /* LIBRARY_OPENSSL_BPF_H */
