@@ -74,7 +74,8 @@ static void take_library_event(const struct library_event *event, void *context)
 {
 	struct trace *trace = context;
 
-	transcript_table_event(trace->transcripts, event);
+	if (event->kind <= LIBRARY_MESSAGE)
+		transcript_table_event(trace->transcripts, event);
 }
 
 static void take_library_handshake(const struct library_handshake *seen, void *context)
