@@ -46,7 +46,8 @@ static void ask_library(const struct library *library, struct status_libraries *
 	const struct library_counts *counts = library_counts(library);
 
 	for (int kind = 0; kind < LIBRARY_KINDS; kind++)
-		libraries->attached[kind] = (struct status_number){library_kind_rows[kind].name, counts->attached[kind]};
+		libraries->attached[kind] =
+			(struct status_number){library_kind_rows[kind].name, counts->attached[kind]};
 	libraries->refused = counts->refused;
 	libraries->bound = counts->bound;
 }

@@ -56,7 +56,8 @@ static __always_inline int cause_fill(struct library_cause *told, const struct c
 	__u64 holder = cause->ssl;
 	__u32 server;
 
-	if (layout->pointer && bpf_probe_read_user(&holder, sizeof(holder), (const void *)(cause->ssl + layout->pointer)))
+	if (layout->pointer &&
+	    bpf_probe_read_user(&holder, sizeof(holder), (const void *)(cause->ssl + layout->pointer)))
 		return -1;
 	if (bpf_probe_read_user(told->random, sizeof(told->random), (const void *)(holder + layout->randoms)) ||
 	    read_word(cause->ssl + layout->server, &server))

@@ -66,16 +66,16 @@ struct library_event {
 };
 
 enum library_cause_bounds {
-	LIBRARY_RANDOM_BYTES = 32, /* RFC 8446 section 4.1.2 */
+	LIBRARY_RANDOM_BYTES = 32,   /* RFC 8446 section 4.1.2 */
 	LIBRARY_REASON_ALERT = 1000, /* OpenSSL: the reason of an alert that was received is this and its number */
 };
 
 /* What a library says of a connection: the data of LIBRARY_FAILURE and LIBRARY_VERIFICATION. */
 struct library_cause {
 	__u8 random[2][LIBRARY_RANDOM_BYTES]; /* of ServerHello and ClientHello; all zero before the hello was seen */
-	__s32 code;                           /* FAILURE: reason; VERIFICATION: error, 0 for a good chain: the library's number */
-	__s32 alert;                          /* FAILURE: that is sent, -1 none */
-	__u8 is_server;                       /* the process's role in this handshake */
+	__s32 code;     /* FAILURE: reason; VERIFICATION: error, 0 for a good chain: the library's number */
+	__s32 alert;    /* FAILURE: that is sent, -1 none */
+	__u8 is_server; /* the process's role in this handshake */
 	__u8 reserved[7];
 };
 
@@ -92,12 +92,12 @@ enum library_register {
 
 /* Where things stand in the structures of a probed file: offsets in bytes. The value of a map; userspace fills it. */
 struct library_layout {
-	__u32 randoms;         /* server_random, directly before client_random, in the connection or what `pointer` leads to */
-	__u32 pointer;         /* in the connection; 0: randoms stand in the connection itself */
-	__u32 server;          /* in the connection: not 0 for a server */
-	__u32 error;           /* in what is verified; 0: not known */
-	__u8 ssl_register;     /* enum library_register: the connection at a verification */
-	__u8 reason_argument;  /* number of the argument that has the reason of a failure */
+	__u32 randoms; /* server_random, directly before client_random, in the connection or what `pointer` leads to */
+	__u32 pointer; /* in the connection; 0: randoms stand in the connection itself */
+	__u32 server;  /* in the connection: not 0 for a server */
+	__u32 error;   /* in what is verified; 0: not known */
+	__u8 ssl_register;    /* enum library_register: the connection at a verification */
+	__u8 reason_argument; /* number of the argument that has the reason of a failure */
 	__u8 reserved[2];
 };
 

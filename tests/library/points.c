@@ -42,9 +42,8 @@ static int print_file(const char *path, const struct library_host *host)
 int main(int argc, char **argv)
 {
 	bool single = argc > 1 && !strcmp(argv[1], "--single");
-	const struct library_host host = {.many_points = !single,
-	                                  .causes = true,
-	                                  .shadow_stacks = shadow_stack_on_host(SHADOW_STACK_CPUINFO)};
+	const struct library_host host = {
+		.many_points = !single, .causes = true, .shadow_stacks = shadow_stack_on_host(SHADOW_STACK_CPUINFO)};
 
 	for (int index = 1 + single; index < argc; index++)
 		if (print_file(argv[index], &host))

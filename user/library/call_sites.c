@@ -170,8 +170,11 @@ static bool take_section(struct elf_image *image, const struct elf_section *sect
 bool call_sites_each(struct elf_image *image, const uint64_t *functions, uint32_t count, call_sites_visit visit,
                      void *context)
 {
-	struct search search = {
-		.functions = functions, .count = count, .left = CALL_SITES_READ_MAX, .visit = visit, .context = context};
+	struct search search = {.functions = functions,
+	                        .count = count,
+	                        .left = CALL_SITES_READ_MAX,
+	                        .visit = visit,
+	                        .context = context};
 
 	if (image->machine != EM_X86_64 || !count || !find_table(image, &search) ||
 	    !ZYAN_SUCCESS(ZydisDecoderInit(&search.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))

@@ -8,7 +8,7 @@
 #include "library/plt.h"
 
 enum {
-	CODE_BYTES = 192,       /* of a function, from its beginning */
+	CODE_BYTES = 192,        /* of a function, from its beginning */
 	BEFORE_CALL_BYTES = 192, /* of a function up to a call: ossl_statem_fatal() saves vector registers first */
 	AFTER_CALL_BYTES = 48,
 	AFTER_CALL_INSTRUCTIONS = 5,
@@ -300,8 +300,7 @@ static void add_verify(struct elf_image *image, struct library_elf *elf)
 {
 	struct search search = {.verify_result = find_loaded(image, "SSL_get_verify_result", 64)};
 
-	if (!search.verify_result ||
-	    !find_call(image, probe_rows[PROBE_OPENSSL_VERIFY].function, take_verify, &search))
+	if (!search.verify_result || !find_call(image, probe_rows[PROBE_OPENSSL_VERIFY].function, take_verify, &search))
 		return;
 	elf->layout.ssl_register = search.ssl_register;
 	elf->layout.error = openssl_causes_error_offset(image);
