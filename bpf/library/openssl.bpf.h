@@ -102,32 +102,34 @@ int mtlsnoop_openssl_fatal(struct pt_regs *registers)
 		.alert = PT_REGS_PARM2(registers),
 	};
 
+	__u64 third = PT_REGS_PARM3(registers), fourth = PT_REGS_PARM4(registers);
+
 	if (!layout)
 		return 0;
-	cause.code = layout->reason_argument == 4 ? PT_REGS_PARM4(registers) : PT_REGS_PARM3(registers);
+	/* both are read: the verifier takes no offset into the context that is not a constant */
+	asm volatile("" : "+r"(third), "+r"(fourth));
+	cause.code = layout->reason_argument == 4 ? fourth : third;
 	cause_emit(&cause, layout, target);
 	return 0;
 }
 
 #if defined(__TARGET_ARCH_x86)
+/* All are read: the verifier takes no offset into the context that is not a constant. */
 static __always_inline __u64 register_value(const struct pt_regs *registers, __u8 which)
 {
-	switch (which) {
-	case LIBRARY_REGISTER_BX:
-		return registers->bx;
-	case LIBRARY_REGISTER_BP:
-		return registers->bp;
-	case LIBRARY_REGISTER_12:
-		return registers->r12;
-	case LIBRARY_REGISTER_13:
-		return registers->r13;
-	case LIBRARY_REGISTER_14:
-		return registers->r14;
-	case LIBRARY_REGISTER_15:
-		return registers->r15;
-	default:
-		return 0;
+	__u64 values[] = {
+		[LIBRARY_REGISTER_BX] = registers->bx,  [LIBRARY_REGISTER_BP] = registers->bp,
+		[LIBRARY_REGISTER_12] = registers->r12, [LIBRARY_REGISTER_13] = registers->r13,
+		[LIBRARY_REGISTER_14] = registers->r14, [LIBRARY_REGISTER_15] = registers->r15,
+	};
+	__u64 value = 0;
+
+	for (int index = 0; index < (int)(sizeof(values) / sizeof(values[0])); index++) {
+		asm volatile("" : "+r"(values[index]));
+		if (which == index)
+			value = values[index];
 	}
+	return value;
 }
 #else /* nothing is attached there */
 static __always_inline __u64 register_value(const struct pt_regs *registers, __u8 which)

@@ -4,7 +4,7 @@
  * usage: observe auto|PATH
  *
  *   ready
- *   event PROCESS HANDLE KIND TARGET POSITION TOTAL LENGTH NAME BYTES(hex, the first 64)
+ *   event PROCESS HANDLE KIND TARGET POSITION TOTAL LENGTH NAME BYTES(hex, the first 80)
  *   target ID KIND NAME              of an event's target, the first time
  *   counts OPENSSL GNUTLS GO REFUSED BOUND      when they change
  */
@@ -21,7 +21,7 @@
 #include "kernel/tracer.h"
 
 enum {
-	SHOWN = 64,
+	SHOWN = 80,
 	POLL_MS = 50,
 	BUFFER = 1024 * 1024,
 };

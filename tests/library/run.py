@@ -11,6 +11,7 @@ import platform
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ TARGETS_TOLD = tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (5
 # HandshakeType, RFC 8446 section 4, RFC 5246 section 7.4
 HELLO, SERVER_HELLO, EXTENSIONS, CERTIFICATE, REQUEST, VERIFY, FINISHED = 1, 2, 8, 11, 13, 15, 20
 MESSAGE_HASH = 254
+# enum library_event_kind
+FAILURE, VERIFICATION = 4, 5
 
 
 class Event:
@@ -43,6 +46,16 @@ class Event:
     @property
     def type(self):
         return self.bytes[0]
+
+    @property
+    def is_cause(self):
+        return self.kind in (FAILURE, VERIFICATION)
+
+    @property
+    def cause(self):
+        """struct library_cause: the kind, the random of ClientHello, the library's number, the alert, whether it is a server."""
+        code, alert, server = struct.unpack("<iiB", self.bytes[64:73])
+        return self.kind, self.bytes[32:64], code, alert, bool(server)
 
 
 class Observer:
@@ -65,7 +78,11 @@ class Observer:
 
     def events(self, *processes):
         found = [Event(line.split(" ")) for line in list(self._lines) if line.startswith("event ")]
-        return [event for event in found if event.process in processes]
+        return [event for event in found if event.process in processes and not event.is_cause]
+
+    def causes(self, process):
+        found = [Event(line.split(" ")) for line in list(self._lines) if line.startswith("event ")]
+        return [event.cause for event in found if event.process == process and event.is_cause]
 
     def types(self, process):
         """Of the calls. Whether ServerHello comes in one with ClientHello is the library's own affair."""
@@ -198,6 +215,51 @@ def empty_answer(bench):
             bench.observer.wait_for_types(server.pid, whole)
         answer = [event for event in bench.observer.events(server.pid) if event.type == CERTIFICATE][-1]
         expect(answer.bytes, bytes.fromhex("0b00000400000000"), "the answer")
+
+
+def causes_of(bench, server_options, client_options, certificate, expected):
+    """expected: [(kind, code, alert)] of the server and of the client."""
+    if not TARGETS_TOLD:
+        raise Skip("needs bpf_get_attach_cookie(): kernel 5.15")
+    with bench.peers.server(*server_options) as server:
+        with bench.peers.connection(server, *client_options, certificate=certificate) as client:
+            for process, is_server, causes in ((server.pid, True, expected[0]), (client.pid, False, expected[1])):
+                wait_until(lambda: len(bench.observer.causes(process)) == len(causes), 5)
+                told = bench.observer.causes(process)
+                expect([(kind, code, alert) for kind, _, code, alert, _ in told], causes,
+                       f"causes of the {'server' if is_server else 'client'}")
+                expect({role for *_, role in told}, {is_server}, "role")
+                hello = [event for event in bench.observer.events(process) if event.type == HELLO]
+                if hello:
+                    expect({random for _, random, *_ in told}, {hello[0].bytes[6:38]}, "random")
+
+
+def self_signed_client(bench):
+    """X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT 18; SSL_R_CERTIFICATE_VERIFY_FAILED 134; alert unknown_ca 48."""
+    for version in ("-tls1_3", "-tls1_2"):
+        causes_of(bench, (version, "-Verify", "1", "-verify_return_error"), (), True,
+                  ([(VERIFICATION, 18, -1), (FAILURE, 134, 48)], [(VERIFICATION, 18, -1), (FAILURE, 1048, -1)]))
+
+
+def client_without_certificate(bench):
+    """SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE 199; alert certificate_required 116, up to TLS 1.2 sent as handshake_failure 40."""
+    for version, alert in (("-tls1_3", 116), ("-tls1_2", 40)):
+        causes_of(bench, (version, "-Verify", "1"), (), False,
+                  ([(FAILURE, 199, 116)], [(VERIFICATION, 18, -1), (FAILURE, 1000 + alert, -1)]))
+
+
+def client_refuses(bench):
+    causes_of(bench, ("-tls1_3",), ("-verify_return_error", "-verify", "1"), False,
+              ([(FAILURE, 1048, -1)], [(VERIFICATION, 18, -1), (FAILURE, 134, 48)]))
+
+
+def no_common_version(bench):
+    """SSL_R_UNSUPPORTED_PROTOCOL 258; alert protocol_version 70."""
+    causes_of(bench, ("-tls1_3",), ("-tls1_2",), False, ([(FAILURE, 258, 70)], [(FAILURE, 1070, -1)]))
+
+
+def tolerated_error(bench):
+    causes_of(bench, ("-tls1_3", "-verify", "1"), (), True, ([(VERIFICATION, 18, -1)], [(VERIFICATION, 18, -1)]))
 
 
 def version_1_2(bench):
@@ -402,6 +464,11 @@ CASES = {
     "HelloRetryRequest": hello_retry,
     "renegotiation": renegotiation,
     "post-handshake authentication": post_handshake,
+    "a self-signed client certificate: both ends say why": self_signed_client,
+    "no client certificate: both ends say why": client_without_certificate,
+    "a client that refuses the server: both ends say why": client_refuses,
+    "no common version: both ends say why": no_common_version,
+    "an error that the server tolerates: told, and no failure": tolerated_error,
     "a process that lives for one handshake": short_lived,
     "another file under the same name": other_inode,
     "a file that is written over": written_over,
