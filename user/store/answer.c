@@ -104,6 +104,28 @@ const char *answer_text_of(const struct store_answer *answer, size_t row, size_t
 	return answer->values[row * answer->column_count + column].text;
 }
 
+int64_t answer_number_of(const struct store_answer *answer, size_t row, size_t column, int64_t fallback)
+{
+	const struct value *value = &answer->values[row * answer->column_count + column];
+
+	return value->known ? value->number : fallback;
+}
+
+double answer_percent_of(const struct store_answer *answer, size_t row, size_t column, double fallback)
+{
+	const struct value *value = &answer->values[row * answer->column_count + column];
+
+	return value->known ? value->percent : fallback;
+}
+
+size_t answer_column_of(const struct store_answer *answer, const char *key)
+{
+	for (size_t column = 0; column < answer->column_count; column++)
+		if (!strcmp(answer->columns[column].key, key))
+			return column;
+	return ANSWER_COLUMNS_MAX;
+}
+
 size_t answer_rows(const struct store_answer *answer)
 {
 	return answer->rows;
@@ -343,6 +365,14 @@ static void cell_text(char *text, size_t size, const struct answer_column *colum
 		time_text(text, size, value->number, "%Y-%m-%d %H:%M");
 		break;
 	}
+}
+
+void answer_cell(const struct store_answer *answer, size_t row, size_t column, char *text, size_t size, size_t width)
+{
+	struct answer_column kind = answer->columns[column];
+
+	kind.width_max = width;
+	cell_text(text, size, &kind, &answer->values[row * answer->column_count + column]);
 }
 
 static bool is_right_aligned(const struct answer_column *column)

@@ -51,6 +51,16 @@ void answer_percent(struct store_answer *answer, size_t column, double percent);
 /* The text of a value; NULL where it is not known. */
 const char *answer_text_of(const struct store_answer *answer, size_t row, size_t column);
 
+/* A number or a time; fallback where it is not known. */
+int64_t answer_number_of(const struct store_answer *answer, size_t row, size_t column, int64_t fallback);
+double answer_percent_of(const struct store_answer *answer, size_t row, size_t column, double fallback);
+
+/* The column with this key; ANSWER_COLUMNS_MAX: there is none. */
+size_t answer_column_of(const struct store_answer *answer, const char *key);
+
+/* A value as the table shows it, escaped, at most width characters wide; "-" where it is not known. */
+void answer_cell(const struct store_answer *answer, size_t row, size_t column, char *text, size_t size, size_t width);
+
 size_t answer_rows(const struct store_answer *answer);
 bool answer_is_cut(const struct store_answer *answer);
 
