@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "command.h"
+#include "filter/filter.h"
 #include "live.h"
 #include "options.h"
 #include "read_file.h"
@@ -15,6 +17,7 @@
 #include "settings.h"
 #include "sink/console.h"
 #include "sink/exporter.h"
+#include "store/store.h"
 #include "system/journal.h"
 #include "system/log.h"
 #include "system/signals.h"
@@ -27,8 +30,12 @@ struct parts {
 	struct settings *settings;
 	struct report report;
 	struct exporter *exporter; /* NULL: no metrics are wanted; else one of the sinks */
+	struct store *store;       /* NULL: nothing is remembered; else one of the sinks */
+	struct command *command;
 	struct tracker *table;
 };
+
+static const uint64_t NS_PER_SECOND = 1000000000;
 
 static int add_console(struct parts *parts)
 {
@@ -41,7 +48,7 @@ static int add_console(struct parts *parts)
 	                                        .stream = standard_output_open(signals_stop) ?: stdout};
 	struct sink sink;
 
-	if (parts->options.quiet)
+	if (parts->options.quiet || parts->options.summary || parts->options.command != COMMAND_TRACE)
 		return 0;
 	return console_open(&sink, &options) ?: sinks_add(&parts->report.sinks, &sink);
 }
@@ -57,13 +64,30 @@ static int add_metrics(struct parts *parts)
 	return sinks_add(&parts->report.sinks, &sink);
 }
 
+static int add_store(struct parts *parts)
+{
+	const struct options *options = &parts->options;
+	const struct store_options store = {
+		.path = options->store,
+		.redact = options->redact,
+		.limits = {.bytes = options->store_bytes, .keep_seconds = options->store_keep_ns / NS_PER_SECOND}};
+	int error = store_open(&parts->store, &store);
+	struct sink sink;
+
+	if (error || !parts->store)
+		return error;
+	sink = store_sink(parts->store);
+	return sinks_add(&parts->report.sinks, &sink);
+}
+
 static int make_table(struct parts *parts)
 {
 	const struct options *options = &parts->options;
-	const struct tracker_limits limits = {.connections = options->max_connections,
-	                                      .handshake_timeout_ns = options->handshake_timeout_ns,
-	                                      .no_certificates =
-	                                              !(sinks_needs(&parts->report.sinks) & SINK_NEEDS_CERTIFICATES)};
+	const struct tracker_limits limits = {
+		.connections = options->max_connections,
+		.handshake_timeout_ns = options->handshake_timeout_ns,
+		.no_certificates = !(sinks_needs(&parts->report.sinks) & SINK_NEEDS_CERTIFICATES) &&
+	                           !filter_needs_certificates(options->filter)};
 
 	parts->table = tracker_new(&limits, report_handshake, &parts->report);
 	if (!parts->table) {
@@ -109,12 +133,18 @@ int main(int argc, char **argv)
 	error = settings_open(&parts.settings, &parts.options);
 	if (!error && parts.options.check)
 		return check(&parts);
-	error = error ?: add_console(&parts) ?: add_metrics(&parts);
+	if (!error && command_stands_alone(&parts.options))
+		return command_alone(&parts.options) ? EXIT_FAILURE : EXIT_SUCCESS;
+	error = error ?: add_console(&parts) ?: add_metrics(&parts) ?: add_store(&parts);
+	error = error ?: command_open(&parts.command, &parts.options, &parts.report.sinks);
 	error = error ?: report_open(&parts.report, &parts.options) ?: make_table(&parts);
 	if (!error)
 		error = trace(&parts);
 	unwritten = sinks_flush(&parts.report.sinks);
 	report_close(&parts.report);
+	if (!error)
+		error = command_finish(parts.command);
+	command_close(parts.command);
 	tracker_free(parts.table);
 	settings_close(parts.settings);
 	return error || unwritten ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -9,7 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "filter/filter.h"
+#include "store/ask.h"
+#include "store/store.h"
 
 #define NANOSECONDS_PER_SECOND 1000000000ULL
 #define NUMBER_OF(array)       (sizeof(array) / sizeof((array)[0]))
@@ -153,6 +158,27 @@ static void take_ports(const struct option_input *input)
 	free(list);
 }
 
+static void take_store(const struct option_input *input)
+{
+	input->options->store = input->text && *input->text ? input->text : STORE_PATH_DEFAULT;
+}
+
+static void take_store_limit(const struct option_input *input)
+{
+	if (option_size(input->text, MEGA, UINT64_MAX >> 1, &input->options->store_bytes))
+		refuse(input);
+}
+
+/* A point in time is read again when now is known. */
+static void take_moment(const struct option_input *input)
+{
+	int64_t seconds;
+
+	if (ask_time(input->text, 0, false, &seconds))
+		refuse(input);
+	*(const char **)field_of(input) = input->text;
+}
+
 static void take_metrics(const struct option_input *input)
 {
 	if (option_address(input->text ?: METRICS_DEFAULT, &input->options->metrics.address))
@@ -201,6 +227,8 @@ static void take_version(const struct option_input *input)
 
 #define TIME_WANTED "a time: more than 0, at most 1000000000 s, such as 10, .5, 300ms or 10m"
 
+#define MOMENT_WANTED "a time: a span such as 1d, 12h or 2w, or a date such as 2026-11-30 or 2026-11-30T12:00"
+
 static const struct option_row option_rows[] = {
 	{.help = "What is traced:"},
 	{"interface", 'i', .argument = "IF", .take = take_interface, .wants = "the name of an interface",
@@ -238,11 +266,29 @@ static const struct option_row option_rows[] = {
          .help = "Judge handshakes by lines of SERVICE trusted|required|optional|never; read again on SIGHUP"},
 	{"check", .take = take_flag, .field = FIELD(check),
          .help = "Test the files of --expect and --web-config, trace nothing, and end"},
+	{"csv", .take = take_flag, .field = FIELD(csv), .help = "Answer a question as comma-separated values"},
+	{"summary", .take = take_flag, .field = FIELD(summary),
+         .help = "Print no handshakes, but at the end what became of them, by service"},
+	{"since", .argument = "TIME", .take = take_moment, .field = FIELD(since), .wants = MOMENT_WANTED,
+         .help = "Questions: only what happened since TIME: 1d, 12h, 2026-11-30, 2026-11-30T12:00"},
+	{"until", .argument = "TIME", .take = take_moment, .field = FIELD(until), .wants = MOMENT_WANTED,
+         .help = "Questions: only what happened until TIME"},
+	{"expiring", .argument = "TIME", .take = take_moment, .field = FIELD(expiring), .wants = MOMENT_WANTED,
+         .help = "Certificates: only those that expire within TIME: 30d"},
 	{"quiet", 'q', .take = take_flag, .field = FIELD(quiet), .help = "Print no handshakes"},
 	{"redact", .take = take_flag, .field = FIELD(redact),
          .help = "Print the fingerprint of a client's certificate and nothing else of it"},
 	{"debug", .take = take_flag, .field = FIELD(debug),
          .help = "Say on standard error where each program and probe is attached, and which files are not probed"},
+
+	{.help = "What is remembered:"},
+	{"store", .argument = "PATH", .optional = true, .take = take_store,
+         .help = "Keep an inventory of services, clients and certificates in the file PATH (" STORE_PATH_DEFAULT
+                 "), for the questions below"},
+	{"store-limit", .argument = "SIZE", .take = take_store_limit, .wants = "a size of 1M or more, such as 512M",
+         .help = "At most SIZE bytes: the oldest detail is folded first (512M)"},
+	{"store-keep", .argument = "TIME", .take = take_time, .field = FIELD(store_keep_ns), .wants = TIME_WANTED,
+         .help = "Delete what is older than TIME (90d)"},
 
 	{.help = "When mtlsnoop ends (also on SIGINT and SIGTERM):"},
 	{"duration", 'd', .argument = "TIME", .take = take_time, .field = FIELD(duration_ns), .wants = TIME_WANTED,
@@ -279,6 +325,7 @@ static const struct {
 	{"quiet", "trace", "--quiet and --trace exclude each other: --quiet prints no handshakes"},
 	{"quiet", "json", "--quiet and --json exclude each other: --quiet prints no handshakes"},
 	{"interface", "cgroup", "--interface and --cgroup exclude each other: packets on an interface have no cgroup"},
+	{"json", "csv", "--json and --csv exclude each other: choose one format"},
 	{"read", "interface", "--read and --interface exclude each other: choose a file or the live host"},
 	{"read", "cgroup", "--read and --cgroup exclude each other: packets in a file have no cgroup"},
 	{"read", "duration", "--read and --duration exclude each other: a file is read to its end"},
@@ -360,6 +407,25 @@ static void refuse_argument(const struct argp_state *state, const char *text)
 		argp_error(state, "unexpected argument '%s'", text);
 }
 
+/* A port, a file, an interface or an address is no expression: say what was meant. */
+static void take_expression(const struct argp_state *state, const char *text, struct options *options)
+{
+	char message[FILTER_ERROR_TEXT_MAX];
+	struct filter_error error;
+
+	if (options->filter)
+		argp_error(state, "unexpected argument '%s': an expression is one argument, in quotes", text);
+	if (!filter_parse(text, &options->filter, &error)) {
+		options->expression = text;
+		return;
+	}
+	if (text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.:-_/[]")] == '\0')
+		refuse_argument(state, text);
+	filter_error_text(message, text, &error);
+	fprintf(stderr, "mtlsnoop: %s", message);
+	exit(EXIT_USAGE);
+}
+
 static error_t take_option(int key, char *text, struct argp_state *state)
 {
 	const struct option_row *row = row_by_key(key);
@@ -373,7 +439,7 @@ static error_t take_option(int key, char *text, struct argp_state *state)
 	}
 	switch (key) {
 	case ARGP_KEY_ARG:
-		refuse_argument(state, text);
+		take_expression(state, text, line->options);
 		return 0;
 	case ARGP_KEY_END:
 		check_conflicts(state, line);
@@ -405,6 +471,19 @@ static void fill_argp_options(struct argp_option options[static NUMBER_OF(option
 	}
 }
 
+/* The word of a command, where there is one. */
+static void take_command(int *argc, char **argv, struct options *options)
+{
+	static const char *const words[] = {"services", "clients",    "certificates", "failures",
+	                                    "changes",  "handshakes", "top",          NULL};
+	int word = options_take_word(argc, argv, words);
+
+	if (word < 0)
+		return;
+	options->question = question_of_name(words[word]);
+	options->command = options->question < QUESTIONS ? COMMAND_ASK : COMMAND_TOP;
+}
+
 void options_parse(int argc, char **argv, struct options *options)
 {
 	struct argp_option argp_options[NUMBER_OF(option_rows) + 1] = {};
@@ -417,11 +496,19 @@ void options_parse(int argc, char **argv, struct options *options)
 		.buffer_bytes = BUFFER_DEFAULT,
 		.metrics = {.services_max = MAX_SERVICES_DEFAULT},
 	};
+	take_command(&argc, argv, options);
 	fill_argp_options(argp_options);
 	argp_err_exit_status = EXIT_USAGE;
 	errno = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &line);
 	if (errno)
 		err(EXIT_FAILURE, "cannot read the command line");
+	if (options->command == COMMAND_ASK && !options->read_file && !options->store)
+		options->store = STORE_PATH_DEFAULT;
+	/* the answer has so many rows; the capture is read to its end */
+	if (options->command == COMMAND_ASK) {
+		options->rows = options->count < UINT32_MAX ? options->count : UINT32_MAX;
+		options->count = 0;
+	}
 	options->format = options->trace ? FORMAT_LADDER : options->json ? FORMAT_JSON : FORMAT_TABLE;
 }
 

@@ -13,6 +13,7 @@
 #include "library/finder.h"
 #include "option_values.h"
 #include "sink/exporter.h"
+#include "store/question.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,13 @@ enum options_bounds {
 	OPTIONS_INTERFACES_MAX = 64,
 };
 
+/* The word that may stand first; without one mtlsnoop traces. */
+enum options_command {
+	COMMAND_TRACE,
+	COMMAND_ASK, /* one of the questions: options.question */
+	COMMAND_TOP,
+};
+
 enum options_format {
 	FORMAT_TABLE,
 	FORMAT_LADDER,
@@ -29,6 +37,19 @@ enum options_format {
 };
 
 struct options {
+	enum options_command command;
+	enum question question; /* COMMAND_ASK */
+	const char *expression; /* EXPRESSION as it was typed; NULL: none */
+	struct filter *filter;  /* the same, compiled; NULL: all handshakes */
+	const char *store;      /* --store; NULL: none. COMMAND_ASK and COMMAND_TOP: never NULL without -r, -g, -i */
+	uint64_t store_bytes;   /* --store-limit; 0: the default */
+	uint64_t store_keep_ns; /* --store-keep; 0: the default */
+	const char *since;      /* --since, --until: as typed, for ask_time(); NULL: none */
+	const char *until;
+	const char *expiring;                          /* --expiring, likewise */
+	uint32_t rows;                                 /* -n of COMMAND_ASK; 0: all */
+	bool csv;                                      /* --csv */
+	bool summary;                                  /* --summary: nothing but sums at the end */
 	const char *cgroup;                            /* -g; NULL: the root of the cgroup v2 hierarchy */
 	const char *interface[OPTIONS_INTERFACES_MAX]; /* -i */
 	uint32_t interfaces;                           /* how many; 0: sockets are traced */

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
+#include "filter/filter.h"
 #include "system/log.h"
 
 int report_open(struct report *report, const struct options *options)
@@ -14,7 +16,8 @@ int report_open(struct report *report, const struct options *options)
 		log_error("cannot get random numbers: %s", strerror(errno));
 		return -errno;
 	}
-	if (options->read_file || !(sinks_needs(&report->sinks) & SINK_NEEDS_ATTRIBUTION))
+	if (options->read_file ||
+	    (!(sinks_needs(&report->sinks) & SINK_NEEDS_ATTRIBUTION) && !filter_needs_attribution(options->filter)))
 		return 0;
 	return attributor_open(&report->attributor, false);
 }
@@ -58,7 +61,9 @@ static void attribute(struct report *report, struct handshake *record)
 
 static bool is_wanted(const struct report *report, const struct handshake *handshake)
 {
-	return !report->options->requested_only || handshake->verdict.requested == KNOWN_YES;
+	if (report->options->requested_only && handshake->verdict.requested != KNOWN_YES)
+		return false;
+	return filter_match(report->options->filter, handshake, time(NULL));
 }
 
 void report_handshake(const struct handshake *handshake, void *context)

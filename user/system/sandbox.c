@@ -78,8 +78,11 @@ static const struct rule common[] = {
 	{CALL(writev), {}},
 };
 
-/* Standard output waits for its reader. */
+/* Standard output waits for its reader. A terminal has a size, and gets its settings back at the end. */
 static const struct rule capture[] = {
+	{CALL(ioctl), VALUE(1, TCSETS)},
+	{CALL(ioctl), VALUE(1, TCSETSW)},
+	{CALL(ioctl), VALUE(1, TIOCGWINSZ)},
 	{CALL(poll), {}},
 	{CALL(ppoll), {}},
 };
@@ -97,6 +100,9 @@ static const struct rule live[] = {
 	{CALL(fcntl), VALUE(1, F_SETFD)},
 	{CALL(getsockname), {}},
 	{CALL(getsockopt), {}},
+	{CALL(ioctl), VALUE(1, TCSETS)},
+	{CALL(ioctl), VALUE(1, TCSETSW)},
+	{CALL(ioctl), VALUE(1, TIOCGWINSZ)},
 	{CALL(poll), {}},
 	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},

@@ -17,7 +17,6 @@ struct top_options {
 	const char *source;     /* what is watched, for the title */
 	const char *expression; /* that the command line gave; NULL: none */
 	bool colour;
-	bool live; /* the sink fills the store while top shows it */
 	bool redact;
 };
 

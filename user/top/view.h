@@ -21,7 +21,7 @@ enum top_list {
 /* Lines of a page: a service, a ladder, the help. */
 struct top_page {
 	char *text; /* lines that end with '\n'; NULL: there is no page */
-	char title[128];
+	char title[256];
 	size_t first; /* the line at the top */
 };
 

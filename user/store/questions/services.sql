@@ -4,7 +4,7 @@ SELECT s.address, s.port, s.name, o.role, s.process,
        CASE WHEN s.pod != '' THEN s.namespace || '/' || s.pod
             WHEN s.container != '' THEN substr(s.container, 1, 12)
             ELSE s.unit END,
-       s.asks,
+       coalesce(s.asks, max(o.requested)),
        sum(c.count),
        100.0 * sum(c.count * (o.verdict = 'presented')) / sum(c.count),
        100.0 * sum(c.count * (o.verdict = 'declined')) / sum(c.count),
