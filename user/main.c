@@ -83,11 +83,11 @@ static int add_store(struct parts *parts)
 static int make_table(struct parts *parts)
 {
 	const struct options *options = &parts->options;
-	const struct tracker_limits limits = {
-		.connections = options->max_connections,
-		.handshake_timeout_ns = options->handshake_timeout_ns,
-		.no_certificates = !(sinks_needs(&parts->report.sinks) & SINK_NEEDS_CERTIFICATES) &&
-	                           !filter_needs_certificates(options->filter)};
+	const struct tracker_limits limits = {.connections = options->max_connections,
+	                                      .handshake_timeout_ns = options->handshake_timeout_ns,
+	                                      .no_certificates =
+	                                              !(sinks_needs(&parts->report.sinks) & SINK_NEEDS_CERTIFICATES) &&
+	                                              !filter_needs_certificates(options->filter)};
 
 	parts->table = tracker_new(&limits, report_handshake, &parts->report);
 	if (!parts->table) {
