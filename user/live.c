@@ -213,7 +213,8 @@ static int open_library(struct trace *trace)
 	const struct options *options = trace->live->options;
 	const struct transcript_limits limits = {
 		.handshakes = TRANSCRIPTS_MAX,
-		.no_certificates = !(sinks_needs(&trace->live->report->sinks) & SINK_NEEDS_CERTIFICATES)};
+		.no_certificates = !(sinks_needs(&trace->live->report->sinks) & SINK_NEEDS_CERTIFICATES) &&
+	                           !filter_needs_certificates(options->filter)};
 
 	if (options->library == LIBRARY_OFF || options->interfaces)
 		return 0;

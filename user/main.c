@@ -147,5 +147,6 @@ int main(int argc, char **argv)
 	command_close(parts.command);
 	tracker_free(parts.table);
 	settings_close(parts.settings);
+	options_release(&parts.options);
 	return error || unwritten ? EXIT_FAILURE : EXIT_SUCCESS;
 }

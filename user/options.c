@@ -12,9 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "filter/filter.h"
+#include "options_filter.h"
 #include "store/ask.h"
 #include "store/store.h"
+#include "system/log.h"
 
 #define NANOSECONDS_PER_SECOND 1000000000ULL
 #define NUMBER_OF(array)       (sizeof(array) / sizeof((array)[0]))
@@ -179,6 +180,32 @@ static void take_moment(const struct option_input *input)
 	*(const char **)field_of(input) = input->text;
 }
 
+/* One more unit, container or pod. */
+static void take_selected(const struct option_input *input, const char *selected[OPTIONS_SELECTED_MAX], uint32_t *count)
+{
+	if (!*input->text)
+		argp_error(input->state, "--%s: '' is no name", input->row->name);
+	if (*count == OPTIONS_SELECTED_MAX)
+		argp_error(input->state, "--%s: '%s' is one too many: at most %d", input->row->name, input->text,
+		           OPTIONS_SELECTED_MAX);
+	selected[(*count)++] = input->text;
+}
+
+static void take_unit(const struct option_input *input)
+{
+	take_selected(input, input->options->unit, &input->options->units);
+}
+
+static void take_container(const struct option_input *input)
+{
+	take_selected(input, input->options->container, &input->options->containers);
+}
+
+static void take_pod(const struct option_input *input)
+{
+	take_selected(input, input->options->pod, &input->options->pods);
+}
+
 static void take_metrics(const struct option_input *input)
 {
 	if (option_address(input->text ?: METRICS_DEFAULT, &input->options->metrics.address))
@@ -245,6 +272,12 @@ static const struct option_row option_rows[] = {
 	{"pid", 'p', .argument = "PID", .take = take_number32, .field = FIELD(process), .minimum = 1,
          .maximum = PROCESS_MAX, .wants = "the number of a process: from 1 to 4194304",
          .help = "Only connections of the process PID: its TLS library made the handshake, or it opened the socket"},
+	{"unit", 'u', .argument = "UNIT", .take = take_unit,
+         .help = "Only connections of processes in the systemd unit UNIT (may be repeated)"},
+	{"container", 'c', .argument = "ID", .take = take_container,
+         .help = "Only connections of processes in the container whose id begins with ID (may be repeated)"},
+	{"pod", .argument = "NAMESPACE/NAME", .take = take_pod,
+         .help = "Only connections of processes in the Kubernetes pod (may be repeated)"},
 	{"library", 'L', .argument = "auto|auto+static|off|PATH", .take = take_library,
          .help = "Read the encrypted messages of TLS 1.3 in the TLS libraries of all processes (auto), in none (off), "
                  "or "
@@ -332,6 +365,13 @@ static const struct {
 	{"read", "metrics", "--read and --metrics exclude each other: metrics are for the live host"},
 	{"interface", "library", "--interface and --library exclude each other: forwarded traffic has no process here"},
 	{"interface", "pid", "--interface and --pid exclude each other: a packet on a device has no process"},
+	{"interface", "unit", "--interface and --unit exclude each other: a packet on a device has no process"},
+	{"interface", "container",
+         "--interface and --container exclude each other: a packet on a device has no process"},
+	{"interface", "pod", "--interface and --pod exclude each other: a packet on a device has no process"},
+	{"read", "unit", "--read and --unit exclude each other: packets in a file have no process"},
+	{"read", "container", "--read and --container exclude each other: packets in a file have no process"},
+	{"read", "pod", "--read and --pod exclude each other: packets in a file have no process"},
 	{"read", "pid", "--read and --pid exclude each other: packets in a file have no process"},
 	{"read", "library", "--read and --library exclude each other: packets in a file have no process"},
 	{"read", "buffer", "--read and --buffer exclude each other: reading a file needs no ring buffer"},
@@ -345,6 +385,7 @@ static const char documentation[] =
 	"Examples:\n"
 	"  mtlsnoop -P 443           one line per handshake on port 443\n"
 	"  mtlsnoop -R -t -n 1       the next handshake with a request, in full\n"
+	"  mtlsnoop 'role == server and requested and not trusted'\n"
 	"  mtlsnoop -j --redact      JSON without the names in client certificates\n"
 	"  mtlsnoop -r trace.pcapng  the handshakes in a capture file\n"
 	"  mtlsnoop -q -m            metrics alone: http://" METRICS_DEFAULT "/metrics\n"
@@ -356,6 +397,7 @@ static const char documentation[] =
 /* A command line that is being read. */
 struct command_line {
 	struct options *options;
+	int arguments; /* how many make the expression */
 	bool given[NUMBER_OF(option_rows)];
 };
 
@@ -389,7 +431,7 @@ static void check_conflicts(const struct argp_state *state, const struct command
 		argp_error(state, "--web-config needs --metrics: give both");
 }
 
-/* The option that a surplus argument was probably meant for. */
+/* The option that a surplus argument was probably meant for, if any; a text that is no such value is an expression. */
 static void refuse_argument(const struct argp_state *state, const char *text)
 {
 	struct port_range ports;
@@ -403,27 +445,41 @@ static void refuse_argument(const struct argp_state *state, const char *text)
 		argp_error(state, "unexpected argument '%s' (did you mean -r %s?)", text, text);
 	else if (if_nametoindex(text))
 		argp_error(state, "unexpected argument '%s' (did you mean -i %s?)", text, text);
-	else
-		argp_error(state, "unexpected argument '%s'", text);
 }
 
-/* A port, a file, an interface or an address is no expression: say what was meant. */
-static void take_expression(const struct argp_state *state, const char *text, struct options *options)
+/* Words of an expression that no quotes keep together. */
+static void take_argument(const struct argp_state *state, struct command_line *line, const char *text)
 {
-	char message[FILTER_ERROR_TEXT_MAX];
-	struct filter_error error;
+	char *whole;
 
-	if (options->filter)
-		argp_error(state, "unexpected argument '%s': an expression is one argument, in quotes", text);
-	if (!filter_parse(text, &options->filter, &error)) {
-		options->expression = text;
+	if (asprintf(&whole, line->arguments ? "%s %s" : "%s%s", line->options->expression ?: "", text) < 0)
+		argp_failure(state, EXIT_FAILURE, ENOMEM, "the expression");
+	free(line->options->expression);
+	line->options->expression = whole;
+	line->arguments++;
+}
+
+static void compile_filter(const struct argp_state *state, const struct command_line *line)
+{
+	struct options *options = line->options;
+	char text[FILTER_ERROR_TEXT_MAX];
+	struct filter_error error;
+	int status = options_filter_compile(options, &error);
+
+	if (status == -ENOMEM)
+		argp_failure(state, EXIT_FAILURE, ENOMEM, "the expression");
+	if (!status && (options->read_file || options->interfaces) && filter_needs_attribution(options->filter))
+		log_warning("%s have no process: process, user, unit, container, pod and namespace are null in the "
+		            "expression",
+		            options->read_file ? "packets in a file" : "packets on an interface");
+	if (!status)
 		return;
-	}
-	if (text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.:-_/[]")] == '\0')
-		refuse_argument(state, text);
-	filter_error_text(message, text, &error);
-	fprintf(stderr, "mtlsnoop: %s", message);
-	exit(EXIT_USAGE);
+	/* one word may be the value of an option that was forgotten */
+	if (line->arguments == 1)
+		refuse_argument(state, options->expression);
+	filter_error_text(text, options->expression ?: "", &error);
+	text[strlen(text) - 1] = '\0';
+	argp_error(state, "%s", text);
 }
 
 static error_t take_option(int key, char *text, struct argp_state *state)
@@ -439,10 +495,11 @@ static error_t take_option(int key, char *text, struct argp_state *state)
 	}
 	switch (key) {
 	case ARGP_KEY_ARG:
-		take_expression(state, text, line->options);
+		take_argument(state, line, text);
 		return 0;
 	case ARGP_KEY_END:
 		check_conflicts(state, line);
+		compile_filter(state, line);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -487,7 +544,8 @@ static void take_command(int *argc, char **argv, struct options *options)
 void options_parse(int argc, char **argv, struct options *options)
 {
 	struct argp_option argp_options[NUMBER_OF(option_rows) + 1] = {};
-	const struct argp argp = {.options = argp_options, .parser = take_option, .doc = documentation};
+	const struct argp argp = {
+		.options = argp_options, .parser = take_option, .args_doc = "[EXPRESSION]", .doc = documentation};
 	struct command_line line = {.options = options};
 
 	*options = (struct options){
@@ -540,15 +598,12 @@ int options_take_word(int *argc, char **argv, const char *const words[])
 	return -1;
 }
 
-bool options_want_ports(const struct options *options, uint16_t one, uint16_t other)
+void options_release(struct options *options)
 {
-	for (uint32_t index = 0; index < options->ports; index++) {
-		const struct port_range *range = &options->port[index];
-
-		if ((one >= range->first && one <= range->last) || (other >= range->first && other <= range->last))
-			return true;
-	}
-	return options->ports == 0;
+	filter_free(options->filter);
+	free(options->expression);
+	options->filter = NULL;
+	options->expression = NULL;
 }
 
 bool options_want_process(const struct options *options, const struct handshake *handshake)

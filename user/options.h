@@ -9,6 +9,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include "filter/filter.h"
 #include "handshake/handshake.h"
 #include "library/finder.h"
 #include "option_values.h"
@@ -21,6 +22,7 @@
 enum options_bounds {
 	OPTIONS_PORTS_MAX = 64, /* ranges; a single port is a range of one */
 	OPTIONS_INTERFACES_MAX = 64,
+	OPTIONS_SELECTED_MAX = 16, /* units, containers, pods: of each */
 };
 
 /* The word that may stand first; without one mtlsnoop traces. */
@@ -39,8 +41,8 @@ enum options_format {
 struct options {
 	enum options_command command;
 	enum question question; /* COMMAND_ASK */
-	const char *expression; /* EXPRESSION as it was typed; NULL: none */
-	struct filter *filter;  /* the same, compiled; NULL: all handshakes */
+	char *expression;       /* EXPRESSION as it was typed, its words joined by spaces; NULL: none */
+	struct filter *filter;  /* the same with its short forms (options_filter.h), compiled; NULL: all handshakes */
 	const char *store;      /* --store; NULL: none. COMMAND_ASK and COMMAND_TOP: never NULL without -r, -g, -i */
 	uint64_t store_bytes;   /* --store-limit; 0: the default */
 	uint64_t store_keep_ns; /* --store-keep; 0: the default */
@@ -59,6 +61,12 @@ struct options {
 	struct port_range port[OPTIONS_PORTS_MAX];     /* -P */
 	uint32_t ports;                                /* how many ranges; 0: all ports */
 	uint32_t process;                              /* -p; 0: all */
+	const char *unit[OPTIONS_SELECTED_MAX];        /* -u */
+	uint32_t units;                                /* how many; 0: all */
+	const char *container[OPTIONS_SELECTED_MAX];   /* -c */
+	uint32_t containers;                           /* how many; 0: all */
+	const char *pod[OPTIONS_SELECTED_MAX];         /* --pod */
+	uint32_t pods;                                 /* how many; 0: all */
 	bool requested_only;                           /* -R */
 	bool quiet;                                    /* -q */
 	bool redact;                                   /* --redact */
@@ -95,7 +103,7 @@ int options_take_word(int *argc, char **argv, const char *const words[]);
  */
 bool options_want_process(const struct options *options, const struct handshake *handshake);
 
-/* Whether a connection with these two ports is asked for (-P). */
-bool options_want_ports(const struct options *options, uint16_t one, uint16_t other);
+/* Free what options_parse() has allocated. */
+void options_release(struct options *options);
 
 #endif /* OPTIONS_H */

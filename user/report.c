@@ -16,7 +16,7 @@ int report_open(struct report *report, const struct options *options)
 		log_error("cannot get random numbers: %s", strerror(errno));
 		return -errno;
 	}
-	if (options->read_file ||
+	if (options->read_file || options->interfaces ||
 	    (!(sinks_needs(&report->sinks) & SINK_NEEDS_ATTRIBUTION) && !filter_needs_attribution(options->filter)))
 		return 0;
 	return attributor_open(&report->attributor, false);
@@ -59,10 +59,8 @@ static void attribute(struct report *report, struct handshake *record)
 		memcpy(record->container, attribution->container, sizeof(record->container));
 }
 
-static bool is_wanted(const struct report *report, const struct handshake *handshake)
+static bool matches(const struct report *report, const struct handshake *handshake)
 {
-	if (report->options->requested_only && handshake->verdict.requested != KNOWN_YES)
-		return false;
 	return filter_match(report->options->filter, handshake, time(NULL));
 }
 
@@ -71,16 +69,19 @@ void report_handshake(const struct handshake *handshake, void *context)
 	struct report *report = context;
 	const struct options *options = report->options;
 	struct handshake record;
+	const bool by_attribution = filter_needs_attribution(options->filter);
 	bool wanted;
 
-	if (!options_want_process(options, handshake) ||
-	    !options_want_ports(options, handshake->server.port, handshake->client.port))
+	/* nobody looks up who made a handshake that is left out anyway */
+	if (!options_want_process(options, handshake) || (!by_attribution && !matches(report, handshake)))
 		return;
 	record = *handshake;
 	if (!*record.id)
 		event_id_next(&report->ids, record.id);
 	attribute(report, &record);
-	wanted = is_wanted(report, &record) && !report_is_complete(report);
+	if (by_attribution && !matches(report, &record))
+		return;
+	wanted = !report_is_complete(report);
 	/* a record that corrects an earlier one is the same handshake */
 	report->reported += wanted && !*record.corrects;
 	sinks_take(&report->sinks, &record, wanted);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "options.h"
+#include "options_filter.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -56,7 +57,9 @@ static struct arguments *split(struct arguments *arguments, const char *line)
 /* Paths in the result live as long as arguments. */
 static struct options parse(struct arguments *arguments, const char *line)
 {
-	struct options options;
+	static struct options options;
+
+	options_release(&options);
 
 	memset(&options, 0xa5, sizeof(options));
 	split(arguments, line);
@@ -319,17 +322,24 @@ static void metrics(void **state)
 	assert_int_equal(options.metrics.services_max, 1000);
 }
 
+static bool want_ports(const struct options *options, uint16_t server, uint16_t client)
+{
+	const struct handshake handshake = {.server.port = server, .client.port = client};
+
+	return filter_match(options->filter, &handshake, 0);
+}
+
 static void wanted_ports(void **state)
 {
 	struct arguments arguments;
 	struct options options = parse(&arguments, "-P 443 -P 8443");
 
 	(void)state;
-	assert_true(options_want_ports(&options, 443, 50000));
-	assert_true(options_want_ports(&options, 50000, 8443));
-	assert_false(options_want_ports(&options, 50000, 50001));
+	assert_true(want_ports(&options, 443, 50000));
+	assert_true(want_ports(&options, 50000, 8443));
+	assert_false(want_ports(&options, 50000, 50001));
 	options = parse(&arguments, "");
-	assert_true(options_want_ports(&options, 50000, 50001));
+	assert_true(want_ports(&options, 50000, 50001));
 }
 
 static void lists_of_ports(void **state)
@@ -347,10 +357,10 @@ static void lists_of_ports(void **state)
 	assert_range(&options, 5, 636, 636);
 	assert_range(&options, 6, 1, 65535);
 	options = parse(&arguments, "-P 8000-8100");
-	assert_true(options_want_ports(&options, 8000, 1));
-	assert_true(options_want_ports(&options, 1, 8100));
-	assert_true(options_want_ports(&options, 8050, 1));
-	assert_false(options_want_ports(&options, 7999, 8101));
+	assert_true(want_ports(&options, 8000, 1));
+	assert_true(want_ports(&options, 1, 8100));
+	assert_true(want_ports(&options, 8050, 1));
+	assert_false(want_ports(&options, 7999, 8101));
 	options = parse(&arguments, "-P 443-443");
 	assert_range(&options, 0, 443, 443);
 }
@@ -531,10 +541,18 @@ static void usage_refused(void **state)
 		{"443", "'443'", "unexpected argument"},
 		{"443", "(did you mean -P 443?)", "'443'"},
 		{"8000-8100", "(did you mean -P 8000-8100?)", "'8000-8100'"},
-		{"-t eth0", "'eth0'", "argument"},
+		{"-t eth0", "'eth0'", "mtlsnoop"},
+		{"-t frobnicate", "unknown field", "'frobnicate'"},
+		{"-r a.pcap -u x", "--read", "--unit"},
+		{"-i lo --pod=x", "--interface", "--pod"},
+		{"-t role server", "unexpected 'server'", "expected a comparison"},
+		{"role == peer", "'peer' is no value of role", "expected server, client, observer"},
+		{"-u ''", "--unit", "''"},
+		{"-c ''", "--container", "''"},
+		{"--pod=", "--pod", "''"},
 		{"lo", "'lo'", "(did you mean -i lo?)"},
 		{"/dev/null", "'/dev/null'", "(did you mean -r /dev/null?)"},
-		{"-- -t", "'-t'", "argument"},
+		{"-- -t", "unexpected '-'", "expected a field"},
 		{"-P", "option requires an argument", "P"},
 		{"--json=x", "doesn't allow an argument", "--json"},
 		{"--nonsense", "unrecognized option", "--nonsense"},
@@ -569,6 +587,72 @@ static void ports_are_bounded(void **state)
 	assert_refused(line, "--port", "'9999'");
 }
 
+static void expect_short_form(const char *line, const char *expected)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, line);
+	char *text = options_filter_text(&options);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void short_forms_are_expressions(void **state)
+{
+	(void)state;
+	expect_short_form("", "");
+	expect_short_form("-R", "requested");
+	expect_short_form("-P 443", "(server.port in {443} or client.port in {443})");
+	expect_short_form("-R -P 443,8000-8100",
+	                  "(server.port in {443, 8000..8100} or client.port in {443, 8000..8100}) and requested");
+	expect_short_form("-u nginx -u a.socket --unit=a\\x2db.service",
+	                  "unit in {\"nginx.service\", \"a.socket\", \"a\\\\x2db.service\"}");
+	expect_short_form("-c 0123abcd", "container matches \"0123abcd*\"");
+	expect_short_form("-c a* -c b\"", "(container matches \"a\\\\**\" or container matches \"b\\\"*\")");
+	expect_short_form("--pod shop/cart", "(namespace == \"shop\" and pod == \"cart\")");
+	expect_short_form("--pod cart --pod a/b", "(pod == \"cart\" or (namespace == \"a\" and pod == \"b\"))");
+	expect_short_form("-u \x1b\xff", "unit in {\"\\x1b\\xff.service\"}");
+}
+
+static void expect_match(const char *line, const struct handshake *handshake, bool expected)
+{
+	struct arguments arguments;
+	struct options options = parse(&arguments, line);
+
+	if (filter_match(options.filter, handshake, 0) != expected)
+		fail_msg("%s: expected %d", line, expected);
+}
+
+static void short_forms_and_the_expression_hold_together(void **state)
+{
+	const struct attribution attribution = {
+		.unit = "nginx.service", .container = "0123*abcd", .pod = "cart", .pod_namespace = "shop"};
+	const struct handshake handshake = {
+		.role = ROLE_SERVER, .server.port = 443, .verdict.requested = KNOWN_YES, .attribution = &attribution};
+
+	(void)state;
+	expect_match("-u nginx -c 0123* --pod shop/cart -P 443 -R role == server", &handshake, true);
+	expect_match("-u nginx role == client or role == server", &handshake, true);
+	expect_match("-u apache2 role == client or role == server", &handshake, false);
+	expect_match("-P 444 role == server or requested", &handshake, false);
+	expect_match("-c 0123a", &handshake, false);
+	expect_match("-c 0123? -u nginx", &handshake, false);
+	expect_match("--pod cart -u apache2 -u nginx.service", &handshake, true);
+	expect_match("--pod other/cart", &handshake, false);
+}
+
+static void errors_of_an_expression_have_a_caret(void **state)
+{
+	const struct outcome outcome = run("-R role == server and verdct == x");
+
+	(void)state;
+	assert_contains(outcome.err,
+	                "mtlsnoop: unknown field 'verdct' (did you mean verdict?)\n"
+	                "  role == server and verdct == x\n"
+	                "                     ^^^^^^\n",
+	                "the whole expression");
+}
+
 static void version_is_told(void **state)
 {
 	struct outcome outcome = run("--version");
@@ -582,7 +666,7 @@ static void version_is_told(void **state)
 static void help_names_every_option(void **state)
 {
 	static const char *const names[] = {
-		"Usage: mtlsnoop [OPTION...]",
+		"Usage: mtlsnoop [OPTION...] [EXPRESSION]",
 		"-i, --interface=IF",
 		"-L, --library=auto|auto+static|off|PATH",
 		"-g, --cgroup=PATH",
@@ -597,6 +681,9 @@ static void help_names_every_option(void **state)
 		"-d, --duration=TIME",
 		"-n, --count=N",
 		"-p, --pid=PID",
+		"-u, --unit=UNIT",
+		"-c, --container=ID",
+		"--pod=NAMESPACE/NAME",
 		"--redact",
 		"--max-connections=N",
 		"--handshake-timeout=TIME",
@@ -700,6 +787,9 @@ int main(void)
 		cmocka_unit_test(libraries),
 		cmocka_unit_test(usage_refused),
 		cmocka_unit_test(ports_are_bounded),
+		cmocka_unit_test(short_forms_are_expressions),
+		cmocka_unit_test(short_forms_and_the_expression_hold_together),
+		cmocka_unit_test(errors_of_an_expression_have_a_caret),
 		cmocka_unit_test(version_is_told),
 		cmocka_unit_test(help_names_every_option),
 		cmocka_unit_test(help_has_short_forms),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The way of a record to the sinks: filters, ids, --count, and the list of sinks. */
+#include "options_filter.h"
 #include "report.h"
 
 #include <errno.h>
@@ -66,12 +67,20 @@ static void bench_open(struct bench *bench, const struct options *options)
 {
 	const struct sink shown = {&full_class, &bench->shown, SINK_NEEDS_CERTIFICATES};
 	const struct sink all = {&bare_class, &bench->all, SINK_NEEDS_UNFILTERED};
+	struct filter_error error;
 
 	memset(bench, 0, sizeof(*bench));
 	bench->options = *options;
+	assert_int_equal(options_filter_compile(&bench->options, &error), 0);
 	assert_int_equal(sinks_add(&bench->report.sinks, &shown), 0);
 	assert_int_equal(sinks_add(&bench->report.sinks, &all), 0);
 	assert_int_equal(report_open(&bench->report, &bench->options), 0);
+}
+
+static void bench_close(struct bench *bench)
+{
+	report_close(&bench->report);
+	filter_free(bench->options.filter);
 }
 
 static void bench_report(struct bench *bench, const struct handshake *handshake, unsigned int times)
@@ -90,7 +99,7 @@ static void assert_taken(const struct options *options, const struct handshake *
 	assert_int_equal(bench.shown.taken, shown);
 	assert_int_equal(bench.all.taken, all);
 	assert_int_equal(bench.report.reported, shown);
-	report_close(&bench.report);
+	bench_close(&bench);
 }
 
 static void port_filter_holds_for_all_sinks(void **state)
@@ -127,8 +136,8 @@ static void process_filter_holds_for_all_sinks(void **state)
 	assert_taken(&options, &handshake, 1, 1);
 }
 
-/* The filter `tls.handshake.type == 13`: nobody saw a request that is not known. The metrics count every record. */
-static void requested_filter_spares_unfiltered_sinks(void **state)
+/* The filter `tls.handshake.type == 13`: nobody saw a request that is not known. */
+static void requested_filter_holds_for_all_sinks(void **state)
 {
 	const struct options options = {.requested_only = true};
 	struct handshake handshake = sample_handshake();
@@ -137,14 +146,26 @@ static void requested_filter_spares_unfiltered_sinks(void **state)
 	handshake.verdict.requested = KNOWN_YES;
 	assert_taken(&options, &handshake, 1, 1);
 	handshake.verdict.requested = KNOWN_NO;
-	assert_taken(&options, &handshake, 0, 1);
+	assert_taken(&options, &handshake, 0, 0);
 	handshake.verdict.requested = NOT_KNOWN;
-	assert_taken(&options, &handshake, 0, 1);
+	assert_taken(&options, &handshake, 0, 0);
 	/* the result is unknown, the request is not */
 	handshake.verdict.client_auth = CLIENT_AUTH_UNKNOWN;
 	handshake.verdict.reason = REASON_GAP;
 	handshake.verdict.requested = KNOWN_YES;
 	assert_taken(&options, &handshake, 1, 1);
+}
+
+static void expression_holds_for_all_sinks(void **state)
+{
+	struct options options = {.expression = "sni == example.org and role != client"};
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	strcpy(handshake.client_hello.server_name, "example.org");
+	assert_taken(&options, &handshake, 1, 1);
+	handshake.role = ROLE_CLIENT;
+	assert_taken(&options, &handshake, 0, 0);
 }
 
 /* --count ends after that many records of those that pass the filters; unfiltered sinks take the rest. */
@@ -163,17 +184,17 @@ static void count_ends_the_report(void **state)
 	bench_report(&bench, &handshake, 6);
 	assert_int_equal(bench.shown.taken, 3);
 	assert_int_equal(bench.all.taken, 9);
-	report_close(&bench.report);
+	bench_close(&bench);
 	bench_open(&bench, &no_end);
 	bench_report(&bench, &handshake, 50);
 	assert_int_equal(bench.shown.taken, 50);
 	assert_false(report_is_complete(&bench.report));
-	report_close(&bench.report);
+	bench_close(&bench);
 	bench_open(&bench, &other_port);
 	bench_report(&bench, &handshake, 5);
 	assert_int_equal(bench.shown.taken, 0);
 	assert_false(report_is_complete(&bench.report));
-	report_close(&bench.report);
+	bench_close(&bench);
 }
 
 /* A record that replaces an earlier one is the same handshake: sinks get both, --count counts one. */
@@ -192,7 +213,7 @@ static void correction_counts_once(void **state)
 	assert_int_equal(bench.shown.taken, 2);
 	bench_report(&bench, &handshake, 1);
 	assert_true(report_is_complete(&bench.report));
-	report_close(&bench.report);
+	bench_close(&bench);
 }
 
 static void every_record_gets_an_id_of_its_own(void **state)
@@ -216,12 +237,12 @@ static void every_record_gets_an_id_of_its_own(void **state)
 	strcpy(handshake.id, "0123");
 	bench_report(&bench, &handshake, 1);
 	assert_string_equal(bench.shown.id, "0123");
-	report_close(&bench.report);
+	bench_close(&bench);
 	bench_open(&bench, &options);
 	handshake.id[0] = '\0';
 	bench_report(&bench, &handshake, 1);
 	assert_string_not_equal(bench.shown.id, first);
-	report_close(&bench.report);
+	bench_close(&bench);
 }
 
 static void list_calls_every_sink_and_counts(void **state)
@@ -250,7 +271,7 @@ static void list_calls_every_sink_and_counts(void **state)
 	assert_string_equal(counts[1].name, "bare");
 	assert_int_equal(counts[1].counts.failed, 3);
 	assert_null(counts[2].name);
-	report_close(&bench.report);
+	bench_close(&bench);
 	assert_int_equal(bench.shown.closed, 1);
 	assert_int_equal(sinks_needs(&bench.report.sinks), 0);
 }
@@ -281,7 +302,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(port_filter_holds_for_all_sinks),
 		cmocka_unit_test(process_filter_holds_for_all_sinks),
-		cmocka_unit_test(requested_filter_spares_unfiltered_sinks),
+		cmocka_unit_test(requested_filter_holds_for_all_sinks),
+		cmocka_unit_test(expression_holds_for_all_sinks),
 		cmocka_unit_test(count_ends_the_report),
 		cmocka_unit_test(correction_counts_once),
 		cmocka_unit_test(every_record_gets_an_id_of_its_own),
