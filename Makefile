@@ -34,7 +34,7 @@ CPPFLAGS += -I. -Iuser -I$(BUILD)/filter -I$(BUILD)/store -D_GNU_SOURCE -DMTLSNO
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
-LIBRARIES := -lncursesw -ltinfo -lsqlite3 -lm -lelf -lZydis -lpcap -ljson-c -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
+LIBRARIES := -lncursesw -ltinfo -lsqlite3 -lm -lelf -lZydis -lpcap -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
@@ -61,8 +61,8 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libjson-c-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev libncurses-dev
-DEPS_CHECK := libcmocka-dev libclang-rt-14-dev clang-format clang-tidy openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev libncurses-dev
+DEPS_CHECK := libcmocka-dev libjson-c-dev libclang-rt-14-dev clang-format clang-tidy openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86
 DEPS_ARM64 := gcc-aarch64-linux-gnu qemu-system-arm
@@ -281,7 +281,7 @@ $(BUILD)/%.a:
 
 $(BUILD)/tests/unit/%: $(BUILD)/sanitized/tests/unit/%.o $(SANITIZED)
 	@mkdir -p $(@D)
-	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBRARIES)
+	$(call quiet,LINK)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -ljson-c $(LIBRARIES)
 
 # The program as it is where the kernel knows no TCX: it asks for attach types that no kernel has.
 WITHOUT_TCX := $(BUILD)/tests/without-tcx

@@ -45,6 +45,7 @@ static int add_console(struct parts *parts)
 	                                        .redact = parts->options.redact,
 	                                        /* the journal's lines are read one by one, and by many */
 	                                        .headings = !journal_takes(STDOUT_FILENO),
+	                                        .of_host = !parts->options.read_file,
 	                                        .stream = standard_output_open(signals_stop) ?: stdout};
 	struct sink sink;
 

@@ -104,14 +104,20 @@ static void whole_line(void **state)
 		"\"event\":{\"kind\":\"event\",\"category\":[\"network\"],\"action\":\"tls-handshake\","
 		"\"outcome\":\"success\",\"duration\":1834000},"
 		"\"source\":{\"ip\":\"10.0.0.5\",\"port\":51234},\"destination\":{\"ip\":\"10.0.0.1\",\"port\":443},"
-		"\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\",\"direction\":\"ingress\"},"
+		"\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\",\"direction\":\"ingress\",\"protocol\":\"tls\"},"
 		"\"tls\":{\"version\":\"1.2\",\"version_protocol\":\"tls\","
 		"\"cipher\":\"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\",\"established\":true,\"resumed\":false,"
 		"\"next_protocol\":\"h2\",\"client\":{\"server_name\":\"example.org\","
 		"\"subject\":\"CN=client,O=Example\",\"issuer\":\"CN=Example CA\","
-		"\"not_after\":\"2027-11-23T10:59:59Z\",\"hash\":{\"sha256\":\"" SAMPLE_SHA256 "\"}}},"
+		"\"not_after\":\"2027-11-23T10:59:59Z\",\"hash\":{\"sha256\":\"" SAMPLE_SHA256 "\"},"
+		"\"x509\":{\"subject\":{\"distinguished_name\":\"CN=client,O=Example\"},"
+		"\"issuer\":{\"distinguished_name\":\"CN=Example CA\"},\"not_after\":\"2027-11-23T10:59:59Z\"},"
+		"\"certificate_chain_length\":1}},"
 		"\"mtls\":{\"role\":\"server\",\"client_auth\":\"presented\",\"requested\":true,"
-		"\"answer\":\"certificate\",\"evidence\":\"cleartext\",\"reason\":null,\"alert\":null,"
+		"\"answer\":\"certificate\",\"evidence\":\"cleartext\",\"reason\":null,"
+		"\"trusted\":null,\"verification\":{\"client\":null,\"server\":null},\"failure\":null,\"corrects\":"
+	        "null,"
+		"\"alert\":null,"
 		"\"end\":\"completed\",\"request_to_answer_us\":412,\"post_handshake_auth\":false,"
 		"\"messages\":[{\"us\":0,\"from\":\"client\",\"type\":1,\"name\":\"client_hello\",\"length\":508}],"
 		"\"records\":[]}}\n");
@@ -680,6 +686,329 @@ static void processes(void **state)
 	json_object_put(object);
 }
 
+/* Each text is hostile, and comes back as it was. */
+static struct attribution sample_attribution(void)
+{
+	return (struct attribution){
+		.process = 2960,
+		.name = "nginx",
+		.executable = "/usr/sbin/nginx",
+		.command_line = "nginx: worker \"process\"",
+		.user_known = true,
+		.user = 33,
+		.user_name = "www-data",
+		.unit = "nginx.service",
+		.container = "0123abcd",
+		.runtime = "containerd",
+		.pod_namespace = "shop",
+		.pod = "cart-7c9",
+		.pod_uid = "11111111-2222-3333-4444-555555555555",
+		.pod_container = "cart",
+		.network_namespace = 4026531840,
+	};
+}
+
+static void fields_of_the_origin(void **state)
+{
+	static const struct host host = {"web-3", "0123456789abcdef0123456789abcdef"};
+	const struct json_options named = {.host = &host};
+	struct attribution attribution = sample_attribution();
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+
+	(void)state;
+	handshake.attribution = &attribution;
+	handshake.has_nat = true;
+	handshake.nat = (struct endpoint){.address = {10, 0, 0, 9}, .port = 8443};
+	strcpy(handshake.id, "00000000000000010000000000000002");
+	object = object_of(&handshake, &named);
+	assert_string(object, "/event/id", "00000000000000010000000000000002");
+	assert_string(object, "/host/name", "web-3");
+	assert_string(object, "/host/id", "0123456789abcdef0123456789abcdef");
+	assert_number(object, "/process/pid", 2960);
+	assert_string(object, "/process/name", "nginx");
+	assert_string(object, "/process/executable", "/usr/sbin/nginx");
+	assert_string(object, "/process/command_line", "nginx: worker \"process\"");
+	assert_string(object, "/user/id", "33");
+	assert_string(object, "/user/name", "www-data");
+	assert_string(object, "/systemd/unit", "nginx.service");
+	assert_string(object, "/container/id", "0123abcd");
+	assert_string(object, "/container/runtime", "containerd");
+	assert_string(object, "/orchestrator/type", "kubernetes");
+	assert_string(object, "/orchestrator/namespace", "shop");
+	assert_string(object, "/orchestrator/resource/type", "pod");
+	assert_string(object, "/orchestrator/resource/name", "cart-7c9");
+	assert_string(object, "/kubernetes/pod/uid", "11111111-2222-3333-4444-555555555555");
+	assert_string(object, "/kubernetes/container/name", "cart");
+	assert_number(object, "/network/netns", 4026531840);
+	assert_string(object, "/network/protocol", "tls");
+	assert_string(object, "/destination/ip", "10.0.0.1");
+	assert_string(object, "/destination/nat/ip", "10.0.0.9");
+	assert_number(object, "/destination/nat/port", 8443);
+	json_object_put(object);
+}
+
+/* An attribution that knows nothing adds nothing: no empty object. */
+static void origin_that_is_not_known_is_left_out(void **state)
+{
+	static const char *const absent[] = {"/host",          "/process",        "/user",         "/systemd",
+	                                     "/container",     "/event/id",       "/orchestrator", "/kubernetes",
+	                                     "/network/netns", "/destination/nat"};
+	static const struct attribution nothing;
+	static const struct host unnamed;
+	const struct json_options options = {.host = &unnamed};
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+
+	(void)state;
+	handshake.attribution = &nothing;
+	object = object_of(&handshake, &options);
+	for (size_t i = 0; i < sizeof(absent) / sizeof(*absent); i++)
+		assert_absent(object, absent[i]);
+	json_object_put(object);
+}
+
+static struct certificate sample_detailed_certificate(void)
+{
+	struct certificate certificate = sample_certificate();
+
+	certificate.certificates = 2;
+	certificate.not_before = 1795431600;
+	strcpy(certificate.serial, "0A1B");
+	certificate.alternative_names = 2;
+	strcpy(certificate.alternative_name[0], "spiffe://corp/ns/shop/sa/cart");
+	strcpy(certificate.alternative_name[1], HOSTILE);
+	strcpy(certificate.key_algorithm, "EC");
+	certificate.key_size = 256;
+	strcpy(certificate.signature_algorithm, "ECDSA-SHA256");
+	certificate.has_key_purposes = true;
+	certificate.key_purposes = 1;
+	strcpy(certificate.key_purpose[0], "clientAuth");
+	return certificate;
+}
+
+static void fields_of_both_certificates(void **state)
+{
+	static const char *const sides[] = {"client", "server"};
+	struct certificate client = sample_detailed_certificate(), server = sample_detailed_certificate();
+	struct handshake handshake = sample_handshake();
+	struct json_object *object, *x509;
+	char path[64];
+
+	(void)state;
+	handshake.certificate = &client;
+	handshake.server_certificate = &server;
+	object = object_of(&handshake, &whole);
+	for (size_t side = 0; side < 2; side++) {
+		snprintf(path, sizeof(path), "/tls/%s/x509", sides[side]);
+		x509 = field(object, path, json_type_object);
+		assert_string(x509, "/subject/distinguished_name", "CN=client,O=Example");
+		assert_string(x509, "/issuer/distinguished_name", "CN=Example CA");
+		assert_string(x509, "/serial_number", "0A1B");
+		assert_string(x509, "/not_before", "2026-11-23T11:00:00Z");
+		assert_string(x509, "/not_after", "2027-11-23T10:59:59Z");
+		assert_elements(x509, "/alternative_names", 2);
+		assert_string(x509, "/alternative_names/0", "spiffe://corp/ns/shop/sa/cart");
+		assert_string(x509, "/public_key_algorithm", "EC");
+		assert_number(x509, "/public_key_size", 256);
+		assert_string(x509, "/signature_algorithm", "ECDSA-SHA256");
+		assert_elements(x509, "/extended_key_usage", 1);
+		assert_string(x509, "/extended_key_usage/0", "clientAuth");
+		snprintf(path, sizeof(path), "/tls/%s/certificate_chain_length", sides[side]);
+		assert_number(object, path, 2);
+		snprintf(path, sizeof(path), "/tls/%s/hash/sha256", sides[side]);
+		assert_string(object, path, SAMPLE_SHA256);
+	}
+	assert_absent(object, "/tls/server/subject");
+	json_object_put(object);
+}
+
+/* Without the extension every purpose is allowed, with an empty one none: the two are told apart. */
+static void key_purposes_that_are_missing_are_not_empty(void **state)
+{
+	struct certificate certificate = sample_detailed_certificate();
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+
+	(void)state;
+	handshake.certificate = &certificate;
+	certificate.has_key_purposes = false;
+	object = object_of(&handshake, &whole);
+	assert_absent(object, "/tls/client/x509/extended_key_usage");
+	json_object_put(object);
+	certificate.has_key_purposes = true;
+	certificate.key_purposes = 0;
+	certificate.alternative_names = 0;
+	object = object_of(&handshake, &whole);
+	assert_elements(object, "/tls/client/x509/extended_key_usage", 0);
+	assert_absent(object, "/tls/client/x509/alternative_names");
+	json_object_put(object);
+	certificate.key_purposes = certificate.alternative_names = 60000;
+	object = object_of(&handshake, &whole);
+	assert_elements(object, "/tls/client/x509/alternative_names", MESSAGE_ALTERNATIVE_NAMES_MAX);
+	json_object_put(object);
+}
+
+static void fields_of_trust(void **state)
+{
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+
+	(void)state;
+	handshake.verification[FROM_CLIENT] = (struct verification){
+		.known = true, .result = FAILURE_CERTIFICATE_EXPIRED, .source = FAILURE_FROM_LIBRARY, .code = 10};
+	handshake.verification[FROM_SERVER] =
+		(struct verification){.known = true, .result = FAILURE_NONE, .source = FAILURE_FROM_ALERT, .code = 99};
+	object = object_of(&handshake, &whole);
+	assert_boolean(object, "/mtls/trusted", false);
+	assert_string(object, "/mtls/verification/client/result", "certificate_expired");
+	assert_number(object, "/mtls/verification/client/code", 10);
+	assert_string(object, "/mtls/verification/client/source", "library");
+	assert_string(object, "/mtls/verification/server/result", "ok");
+	assert_string(object, "/mtls/verification/server/source", "alert");
+	/* only a library has a code */
+	assert_absent(object, "/mtls/verification/server/code");
+	json_object_put(object);
+	handshake.verification[FROM_CLIENT].result = FAILURE_NONE;
+	handshake.verification[FROM_SERVER].known = false;
+	object = object_of(&handshake, &whole);
+	assert_boolean(object, "/mtls/trusted", true);
+	assert_null_value(object, "/mtls/verification/server");
+	json_object_put(object);
+	/* the server's certificate says nothing about the client's */
+	handshake.verification[FROM_SERVER].known = true;
+	handshake.verification[FROM_CLIENT].known = false;
+	object = object_of(&handshake, &whole);
+	assert_null_value(object, "/mtls/trusted");
+	json_object_put(object);
+}
+
+/* by equals ended_by or is null, whatever the record says. */
+static void failure_blames_the_ender_or_nobody(void **state)
+{
+	static const struct {
+		uint8_t by;
+		uint8_t end;
+		uint8_t ended_by;
+		const char *expected; /* NULL: null */
+	} cases[] = {
+		{FROM_SERVER, END_ALERT, FROM_SERVER, "server"}, {FROM_CLIENT, END_RST, FROM_CLIENT, "client"},
+		{FROM_SERVER, END_FIN, FROM_SERVER, "server"},   {FROM_SERVER, END_NOT_TLS, FROM_SERVER, "server"},
+		{FROM_SERVER, END_ALERT, FROM_CLIENT, NULL},     {FAILURE_BY_NOBODY, END_FIN, FROM_CLIENT, NULL},
+		{FROM_SERVER, END_TIMEOUT, FROM_SERVER, NULL},   {FROM_CLIENT, END_NONE, FROM_CLIENT, NULL},
+	};
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+
+	(void)state;
+	handshake.failure = (struct failure){.reason = FAILURE_CERTIFICATE_EXPIRED, .source = FAILURE_FROM_LIBRARY};
+	strcpy(handshake.failure.detail, "X509 10 certificate has expired");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		handshake.failure.by = cases[i].by;
+		handshake.facts.end = cases[i].end;
+		handshake.facts.ended_by = cases[i].ended_by;
+		object = object_of(&handshake, &whole);
+		assert_string(object, "/mtls/failure/reason", "certificate_expired");
+		assert_string(object, "/mtls/failure/source", "library");
+		assert_string(object, "/mtls/failure/detail", "X509 10 certificate has expired");
+		if (cases[i].expected) {
+			assert_string(object, "/mtls/failure/by", cases[i].expected);
+			assert_string(object, "/mtls/ended_by", cases[i].expected);
+		} else {
+			assert_null_value(object, "/mtls/failure/by");
+		}
+		json_object_put(object);
+	}
+}
+
+static void fields_of_hints_and_corrections(void **state)
+{
+	struct hints hints = {.count = 2, .text = {"client certificate expired 12 days ago", HOSTILE}};
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+
+	(void)state;
+	handshake.hints = &hints;
+	strcpy(handshake.corrects, "00000000000000010000000000000001");
+	object = object_of(&handshake, &whole);
+	assert_elements(object, "/mtls/hints", 2);
+	assert_string(object, "/mtls/hints/0", "client certificate expired 12 days ago");
+	assert_string(object, "/mtls/corrects", "00000000000000010000000000000001");
+	json_object_put(object);
+	hints.count = 0;
+	*handshake.corrects = '\0';
+	object = object_of(&handshake, &whole);
+	assert_elements(object, "/mtls/hints", 0);
+	assert_null_value(object, "/mtls/corrects");
+	json_object_put(object);
+}
+
+/* Of a secret in each text that is somebody's, --redact leaves nothing; fingerprints and reasons stay. */
+static void redacted_leaves_fingerprints_and_reasons(void **state)
+{
+	struct certificate client = sample_detailed_certificate(), server = sample_detailed_certificate();
+	struct attribution attribution = sample_attribution();
+	struct hints hints = {.count = 1, .text = {"subject CN=secret"}};
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+	char *line;
+
+	(void)state;
+	for (int side = 0; side < 2; side++) {
+		struct certificate *certificate = side ? &server : &client;
+
+		strcpy(certificate->subject, "CN=secret");
+		strcpy(certificate->issuer, "CN=secret");
+		strcpy(certificate->serial, "5EC2E7");
+		strcpy(certificate->alternative_name[0], "secret");
+		strcpy(certificate->key_purpose[0], "secret");
+	}
+	strcpy(attribution.command_line, "secret");
+	strcpy(attribution.user_name, "secret");
+	handshake.certificate = &client;
+	handshake.server_certificate = &server;
+	handshake.attribution = &attribution;
+	handshake.hints = &hints;
+	handshake.failure = (struct failure){.reason = FAILURE_UNKNOWN_CA, .detail = "secret"};
+	handshake.verification[FROM_CLIENT] = (struct verification){.known = true, .result = FAILURE_UNKNOWN_CA};
+	line = line_of(&handshake, &redacted);
+	if (strstr(line, "secret") || strstr(line, "5EC2E7") || strstr(line, "x509\"") || strstr(line, "2027"))
+		fail_msg("not redacted: %s", line);
+	free(line);
+	object = object_of(&handshake, &redacted);
+	assert_string(object, "/tls/client/hash/sha256", SAMPLE_SHA256);
+	assert_string(object, "/tls/server/hash/sha256", SAMPLE_SHA256);
+	assert_string(object, "/mtls/failure/reason", "unknown_ca");
+	assert_string(object, "/mtls/verification/client/result", "unknown_ca");
+	assert_string(object, "/process/name", "nginx");
+	assert_absent(object, "/user");
+	assert_absent(object, "/mtls/hints");
+	json_object_put(object);
+}
+
+/* A line that is longer than the writer's buffer is whole. */
+static void long_line_is_whole(void **state)
+{
+	static struct certificate_request request;
+	struct handshake handshake = sample_handshake();
+	struct json_object *object;
+	char expected[MESSAGE_NAME_MAX];
+
+	(void)state;
+	request.authorities = MESSAGE_AUTHORITIES_MAX;
+	memset(expected, 'y', sizeof(expected) - 1);
+	expected[sizeof(expected) - 1] = '\0';
+	for (size_t i = 0; i < MESSAGE_AUTHORITIES_MAX; i++)
+		strcpy(request.authority[i], expected);
+	handshake.request = &request;
+	object = object_of(&handshake, &whole);
+	assert_elements(object, "/mtls/certificate_request/authorities", MESSAGE_AUTHORITIES_MAX);
+	assert_string(object, "/mtls/certificate_request/authorities/15", expected);
+	assert_string(object, "/mtls/certificate_request/authorities/31", expected);
+	assert_elements(object, "/mtls/messages", 4);
+	json_object_put(object);
+}
+
 /* TLS 1.3: what the wire encrypts, as the library had it, beside the records that carried it. */
 static void fields_of_the_library(void **state)
 {
@@ -741,9 +1070,18 @@ int main(void)
 		cmocka_unit_test(conflict),
 		cmocka_unit_test(processes),
 		cmocka_unit_test(fields_of_the_library),
+		cmocka_unit_test(fields_of_the_origin),
+		cmocka_unit_test(origin_that_is_not_known_is_left_out),
+		cmocka_unit_test(fields_of_both_certificates),
+		cmocka_unit_test(key_purposes_that_are_missing_are_not_empty),
+		cmocka_unit_test(fields_of_trust),
+		cmocka_unit_test(failure_blames_the_ender_or_nobody),
+		cmocka_unit_test(fields_of_hints_and_corrections),
+		cmocka_unit_test(redacted_leaves_fingerprints_and_reasons),
+		cmocka_unit_test(long_line_is_whole),
 	};
 
 	/* times are UTC, whatever the local time zone */
 	setenv("TZ", "Asia/Kolkata", 1);
-	return cmocka_run_group_tests_name("report_json", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

@@ -39,6 +39,11 @@ const char *failure_reason_name(uint8_t reason)
 	return reason < FAILURE_REASONS ? reason_names[reason] : NULL;
 }
 
+const char *verification_result_name(uint8_t result)
+{
+	return result == FAILURE_NONE ? "ok" : failure_reason_name(result);
+}
+
 const char *failure_source_name(uint8_t source)
 {
 	return source < FAILURE_SOURCES ? source_names[source] : NULL;

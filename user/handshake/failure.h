@@ -68,6 +68,9 @@ struct verification {
 /* "certificate_expired"; "none" for FAILURE_NONE, NULL for a number that is no reason. */
 const char *failure_reason_name(uint8_t reason);
 
+/* "ok" for FAILURE_NONE, else the reason's name; NULL for a number that is no reason. */
+const char *verification_result_name(uint8_t result);
+
 /* "library", "alert", "inferred"; NULL for a number that is no source. */
 const char *failure_source_name(uint8_t source);
 

@@ -11,6 +11,7 @@
 
 struct console {
 	struct console_options options;
+	struct host host;
 	bool begun;
 	bool failed; /* the stream could not be written, after a message */
 };
@@ -18,12 +19,12 @@ struct console {
 static int take_json(void *state, const struct handshake *handshake)
 {
 	const struct console *console = state;
-	const struct json_options options = {.redact = console->options.redact};
-	int error = json_line(console->options.stream, handshake, &options);
+	const struct json_options options = {
+		.redact = console->options.redact,
+		.host = console->options.of_host ? &console->host : NULL,
+	};
 
-	if (error)
-		log_warning("a handshake is not printed: out of memory");
-	return error;
+	return json_line(console->options.stream, handshake, &options);
 }
 
 static int take_ladder(void *state, const struct handshake *handshake)
@@ -92,6 +93,8 @@ int console_open(struct sink *sink, const struct console_options *options)
 		return -ENOMEM;
 	}
 	console->options = *options;
+	if (options->of_host)
+		host_read(&console->host);
 	*sink = (struct sink){.class = &classes[options->format], .state = console, .needs = needs[options->format]};
 	return 0;
 }

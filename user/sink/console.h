@@ -21,6 +21,7 @@ struct console_options {
 	uint8_t format; /* enum console_format */
 	bool redact;    /* of certificates only the fingerprint */
 	bool headings;  /* of the table */
+	bool of_host;   /* records are of this host, and not of a file: JSON names the host */
 	FILE *stream;   /* stays the caller's */
 };
 

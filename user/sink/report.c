@@ -22,6 +22,28 @@ const char *report_side_name(uint8_t side)
 	return side == FROM_CLIENT ? "client" : "server";
 }
 
+uint8_t report_trusted(const struct verification *verification)
+{
+	if (!verification->known)
+		return NOT_KNOWN;
+	return verification->result == FAILURE_NONE ? KNOWN_YES : KNOWN_NO;
+}
+
+bool report_has_ender(const struct handshake_facts *facts)
+{
+	return facts->end == END_ALERT || facts->end == END_FIN || facts->end == END_RST || facts->end == END_NOT_TLS;
+}
+
+uint8_t report_failure_by(const struct handshake *handshake)
+{
+	const struct handshake_facts *facts = &handshake->facts;
+	const struct failure *failure = &handshake->failure;
+
+	if (failure->reason == FAILURE_NONE || !report_has_ender(facts) || failure->by != facts->ended_by)
+		return FAILURE_BY_NOBODY;
+	return failure->by;
+}
+
 bool report_address(char text[REPORT_ADDRESS_MAX], const struct endpoint *endpoint, uint8_t family)
 {
 	if (family != 4 && family != 6)

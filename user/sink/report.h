@@ -21,6 +21,18 @@ const char *report_role_name(uint8_t role);
 /* "client", "server" for an enum handshake_side */
 const char *report_side_name(uint8_t side);
 
+/* Whether a certificate was trusted: an enum known. */
+uint8_t report_trusted(const struct verification *verification);
+
+/* Whether facts.ended_by says who ended the handshake. */
+bool report_has_ender(const struct handshake_facts *facts);
+
+/*
+ * Who is to blame for the failure: an enum handshake_side, or FAILURE_BY_NOBODY. It is the side that ended the handshake, or nobody:
+ * two answers to one question would be one too many.
+ */
+uint8_t report_failure_by(const struct handshake *handshake);
+
 /* The address without the port; false where family is neither 4 nor 6. */
 bool report_address(char text[REPORT_ADDRESS_MAX], const struct endpoint *endpoint, uint8_t family);
 

@@ -99,21 +99,26 @@ static size_t utf8_read(const char *text, uint32_t *code_point)
 	return length;
 }
 
-/* Write the characters at text that stay as they are; returns what is behind them. They come in long runs. */
-static const char *write_printable(FILE *out, const char *text)
+/* The end of the characters at text that stay as they are. They come in long runs. */
+static const char *end_of_printable(const char *text)
 {
-	const char *end = text;
 	uint32_t code_point = 0;
 	size_t length;
 
 	for (;;) {
-		while (*end >= ' ' && *end < 0x7f)
-			end++;
-		length = utf8_read(end, &code_point);
+		while (*text >= ' ' && *text < 0x7f)
+			text++;
+		length = utf8_read(text, &code_point);
 		if (!length || !is_printable(code_point))
-			break;
-		end += length;
+			return text;
+		text += length;
 	}
+}
+
+static const char *write_printable(FILE *out, const char *text)
+{
+	const char *end = end_of_printable(text);
+
 	fwrite(text, 1, end - text, out);
 	return end;
 }
@@ -166,27 +171,55 @@ void escape_word(char *word, size_t columns, const char *text)
 	*word = '\0';
 }
 
-/* RFC 8259 section 7: outside the basic plane as a surrogate pair */
-static void write_json_escape(FILE *out, uint32_t code_point)
+static bool is_json_special(char character)
 {
-	if (code_point < 0x10000) {
-		fprintf(out, "\\u%04x", code_point);
-		return;
-	}
-	code_point -= 0x10000;
-	fprintf(out, "\\u%04x\\u%04x", 0xd800 | code_point >> 10, 0xdc00 | (code_point & 0x3ff));
+	return character == '"' || character == '\\';
 }
 
-void escape_json(FILE *out, const char *json)
+size_t escape_json_span(const char *text)
 {
+	const char *end = text;
+	uint32_t code_point;
+	size_t length;
+
+	for (;;) {
+		while (*end >= ' ' && *end < 0x7f && !is_json_special(*end))
+			end++;
+		if ((uint8_t)*end < 0x80)
+			return end - text;
+		length = utf8_read(end, &code_point);
+		if (!length || !is_printable(code_point))
+			return end - text;
+		end += length;
+	}
+}
+
+/* Outside the basic plane as a surrogate pair. */
+static void write_json_escape(char escape[ESCAPE_JSON_MAX], uint32_t code_point)
+{
+	if (code_point < 0x10000) {
+		snprintf(escape, ESCAPE_JSON_MAX, "\\u%04x", code_point);
+		return;
+	}
+	code_point = (code_point - 0x10000) & 0xfffff;
+	snprintf(escape, ESCAPE_JSON_MAX, "\\u%04x\\u%04x", 0xd800 | code_point >> 10, 0xdc00 | (code_point & 0x3ff));
+}
+
+size_t escape_json_character(const char *text, char escape[ESCAPE_JSON_MAX])
+{
+	static const char special[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	const char *found = strchr(special, *text);
 	const uint32_t replacement = 0xfffd;
 	uint32_t code_point;
 	size_t length;
 
-	/* outside of strings JSON has only printable ASCII, so what is escaped here is in a string */
-	while (*(json = write_printable(out, json))) {
-		length = utf8_read(json, &code_point);
-		write_json_escape(out, length ? code_point : replacement);
-		json += length ? length : 1;
+	if (found && *found) {
+		escape[0] = '\\';
+		escape[1] = letter[found - special];
+		escape[2] = '\0';
+		return 1;
 	}
+	length = utf8_read(text, &code_point);
+	write_json_escape(escape, length ? code_point : replacement);
+	return length ? length : 1;
 }

@@ -26,10 +26,17 @@ void escape_text(FILE *out, const char *text);
  */
 void escape_word(char *word, size_t columns, const char *text);
 
+enum escape_bounds {
+	ESCAPE_JSON_MAX = sizeof("\\ud800\\udc00"),
+};
+
+/* How many bytes at text may stand in a JSON string as they are. */
+size_t escape_json_span(const char *text);
+
 /*
- * Write a serialised JSON value. What is not let out comes as \uNNNN, which means the same to who parses it; a byte that
- * is not UTF-8 comes as U+FFFD.
+ * The escape (RFC 8259 section 7) of the character at text, which is neither NUL nor in a span. A byte that is not UTF-8 becomes
+ * U+FFFD. Returns how many bytes of text the escape stands for.
  */
-void escape_json(FILE *out, const char *json);
+size_t escape_json_character(const char *text, char escape[ESCAPE_JSON_MAX]);
 
 #endif /* SYSTEM_ESCAPE_H */
