@@ -6,9 +6,14 @@ import json
 import re
 
 CLIENT_AUTHS = {"not_requested", "presented", "declined", "rejected_certificate", "rejected_without_certificate",
-                "unanswered", "resumed", "failed_before_request", "unknown"}
-REASONS = {"encrypted", "gap", "midstream", "lost_events", "padding", "malformed", "ssl2", "unfinished", "abandoned"}
+                "unanswered", "resumed", "failed_before_request", "unknown", "psk", "not_tls"}
+REASONS = {"encrypted", "gap", "midstream", "lost_events", "padding", "early_data", "malformed", "ssl2", "unfinished", "abandoned"}
 SIDES = {"client", "server"}
+FAILURES = {"certificate_required", "certificate_expired", "certificate_not_yet_valid", "certificate_revoked", "self_signed",
+            "unknown_ca", "certificate_purpose", "bad_certificate", "bad_signature", "hostname_mismatch",
+            "unsupported_version", "no_shared_cipher", "no_shared_signature_algorithm", "unrecognized_name",
+            "no_application_protocol", "not_tls", "timeout", "closed", "reset", "other"}
+SOURCES = {"library", "alert", "inferred"}
 
 
 def number(minimum, maximum):
@@ -47,31 +52,52 @@ MESSAGE = {"!us": COUNT, "!from": one_of(*SIDES), "!type": number(0, 255), "name
 RECORD = {"!us": COUNT, "!from": one_of(*SIDES), "!content_type": number(20, 24), "name": NAME,
           "!length": number(0, 2 ** 16 - 1)}
 
+ID = text(r"[0-9a-f]{32}")
+TIME = text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+WORDS = text(r".+")
+X509 = {"subject": {"!distinguished_name": WORDS}, "issuer": {"!distinguished_name": WORDS},
+        "serial_number": text(r"[0-9A-F]+"), "not_before": TIME, "not_after": TIME,
+        "alternative_names": list_of(text(r".*")), "public_key_algorithm": NAME, "public_key_size": number(1, 65535),
+        "signature_algorithm": NAME, "extended_key_usage": list_of(NAME)}
+HASH = {"!sha256": text(r"[0-9A-F]{64}")}
+VERIFICATION = [None, {"!result": one_of("ok", *FAILURES), "code": number(-2 ** 31, 2 ** 31 - 1), "!source": one_of(*SOURCES)}]
+
 # A name with ! is always there.
 LINE = {
     "!@timestamp": text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"),
     "!event": {
-        "!kind": one_of("event"), "!category": one_of(["network"]), "!action": one_of("tls-handshake"),
+        "!id": ID, "!kind": one_of("event"), "!category": one_of(["network"]), "!action": one_of("tls-handshake"),
         "!outcome": one_of("success", "failure", "unknown"), "!duration": COUNT,
     },
+    "host": {"name": NAME, "id": ID},
     "!source": ENDPOINT,
-    "!destination": ENDPOINT,
+    "!destination": {**ENDPOINT, "nat": ENDPOINT},
     "!network": {
         "!transport": one_of("tcp", "udp"), "!type": one_of("ipv4", "ipv6"), "direction": one_of("ingress", "egress"),
+        "protocol": one_of("tls", "dtls", "quic"), "netns": number(1, 2 ** 32 - 1),
     },
-    "process": {"pid": number(1, 2 ** 31), "name": text(r".+")},
-    "container": {"!id": text(r"[0-9a-f]+")},
+    "process": {"pid": number(1, 2 ** 31), "name": WORDS, "executable": WORDS, "command_line": WORDS},
+    "user": {"!id": text(r"\d+"), "name": WORDS},
+    "systemd": {"!unit": WORDS},
+    "container": {"id": text(r"[0-9a-f]+"), "runtime": NAME},
+    "orchestrator": {"!type": one_of("kubernetes"), "namespace": NAME, "resource": {"!type": one_of("pod"), "!name": NAME}},
+    "kubernetes": {"pod": {"!uid": NAME}, "container": {"!name": NAME}},
     "!tls": {
         "version": one_of("1.0", "1.1", "1.2", "1.3", "3.0", "2.0"), "version_protocol": one_of("tls", "ssl", "dtls"),
         "cipher": text(r"TLS_[A-Z0-9_]+|\d+"), "!established": KNOWN, "!resumed": KNOWN, "next_protocol": NAME,
         "client": {
             "server_name": NAME, "subject": text(r".+"), "issuer": text(r".+"),
-            "not_after": text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "hash": {"!sha256": text(r"[0-9A-F]{64}")},
+            "not_after": TIME, "hash": HASH, "x509": X509, "certificate_chain_length": COUNT,
         },
+        "server": {"hash": HASH, "x509": X509, "certificate_chain_length": COUNT},
     },
     "!mtls": {
         "!role": one_of("server", "client", "observer"), "!client_auth": one_of(*CLIENT_AUTHS), "!requested": KNOWN,
-        "answer": one_of("certificate", "empty", None), "!evidence": one_of("cleartext", "inferred", "library"),
+        "answer": one_of("certificate", "empty", None), "!evidence": one_of("cleartext", "inferred", "library", "decrypted"),
+        "!trusted": KNOWN, "!verification": {"!client": VERIFICATION, "!server": VERIFICATION},
+        "!failure": [None, {"!reason": one_of(*FAILURES), "!by": one_of(None, *SIDES), "!source": one_of(*SOURCES),
+                            "detail": NAME}],
+        "hints": list_of(WORDS), "!corrects": [None, ID],
         "!reason": one_of(None, *REASONS),
         "!alert": [None, {"!level": one_of("warning", "fatal"), "!description": NAME, "!from": one_of(*SIDES)}],
         "!end": one_of("none", "completed", "alert", "closed", "reset", "timeout", "not_tls"),
@@ -131,6 +157,8 @@ def breaches(line):
     found = _breaches(record, LINE, "")
     # the verdict's parts have to agree with each other
     mtls = record.get("mtls", {})
+    if (mtls.get("failure") or {}).get("by") not in (None, mtls.get("ended_by")):
+        found.append(f"failure by {mtls['failure']['by']!r}, ended by {mtls.get('ended_by')!r}")
     if (mtls.get("client_auth") == "unknown") != (mtls.get("reason") is not None):
         found.append(f"client_auth {mtls.get('client_auth')!r} with reason {mtls.get('reason')!r}")
     return found
