@@ -15,8 +15,8 @@ from statistics import median
 from children import ROOT, Helper, Tracer, cpu_ns, resident_kb
 from rounds import print_table
 
-sys.path.append(str(ROOT / "tests" / "metrics"))
-from exposition import Metrics  # noqa: E402
+sys.path.append(str(ROOT / "tests"))
+from harness.exposition import Metrics  # noqa: E402
 
 HANDSHAKES = 200_000
 ROUND_SECONDS = 5

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from children import ROOT, Broken, Child
 
-sys.path.append(str(ROOT / "tests" / "live"))
-from certificates import Certificates  # noqa: E402
+sys.path.append(str(ROOT / "tests"))
+from harness.certificates import Certificates  # noqa: E402
 
 CLONE_NEWNET = 0x40000000
 CGROUP_PREFIX = "mtlsnoop-bench-"

@@ -24,11 +24,12 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "kernel")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "kernel")]
 
 import endpoints  # noqa: E402
-from harness import Failure, Tracer, wait_until  # noqa: E402
-from namespaces import Namespace  # noqa: E402
+from harness import Failure, wait_until  # noqa: E402
+from truth import Tracer  # noqa: E402
+from harness.namespaces import Namespace  # noqa: E402
 
 STATISTICS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
 A_FEW = 1000

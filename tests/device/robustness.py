@@ -23,8 +23,9 @@ from scene import ETH_P_ALL, DeviceTracer, Net, ends_well, record_frames
 
 import endpoints  # scene.py says where these are
 import packet
-from harness import PROGRAM, Failure, Suite, Tracer, expect
-from namespaces import Namespace
+from harness import PROGRAM, Failure, Suite, expect
+from truth import Tracer
+from harness.namespaces import Namespace
 
 HALF_OPEN = 5000  # everyday; the whole is 100,000
 MUTATED = 6000

@@ -25,8 +25,9 @@ from scene import (
 )  # fmt: skip
 
 import endpoints  # scene.py says where these are
-from harness import PATIENCE, PRESENTED, Failure, Skip, Suite, differences, expect, wait_until
-from namespaces import IPV4_NETWORK, Namespace, Tun, run
+from harness import PATIENCE, Failure, Skip, Suite, expect, wait_until
+from truth import PRESENTED, differences
+from harness.namespaces import IPV4_NETWORK, Namespace, Tun, run
 
 METRICS = "127.0.0.1:9813"  # in a namespace, which nobody else listens in
 

@@ -11,13 +11,12 @@ import struct
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.append(str(ROOT / "tests" / "kernel"))
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "kernel")]
 
 import endpoints  # noqa: E402
-from harness import (  # noqa: E402
-    DECLINED, NOT_REQUESTED, PATIENCE, PRESENTED, PROGRAM, Failure, Tracer, Truth, expect,
-)  # fmt: skip
-from namespaces import IPV4_NETWORK, Namespace  # noqa: E402
+from harness import PATIENCE, PROGRAM, Failure, expect  # noqa: E402
+from truth import DECLINED, NOT_REQUESTED, PRESENTED, Tracer, Truth  # noqa: E402
+from harness.namespaces import IPV4_NETWORK, Namespace  # noqa: E402
 
 PROGRAMS = {"tcx": PROGRAM, "clsact": str(ROOT / "build" / "tests" / "without-tcx" / "mtlsnoop")}
 NOBODY = 65534

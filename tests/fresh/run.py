@@ -22,11 +22,11 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path += [str(TESTS / "live"), str(TESTS / "metrics"), str(TESTS / "package")]
+sys.path += [str(TESTS), str(TESTS / "package")]
 
 from container import FILE_SYSTEMS, make_archive  # noqa: E402
 from harness import ROOT, Failure, Suite, expect, wait_until  # noqa: E402
-from cgroups import cgroup_root  # noqa: E402
+from harness.cgroups import cgroup_root  # noqa: E402
 
 PACKAGES = {"make", "git", "sudo", "ca-certificates"}
 PROJECT = "/root/mtlsnoop"
@@ -82,7 +82,7 @@ class FreshSystem:
                 with contextlib.suppress(OSError):
                     path.rmdir()
             return not self._cgroup.exists()
-        wait_until(removed, 2 * MINUTE)
+        wait_until(removed, timeout=2 * MINUTE)
 
     def packages(self):
         """How many there are, and the MB that they take."""

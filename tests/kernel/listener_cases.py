@@ -9,7 +9,8 @@ import socket
 import threading
 
 import endpoints
-from harness import PATIENCE, PRESENTED, Failure, differences, expect, wait_until
+from harness import PATIENCE, Failure, expect, wait_until
+from truth import PRESENTED, differences
 from peer import pieces, say_goodbye, send_plain, shake_hands
 from peer_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT, Bench
 

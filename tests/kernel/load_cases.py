@@ -13,9 +13,10 @@ import subprocess
 import threading
 
 import endpoints
-from cgroups import cgroup_root, own_cgroup, remove_cgroup
-from harness import PATIENCE, PRESENTED, PROGRAM, Failure, Tracer, differences, expect, wait_until
-from namespaces import IPV4_NETWORK, Namespace, join_by_veth
+from harness.cgroups import cgroup_root, own_cgroup, remove_cgroup
+from harness import PATIENCE, PROGRAM, Failure, expect, wait_until
+from truth import PRESENTED, Tracer, differences
+from harness.namespaces import IPV4_NETWORK, Namespace, join_by_veth
 from path_cases import CONFIGURATIONS, PLAIN_PORT, REQUEST_PORT
 
 # the tracer gives up a handshake that has stood still for a minute

@@ -7,8 +7,9 @@ import socket
 
 import endpoints
 import packet
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, ROOT, Failure, expect, on_one_cpu
-from namespaces import IPV4_NETWORK, IPV6_NETWORK, RTO_MIN, Namespace, Tun
+from harness import ROOT, Failure, expect, on_one_cpu
+from truth import DECLINED, NOT_REQUESTED, PRESENTED
+from harness.namespaces import IPV4_NETWORK, IPV6_NETWORK, RTO_MIN, Namespace, Tun
 from relay import CLIENT, SERVER, SIDES, Drop, DropThirdAck, Duplicate, Plan, Relay, Shuffle, Swap
 
 PLAIN_PORT, REQUEST_PORT = 4430, 4431

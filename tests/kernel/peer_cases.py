@@ -10,8 +10,9 @@ import time
 
 import endpoints
 import packet
-from harness import DECLINED, NOT_REQUESTED, PATIENCE, PRESENTED, ROOT, Failure, Skip, expect, on_one_cpu
-from namespaces import IPV4_NETWORK, IPV6_NETWORK, RTO_MIN, Namespace, Tun
+from harness import PATIENCE, ROOT, Failure, Skip, expect, on_one_cpu
+from truth import DECLINED, NOT_REQUESTED, PRESENTED
+from harness.namespaces import IPV4_NETWORK, IPV6_NETWORK, RTO_MIN, Namespace, Tun
 from peer import Peer, Wire, pieces, say_goodbye, send_plain, shake_hands
 
 PLAIN_PORT, REQUEST_PORT, INLINE_PORT, SILENT_PORT = 4430, 4431, 4440, 4450

@@ -10,17 +10,21 @@ import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
-import cgroups
-import endpoints
-import listener_cases
-import load_cases
-import path_cases
-import peer_cases
-import program_cases
-import start_cases
-import veth_cases
-from harness import PROGRAM, Failure, Suite, Tracer, expect
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from harness import cgroups  # noqa: E402
+import endpoints  # noqa: E402
+import listener_cases  # noqa: E402
+import load_cases  # noqa: E402
+import path_cases  # noqa: E402
+import peer_cases  # noqa: E402
+import program_cases  # noqa: E402
+import start_cases  # noqa: E402
+import veth_cases  # noqa: E402
+from harness import PROGRAM, Failure, Suite, expect  # noqa: E402
+from truth import Tracer  # noqa: E402
 
 
 def obstacle():

@@ -7,8 +7,9 @@ import ssl
 from dataclasses import replace
 
 import endpoints
-from harness import DECLINED, NOT_REQUESTED, PRESENTED, Failure, Skip, Tracer, Truth, expect, wait_until
-from namespaces import Namespace, join_by_veth
+from harness import Failure, Skip, expect, wait_until
+from truth import DECLINED, NOT_REQUESTED, PRESENTED, Tracer, Truth
+from harness.namespaces import Namespace, join_by_veth
 
 # of each kind; with the loss below nearly each of them meets it
 ROUNDS = 5

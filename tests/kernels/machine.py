@@ -28,7 +28,7 @@ NOT_IN_GUEST = {"test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", 
                 "distutils", "dist-packages", "site-packages"}  # fmt: skip
 
 # what tests share lies in those that are not run
-TESTS = ("kernel", "device", "library", "live")
+TESTS = ("harness", "kernel", "device", "library", "live")
 SUITES = {"kernel": "kernel/run.py", "device": "device/run.py", "library": "library/run.py", "stacks": "library/stacks.py"}
 BUILT = ("mtlsnoop", "tests/verify", "tests/observe", "tests/without-tcx/mtlsnoop")
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path.append(str(TESTS / "live"))
+sys.path.append(str(TESTS))
 
 from harness import ROOT, Failure, Skip, Suite, expect  # noqa: E402
 

@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path.append(str(TESTS / "live"))
+sys.path.append(str(TESTS))
 
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
 
@@ -67,7 +67,7 @@ class Observer:
         self._lines = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not wait_until(lambda: "ready" in self._lines or self.process.poll() is not None, SECONDS):
+        if not wait_until(lambda: "ready" in self._lines or self.process.poll() is not None, timeout=SECONDS):
             raise Failure("observe is not ready")
         if self.process.poll() is not None:
             raise Failure(f"observe ended with {self.process.returncode}: {self.process.stderr.read()}")
@@ -89,7 +89,7 @@ class Observer:
         return [event.type for event in self.events(process) if event.position == 0 and event.type != SERVER_HELLO]
 
     def wait_for_types(self, process, expected):
-        wait_until(lambda: self.types(process) == expected, 5)
+        wait_until(lambda: self.types(process) == expected, timeout=5)
         expect(self.types(process), expected, "first types of the calls")
 
     def attached(self):
@@ -224,7 +224,7 @@ def causes_of(bench, server_options, client_options, certificate, expected):
     with bench.peers.server(*server_options) as server:
         with bench.peers.connection(server, *client_options, certificate=certificate) as client:
             for process, is_server, causes in ((server.pid, True, expected[0]), (client.pid, False, expected[1])):
-                wait_until(lambda: len(bench.observer.causes(process)) == len(causes), 5)
+                wait_until(lambda: len(bench.observer.causes(process)) == len(causes), timeout=5)
                 told = bench.observer.causes(process)
                 expect([(kind, code, alert) for kind, _, code, alert, _ in told], causes,
                        f"causes of the {'server' if is_server else 'client'}")
@@ -265,7 +265,7 @@ def tolerated_error(bench):
 def version_1_2(bench):
     with bench.peers.server("-tls1_2", "-verify", "1") as server, bench.peers.connection(server) as client:
         for process in (server.pid, client.pid):
-            wait_until(lambda: bench.observer.types(process)[-1:] == [FINISHED], 5)
+            wait_until(lambda: bench.observer.types(process)[-1:] == [FINISHED], timeout=5)
             types = bench.observer.types(process)
             expect((types[:1], types[-1:]), ([HELLO], [FINISHED]), "types of the first and the last call")
 
@@ -281,11 +281,11 @@ def hello_retry(bench):
 def renegotiation(bench):
     with bench.peers.server("-tls1_2", "-client_renegotiation") as server:
         with bench.peers.connection(server) as client:
-            if not wait_until(lambda: FINISHED in bench.observer.types(client.pid), 5):
+            if not wait_until(lambda: FINISHED in bench.observer.types(client.pid), timeout=5):
                 raise Failure(f"calls: {bench.observer.types(client.pid)}")
             client.stdin.write("R\n")
             client.stdin.flush()
-            wait_until(lambda: bench.observer.types(client.pid).count(HELLO) == 2, 5)
+            wait_until(lambda: bench.observer.types(client.pid).count(HELLO) == 2, timeout=5)
             for process in (server.pid, client.pid):
                 expect(bench.observer.types(process).count(HELLO), 2, "beginnings of transcripts")
 
@@ -294,13 +294,13 @@ def post_handshake(bench):
     """TLS 1.3: a request behind the handshake (RFC 8446 section 4.6.2), in the context of the handshake."""
     with bench.peers.server("-tls1_3", "-verify", "1") as server:
         with bench.peers.connection(server, "-enable_pha") as client:
-            if not wait_until(lambda: bench.observer.types(server.pid).count(FINISHED) == 2, 5):
+            if not wait_until(lambda: bench.observer.types(server.pid).count(FINISHED) == 2, timeout=5):
                 raise Failure(f"calls: {bench.observer.types(server.pid)}")
             before = len(bench.observer.types(server.pid))
             server.stdin.write("c\n")
             server.stdin.flush()
             for process in (server.pid, client.pid):
-                wait_until(lambda: bench.observer.types(process).count(FINISHED) == 3, 5)
+                wait_until(lambda: bench.observer.types(process).count(FINISHED) == 3, timeout=5)
                 expect(bench.observer.types(process)[before:], [REQUEST, CERTIFICATE, VERIFY, FINISHED],
                        "behind the handshake")
                 expect(len({event.handle for event in bench.observer.events(process)}), 1, "handles")
@@ -320,7 +320,7 @@ def copied_library(bench):
 
 
 def wait_for_attached(bench, count):
-    wait_until(lambda: bench.observer.attached() == count, LOOK_SECONDS)
+    wait_until(lambda: bench.observer.attached() == count, timeout=LOOK_SECONDS)
     expect(bench.observer.attached(), count, "files with probes")
 
 
@@ -433,7 +433,7 @@ def killed(_):
             raise Failure(f"links of the process that attaches: {links}")
         observer.process.send_signal(signal.SIGKILL)
         observer.process.wait()
-    wait_until(lambda: not Path(f"/proc/{finder}").exists() and not links & known_links(), SECONDS)
+    wait_until(lambda: not Path(f"/proc/{finder}").exists() and not links & known_links(), timeout=SECONDS)
     expect(Path(f"/proc/{finder}").exists(), False, "the process that attaches is there")
     expect(links & known_links(), set(), "links that are left")
 
@@ -442,7 +442,7 @@ def off(_):
     process = subprocess.Popen([PROGRAM, "--library=off", "--quiet", "--duration=30"], stdin=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text(), SECONDS)
+        wait_until(lambda: "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text(), timeout=SECONDS)
         expect(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "", "children")
         files = [os.readlink(file) for file in Path(f"/proc/{process.pid}/fd").iterdir()]
         expect([file for file in files if "perf_event" in file], [], "probes")
@@ -492,7 +492,7 @@ def main():
         certificate(Path(name))
         with Observer("auto") as observer:
             # who attaches begins when it is ready; the host's own library has many places
-            wait_until(lambda: observer.attached() > 0, LOOK_SECONDS)
+            wait_until(lambda: observer.attached() > 0, timeout=LOOK_SECONDS)
             bench = Bench(Path(name), observer)
             for case, function in CASES.items():
                 suite.run(f"library: {case}", function, bench)

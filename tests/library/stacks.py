@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "live"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "live")]
 
-from certificates import Certificates  # noqa: E402
+from harness.certificates import Certificates  # noqa: E402
 from expectation import ABSENT, field  # noqa: E402
 from go_program import DEBIAN, build_go  # noqa: E402
 from harness import ROOT, Failure, Skip, Suite, Tracer, expect, wait_until  # noqa: E402
 from matrix import CERTIFICATES, DECLINED, NOT_REQUESTED, PRESENTED, REJECTED, REJECTED_WITHOUT, RESUMED  # noqa: E402
-from network import Network  # noqa: E402
+from harness.network import Network  # noqa: E402
 from stacks import ASKS, CLIENTS, Environment, Visit, end, start_gnutls, wait_for_port  # noqa: E402
 from stacks import Server  # noqa: E402
 
@@ -220,7 +220,7 @@ def wait_until_probed(library, stack, tracer):
         records = tracer.wait_for(visit.name, 2, 6)
         return len(records) == 2 and all(field(record, "mtls.evidence") == "library" for record in records)
 
-    if not wait_until(probed, PROBED_SECONDS):
+    if not wait_until(probed, timeout=PROBED_SECONDS):
         raise Failure(f"not probed within {PROBED_SECONDS} s: {tracer.errors().strip()}")
 
 

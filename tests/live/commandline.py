@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dialogs
 import handmade
-from cgroups import cgroup_root, remove_cgroup
+from harness.cgroups import cgroup_root, remove_cgroup
 from exchanges import NOT_KNOWN, UNANSWERED, broken_off
 from expectation import ABSENT, by_role, demand, field, field_differences, sha256_of
 from harness import PROGRAM, ROOT, Failure, Skip, Tracer, expect, wait_until
@@ -306,7 +306,7 @@ class CommandLine:
                 expect(bool(ids), True, f"holds a {kind}")
             expect(tracer.stop(number), status, "exit status")
         # the kernel frees them after a grace period
-        wait_until(lambda: not objects.alive() and not objects.attached(), 30)
+        wait_until(lambda: not objects.alive() and not objects.attached(), timeout=30)
         expect((objects.alive(), objects.attached()), ([], []), "left in the kernel, still attached")
 
     def case_nothing_stays_after_sigint(self):

@@ -11,8 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
-from harness import Failure, Suite, Tracer, expect, wait_until
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from harness import Failure, Suite, Tracer, expect, wait_until  # noqa: E402
 
 NAMESPACE = f"mtlsnoop-live-dtls-{os.getpid()}"
 FIRST_PORT = 27301
@@ -120,7 +123,7 @@ def run(suite, stack, directory):
     for case in cases:
         stack.callback(case.leave)
         case.serve(directory)
-    if not wait_until(lambda: listening([case.port for case in cases]), PATIENCE):
+    if not wait_until(lambda: listening([case.port for case in cases]), timeout=PATIENCE):
         raise Failure("openssl s_server does not listen")
     for case in cases:
         case.visit(directory)

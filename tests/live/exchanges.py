@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import dialogs
 import handmade
-from certificates import MANY_AUTHORITIES
+from harness.certificates import MANY_AUTHORITIES
 from expectation import ABSENT, certificate_fields, verdict_fields
 from matrix import DECLINED, NOT_REQUESTED, PRESENTED
 from stacks import CLIENTS, Visit, run_client, start_openssl

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 from datetime import datetime
 
-from certificates import AUTHORITY
+from harness.certificates import AUTHORITY
 from harness import Failure
 
 ABSENT = object()

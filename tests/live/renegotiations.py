@@ -21,12 +21,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from certificates import Certificates
-from expectation import ABSENT, by_role, demand, field_differences
-from harness import ROOT, Failure, Suite, Tracer, expect, server_name_of, wait_until
-from matrix import DECLINED, NOT_REQUESTED, PRESENTED, RESUMED, Outcome
-from network import Namespace
-from stacks import Environment, end, start_gnutls, wait_for_port
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from harness.certificates import Certificates  # noqa: E402
+from expectation import ABSENT, by_role, demand, field_differences  # noqa: E402
+from harness import ROOT, Failure, Suite, Tracer, expect, server_name_of, wait_until  # noqa: E402
+from matrix import DECLINED, NOT_REQUESTED, PRESENTED, RESUMED, Outcome  # noqa: E402
+from harness.network import Side  # noqa: E402
+from stacks import Environment, end, start_gnutls, wait_for_port  # noqa: E402
 
 FIRST_PORT = 27501
 PROBE_PORT = FIRST_PORT + 30
@@ -129,7 +131,7 @@ class Peers:
     def __init__(self, stack):
         # another run of this has another one, and so other lines
         self.address = f"127.{os.getpid() >> 16 & 127 | 128}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-        self.namespace = Namespace("renegotiation", self.address, None)
+        self.namespace = Side("renegotiation", self.address, None)
         stack.callback(self.namespace.close)
         self.namespace.ip("link", "set", "lo", "up")
         self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtlsnoop-renegotiation-")))
@@ -141,7 +143,7 @@ class Peers:
         return (self.directory / f"{name}.log").read_text(errors="replace")
 
     def wait_for(self, name, pattern, count=1):
-        if not wait_until(lambda: len(re.findall(pattern, self.log(name), re.MULTILINE)) >= count, STEP_SECONDS):
+        if not wait_until(lambda: len(re.findall(pattern, self.log(name), re.MULTILINE)) >= count, timeout=STEP_SECONDS):
             raise Failure(f"{name} does not say {pattern!r} {count} times: {self.log(name)[-300:]!r}")
 
     def identity(self, case, certificate, key):
@@ -268,7 +270,7 @@ def wait_until_probed(peers, tracers, stacks):
 
         server = NOT_RESUMED if stack == "openssl" else "never"
         RUN[stack](peers, Case(stack, "GCM", "probe", NOT_REQUESTED, NOT_REQUESTED, server, "r", port=port))
-        return wait_until(lambda: all(told(*one) for one in tracers.items()), 1)
+        return wait_until(lambda: all(told(*one) for one in tracers.items()), timeout=1)
 
     for number, stack in enumerate(stacks):
         deadline = time.monotonic() + PROBED_SECONDS

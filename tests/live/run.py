@@ -16,20 +16,25 @@ import subprocess
 import sys
 import time
 import traceback
+from pathlib import Path
 
-import matrix
-from certificates import Certificates
-from expectation import (by_role, certificate_fields, demand, field_differences, message_differences, oracle_fields,
-                         request_fields, role_fields, time_differences, type_differences, verdict_fields)
-from cgroups import own_cgroup
-from commandline import CommandLine
-from contract import breaches
-from exchanges import Exchanges, carry_out
-from harness import PROGRAM, ROOT, Failure, Skip, Suite, Tracer, expect, server_name_of, wait_until
-from network import INTERFACE, Network
-from oracle import Capture
-from stacks import ASKS, CLIENTS, Environment, nginx_program, start_gnutls, start_nginx, start_openssl
-from testimony import READERS
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import matrix  # noqa: E402
+from harness.certificates import Certificates  # noqa: E402
+from expectation import (  # noqa: E402
+    by_role, certificate_fields, demand, field_differences, message_differences, oracle_fields, request_fields, role_fields,
+    time_differences, type_differences, verdict_fields,
+)
+from harness.cgroups import own_cgroup  # noqa: E402
+from commandline import CommandLine  # noqa: E402
+from contract import breaches  # noqa: E402
+from exchanges import Exchanges, carry_out  # noqa: E402
+from harness import PROGRAM, ROOT, Failure, Skip, Suite, Tracer, expect, server_name_of, wait_until  # noqa: E402
+from harness.network import INTERFACE, Network  # noqa: E402
+from oracle import Capture  # noqa: E402
+from stacks import ASKS, CLIENTS, Environment, nginx_program, start_gnutls, start_nginx, start_openssl  # noqa: E402
+from testimony import READERS  # noqa: E402
 
 FIRST_PORT = 27101
 
@@ -167,9 +172,9 @@ def wait_for_attachment(live, tracer):
             raise Failure(f"mtlsnoop ended with status {tracer.process.returncode}: {tracer.errors().strip()}")
         name = f"probe-{live.run}.live.test"
         CLIENTS["openssl"](live.environment, matrix.Visit(server, "1.2", name))
-        return wait_until(lambda: tracer.records(name), 0.3)
+        return wait_until(lambda: tracer.records(name), timeout=0.3)
 
-    if not wait_until(attached, 15):
+    if not wait_until(attached, timeout=15):
         raise Failure(f"mtlsnoop tells of nothing: {tracer.errors().strip()}")
 
 

@@ -25,13 +25,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "live"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from certificates import Certificates  # noqa: E402
+from harness.certificates import Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
-from cgroups import own_cgroup  # noqa: E402
-from program import OPENMETRICS, PORT, Tracer, own_network  # noqa: E402
-from traffic import ADDRESS, Server, shake_hands  # noqa: E402
+from harness.cgroups import own_cgroup  # noqa: E402
+from harness.scraped import OPENMETRICS, PORT, MetricsTracer, own_network  # noqa: E402
+from harness.servers import ADDRESS, Server, shake_hands  # noqa: E402
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 # what Prometheus 2.42 sends
@@ -68,7 +68,7 @@ class Bench:
 
     def tracer(self, *options, **arguments):
         """Without probes: what processes of the whole host do with their libraries is in no cgroup."""
-        return Tracer(self.cgroup, "--library=off", *options, **arguments)
+        return MetricsTracer(self.cgroup, "--library=off", *options, **arguments)
 
     def shake_hands(self, version="TLSv1.2", asks="required", has_certificate=True):
         return shake_hands(self.servers[asks], version, self.certificates.good["ecdsa"] if has_certificate else None)
@@ -384,7 +384,7 @@ def reader_stands_still(bench):
         tracer.wait_for_start()
         for _ in range(20):
             bench.shake_hands()
-        stalled = wait_until(lambda: tracer.get("/healthz")[0] == 503, 15)
+        stalled = wait_until(lambda: tracer.get("/healthz")[0] == 503, timeout=15)
         expect(stalled, True, "/healthz is 503")
         expect("have not been read" in tracer.get("/healthz")[2], True, tracer.get("/healthz")[2])
         tracer.metrics()
@@ -392,7 +392,7 @@ def reader_stands_still(bench):
             bench.shake_hands()
         drain = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(read_end, 65536), b"")], daemon=True)
         drain.start()
-        lost = wait_until(lambda: "lost in the last" in tracer.get("/healthz")[2], 10)
+        lost = wait_until(lambda: "lost in the last" in tracer.get("/healthz")[2], timeout=10)
         expect(lost, True, f"/healthz tells of the loss ({tracer.get('/healthz')[2].strip()})")
         metrics = tracer.metrics()
         if not metrics.value("mtlsnoop_lost_events_total", where="ring_buffer"):
@@ -409,7 +409,7 @@ def cgroup_removed(bench):
     """The programs are detached with their cgroup: what sees nothing any more does not say that there is nothing."""
     path = bench.cgroup / "short-lived"
     path.mkdir()
-    with Tracer(path, "--quiet", "--library=off") as tracer:
+    with MetricsTracer(path, "--quiet", "--library=off") as tracer:
         tracer.wait_for_start()
         path.rmdir()
         expect(tracer.process.wait(10), 1, "exit status")

@@ -34,9 +34,9 @@ import crypt  # noqa: E402
 
 from run import Bench, check_nothing_lost  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Suite, expect, wait_until  # noqa: E402
-from cgroups import own_cgroup  # noqa: E402
-from program import START_SECONDS, own_network  # noqa: E402
-from traffic import ADDRESS  # noqa: E402
+from harness.cgroups import own_cgroup  # noqa: E402
+from harness.scraped import START_SECONDS, own_network  # noqa: E402
+from harness.servers import ADDRESS  # noqa: E402
 
 CAPTURES = ROOT / "tests" / "captures" / "own"
 PASSWORD = "correct horse"
@@ -147,7 +147,7 @@ def wait_for_port(tracer):
             raise Failure(f"mtlsnoop ended with status {tracer.process.returncode}: {tracer.errors().strip()}")
         with contextlib.suppress(OSError), socket.create_connection((ADDRESS, tracer.port), 1):
             return "hooks" if attached(tracer) else None
-    if not wait_until(open_port, START_SECONDS):
+    if not wait_until(open_port, timeout=START_SECONDS):
         raise Failure(f"does not listen: {tracer.errors().strip()}")
 
 
@@ -163,7 +163,7 @@ def reload(tracer):
 def wait_for_reload(tracer, successful):
     def taken():
         return tracer.metrics().value("mtlsnoop_config_last_reload_successful") == successful
-    if not wait_until(taken, 5):
+    if not wait_until(taken, timeout=5):
         raise Failure(f"mtlsnoop_config_last_reload_successful is not {successful}: {tracer.errors()}")
 
 
@@ -279,7 +279,7 @@ def privileges_of_the_reader(bench):
             expect(set(status["Uid"].split()), {"65534"}, "uid of the reader")
             tracer.process.kill()
             tracer.process.wait()
-            gone = wait_until(lambda: not Path(f"/proc/{children[0]}").exists(), 5)
+            gone = wait_until(lambda: not Path(f"/proc/{children[0]}").exists(), timeout=5)
             expect(gone, True, "the reader has ended behind SIGKILL")
 
 
@@ -313,7 +313,7 @@ def mutual_tls(bench):
             reload(tracer)
             newest = Client(bench, tracer, good.certificate, good.key)
             newer = Client(bench, tracer, good.certificate, good.key, version=ssl.TLSVersion.TLSv1_2)
-            expect(wait_until(lambda: newer.get() is None, 5), True, "TLS 1.2 below min_version")
+            expect(wait_until(lambda: newer.get() is None, timeout=5), True, "TLS 1.2 below min_version")
             expect(newest.get(), 200, "TLS 1.3")
             newest.context.set_ecdh_curve("prime256v1")
             expect(newest.get(), None, "a curve that is not in curve_preferences")
@@ -497,7 +497,7 @@ def thousand_connections(bench):
             grown = int(tracer.status("VmRSS")) - memory
             if grown > 8 * 1024:
                 raise Failure(f"memory has grown by {grown} KB")
-            left = wait_until(lambda: len(os.listdir(f"/proc/{tracer.process.pid}/fd")) <= descriptors, 15)
+            left = wait_until(lambda: len(os.listdir(f"/proc/{tracer.process.pid}/fd")) <= descriptors, timeout=15)
             expect(left, True, "files are closed again")
             expect(tracer.stop(), 0, "exit status")
 
@@ -514,13 +514,13 @@ def reload_web(bench):
                 return client.get("/metrics", user, PASSWORD)
 
             def until(user, status):
-                expect(wait_until(lambda: scrape(user) == status, 5), True, f"{user} gets {status}")
+                expect(wait_until(lambda: scrape(user) == status, timeout=5), True, f"{user} gets {status}")
 
             expect((scrape("alice"), scrape("bob")), (200, 401), "at the start")
             first = client.peer_certificate()
             files.copy("server.pem", bench.certificates.server["rsa"].certificate)
             reload(tracer)
-            told = wait_until(lambda: "cert_file and key_file" in tracer.errors(), 5)
+            told = wait_until(lambda: "cert_file and key_file" in tracer.errors(), timeout=5)
             expect(told, True, f"a certificate without its key: {tracer.errors()}")
             expect((client.peer_certificate() == first, scrape("alice")), (True, 200), "what was refused changes nothing")
             files.copy("server.key", bench.certificates.server["rsa"].key)
@@ -530,16 +530,16 @@ def reload_web(bench):
             expect((client.peer_certificate() == first, scrape("alice")), (False, 401), "another certificate, other users")
             files.write("web.yml", users(bob=PASSWORD))
             reload(tracer)
-            told = wait_until(lambda: "TLS cannot be turned on or off" in tracer.errors(), 5)
+            told = wait_until(lambda: "TLS cannot be turned on or off" in tracer.errors(), timeout=5)
             expect(told, True, f"TLS is turned off: {tracer.errors()}")
             expect(scrape("bob"), 200, "it is still TLS")
             (files.directory / "web.yml").unlink()
             reload(tracer)
-            told = wait_until(lambda: "cannot read" in tracer.errors(), 5)
+            told = wait_until(lambda: "cannot read" in tracer.errors(), timeout=5)
             expect(told, True, f"the file is gone: {tracer.errors()}")
             files.write("web.yml", MUTUAL)
             reload(tracer)
-            expect(wait_until(lambda: scrape("bob") is None, 5), True, "a certificate is wanted now")
+            expect(wait_until(lambda: scrape("bob") is None, timeout=5), True, "a certificate is wanted now")
             pair = bench.certificates.good["ecdsa"]
             expect(Client(bench, tracer, pair.certificate, pair.key).get(), 200, "with a certificate")
             expect(tracer.stop(), 0, "exit status")
@@ -554,7 +554,7 @@ def hang_up_of_nothing(bench):
         def listens():
             with contextlib.suppress(OSError), socket.create_connection((ADDRESS, 9813), 1):
                 return True
-        expect(wait_until(listens, START_SECONDS), True, "it listens")
+        expect(wait_until(listens, timeout=START_SECONDS), True, "it listens")
         process.send_signal(signal.SIGHUP)
         with contextlib.suppress(subprocess.TimeoutExpired):
             raise Failure(f"it ended with {process.wait(1)}")
@@ -580,7 +580,7 @@ def on_a_terminal(bench, *options):
     os.close(slave)
     terminal = os.fdopen(master, "rb", buffering=0)
     try:
-        listens = wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1, START_SECONDS)
+        listens = wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1, timeout=START_SECONDS)
         expect(listens, True, "it has started")
         yield process, terminal
     finally:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from harness import ROOT, Failure, Skip, wait_until
-from cgroups import cgroup_root
+from harness.cgroups import cgroup_root
 
 CACHE = ROOT / "build" / "package"
 BASE = ["systemd", "systemd-sysv", "init-system-helpers"]
@@ -114,11 +114,11 @@ class Container:
         def child():
             children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
             return children and Path(f"/proc/{children[0]}/comm").read_text() == "systemd\n" and children[0]
-        self.init = wait_until(child, BOOT_SECONDS)
+        self.init = wait_until(child, timeout=BOOT_SECONDS)
         if not self.init:
             raise Failure(f"systemd does not start: {self._process.poll()}")
         states = ("running", "degraded")
-        if not wait_until(lambda: self.run("systemctl", "is-system-running")[1].strip() in states, BOOT_SECONDS):
+        if not wait_until(lambda: self.run("systemctl", "is-system-running")[1].strip() in states, timeout=BOOT_SECONDS):
             raise Failure(f"the system does not come up: {self.run('systemctl', 'list-jobs')[1]}")
         return self
 

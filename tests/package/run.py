@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path += [str(TESTS / "live"), str(TESTS / "metrics")]
+sys.path.append(str(TESTS))
 
 from container import Container, make_system  # noqa: E402
 from harness import ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402

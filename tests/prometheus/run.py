@@ -29,13 +29,13 @@ from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path += [str(TESTS / "live"), str(TESTS / "metrics")]
+sys.path.append(str(TESTS))
 
-from certificates import Certificates  # noqa: E402
+from harness.certificates import Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
-from cgroups import own_cgroup  # noqa: E402
-from program import PORT, Tracer, own_network  # noqa: E402
-from traffic import ADDRESS, SECONDS, VERSIONS, Server, shake_hands  # noqa: E402
+from harness.cgroups import own_cgroup  # noqa: E402
+from harness.scraped import PORT, MetricsTracer, own_network  # noqa: E402
+from harness.servers import ADDRESS, SECONDS, VERSIONS, Server, shake_hands  # noqa: E402
 
 DEPLOY = ROOT / "docs" / "deploy"
 RULES = DEPLOY / "prometheus-rules.yml"
@@ -106,7 +106,7 @@ class Prometheus:
             # 503 until it has read what is stored
             with contextlib.suppress(OSError), urllib.request.urlopen(ready, timeout=WAIT):
                 return True
-        if not wait_until(answers, WAIT):
+        if not wait_until(answers, timeout=WAIT):
             raise Failure("prometheus does not answer")
 
     def __enter__(self):
@@ -209,7 +209,7 @@ class Bench:
         by_verdict = 'sum by (client_auth) (mtlsnoop_handshakes_total{role="server"})'
         for _ in range(ROUNDS):
             self.traffic.carry_out()
-            wait_until(lambda: self.prometheus.by("client_auth", by_verdict) == self.traffic.made, WAIT)
+            wait_until(lambda: self.prometheus.by("client_auth", by_verdict) == self.traffic.made, timeout=WAIT)
         expect(self.prometheus.by("client_auth", by_verdict), dict(self.traffic.made), by_verdict)
 
 
@@ -269,7 +269,7 @@ def check_rules(bench):
         groups = bench.prometheus.ask("rules")["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
         return rules and all(rule["health"] == "ok" for rule in rules) and rules
-    rules = wait_until(evaluated, WAIT)
+    rules = wait_until(evaluated, timeout=WAIT)
     if not rules:
         raise Failure(f"rules that are not well: {[r for g in bench.prometheus.ask('rules')['groups'] for r in g['rules']]}")
     names = {rule["name"] for rule in rules if rule["type"] == "alerting"}
@@ -286,7 +286,7 @@ def check_rules(bench):
         found = states()
         return {name: found.get(name) for name in wanted}
     # the rules may have been looked at last before the second round was scraped
-    wait_until(lambda: those_wanted() == wanted, WAIT)
+    wait_until(lambda: those_wanted() == wanted, timeout=WAIT)
     expect(those_wanted(), wanted, "alerts")
     unwanted = {"MtlsnoopDown", "MtlsnoopLosesEvents", "MtlsnoopStandsStill", "MtlsnoopSeesNothing",
                 "MtlsnoopReloadRefused"} & set(states())
@@ -368,9 +368,9 @@ def check_questions(bench):
 
 def check_down(bench):
     expect(bench.tracer.stop(), 0, "exit status")
-    expect(wait_until(lambda: bench.prometheus.value('up{job="mtlsnoop"}') == 0, WAIT), True, "up is 0")
+    expect(wait_until(lambda: bench.prometheus.value('up{job="mtlsnoop"}') == 0, timeout=WAIT), True, "up is 0")
     state = wait_until(lambda: [alert["state"] for alert in bench.prometheus.ask("alerts")["alerts"]
-                                if alert["labels"]["alertname"] == "MtlsnoopDown"], WAIT)
+                                if alert["labels"]["alertname"] == "MtlsnoopDown"], timeout=WAIT)
     expect(state, ["pending"], "MtlsnoopDown")
 
 
@@ -416,7 +416,7 @@ def run_scraped(suite, stack, directory):
     policy = directory / "policy"
     policy.write_text(f"{traffic.service('required')} required\n{traffic.service('optional')} never\n"
                       f"{traffic.service('never')} never\n")
-    tracer = stack.enter_context(Tracer(cgroup, "--quiet", "--library=off", f"--expect={policy}"))
+    tracer = stack.enter_context(MetricsTracer(cgroup, "--quiet", "--library=off", f"--expect={policy}"))
     prometheus = stack.enter_context(Prometheus(directory))
     tracer.wait_for_start()
     prometheus.wait_for_start()

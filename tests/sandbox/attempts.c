@@ -318,8 +318,9 @@ enum {
 };
 
 static const char *const works[SANDBOX_WORKS] = {
-	[SANDBOX_CAPTURE] = "capture",       [SANDBOX_LIVE] = "live",       [SANDBOX_FILES] = "files",
-	[SANDBOX_INTERFACES] = "interfaces", [SANDBOX_LIBRARY] = "library",
+	[SANDBOX_CAPTURE] = "capture",         [SANDBOX_LIVE] = "live",       [SANDBOX_FILES] = "files",
+	[SANDBOX_INTERFACES] = "interfaces",   [SANDBOX_LIBRARY] = "library", [SANDBOX_STORE] = "store",
+	[SANDBOX_ATTRIBUTION] = "attribution",
 };
 
 static int prepare(const char *work)

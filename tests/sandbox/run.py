@@ -21,13 +21,13 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path += [str(TESTS / "live"), str(TESTS / "metrics")]
+sys.path.append(str(TESTS))
 
-from certificates import Certificates  # noqa: E402
+from harness.certificates import Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
-from cgroups import own_cgroup  # noqa: E402
-from program import Tracer, own_network  # noqa: E402
-from traffic import Server, shake_hands  # noqa: E402
+from harness.cgroups import own_cgroup  # noqa: E402
+from harness.scraped import MetricsTracer, own_network  # noqa: E402
+from harness.servers import Server, shake_hands  # noqa: E402
 
 ATTEMPTS = ROOT / "build" / "tests" / "attempts"
 CAPTURE = ROOT / "tests" / "captures" / "own" / "tls-1.3-presented.pcap"
@@ -145,7 +145,7 @@ def wait_for_filters(process, count):
 
 
 def check_live(cgroup):
-    with Tracer(cgroup, "--quiet", "--library=off") as tracer:
+    with MetricsTracer(cgroup, "--quiet", "--library=off") as tracer:
         tracer.wait_for_start()
         check_process(*wait_for_filters(tracer.process.pid, 1), threads=2)
         expect(tracer.stop(), 0, "exit status")
@@ -155,7 +155,7 @@ def check_library(cgroup):
     """Who attaches to libraries keeps what the kernel wants for that: CAP_SYS_ADMIN since 2025, and less before."""
     common = 1 << CAP_DAC_READ_SEARCH | 1 << CAP_SYS_PTRACE
     less = common | 1 << CAP_PERFMON | 1 << CAP_BPF | 1 << CAP_CHECKPOINT_RESTORE
-    with Tracer(cgroup, "--quiet") as tracer:
+    with MetricsTracer(cgroup, "--quiet") as tracer:
         tracer.wait_for_start()
         main, library = wait_for_filters(tracer.process.pid, 2)
         check_process(main, threads=2)
@@ -168,7 +168,7 @@ def check_children(directory):
     """Who reads files again and who attaches to interfaces keeps what that needs."""
     policy = directory / "policy"
     policy.write_text("127.0.0.1:443 required\n")
-    with Tracer(None, "--quiet", "--interface=lo", f"--expect={policy}") as tracer:
+    with MetricsTracer(None, "--quiet", "--interface=lo", f"--expect={policy}") as tracer:
         tracer.wait_for_start()
         main, reader, attacher = wait_for_filters(tracer.process.pid, 3)
         check_process(main, threads=2)
@@ -231,7 +231,7 @@ def meets_no_filter(cgroup, directory):
     certificates = Certificates(directory)
     path = directory / "live.strace"
     with contextlib.closing(Server(certificates, "required")) as server, \
-            Tracer(cgroup, "--json", prefix=strace("-o", path)) as tracer:
+            MetricsTracer(cgroup, "--json", prefix=strace("-o", path)) as tracer:
         tracer.wait_for_start()
         use_everything(tracer, certificates, server)
         expect(tracer.stop(), 0, "exit status")
@@ -242,7 +242,7 @@ def children_meet_no_filter(directory):
     """Files read again, good ones and bad; an interface that comes and goes."""
     path, policy = directory / "children.strace", directory / "policy"
     policy.write_text("127.0.0.1:443 required\n")
-    with Tracer(None, "--quiet", "--interface=any", f"--expect={policy}", prefix=strace("-o", path)) as tracer:
+    with MetricsTracer(None, "--quiet", "--interface=any", f"--expect={policy}", prefix=strace("-o", path)) as tracer:
         tracer.wait_for_start()
         for text in ("127.0.0.1:443 never\n", "nonsense\n"):
             policy.write_text(text)

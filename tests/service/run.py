@@ -23,13 +23,13 @@ import urllib.request
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path += [str(TESTS / "live"), str(TESTS / "metrics")]
+sys.path.append(str(TESTS))
 
-from certificates import Certificates  # noqa: E402
+from harness.certificates import Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
-from cgroups import own_cgroup  # noqa: E402
-from program import own_network  # noqa: E402
-from traffic import Server, shake_hands  # noqa: E402
+from harness.cgroups import own_cgroup  # noqa: E402
+from harness.scraped import own_network  # noqa: E402
+from harness.servers import Server, shake_hands  # noqa: E402
 
 DEPLOY = ROOT / "docs" / "deploy"
 UNIT = DEPLOY / "mtlsnoop.service"
@@ -279,7 +279,7 @@ def watchdog_of_a_loop_that_hangs(bench):
                 os.read(read_end, 65536)
             return manager.receive(0.01)
 
-        expect(wait_until(read_until_alive, SECONDS), "WATCHDOG=1", "message, once somebody reads")
+        expect(wait_until(read_until_alive, timeout=SECONDS), "WATCHDOG=1", "message, once somebody reads")
     os.close(read_end)
 
 

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "live"), str(HERE.parent / "metrics")]
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "live")]
 
-from certificates import DOMAIN, Certificates  # noqa: E402
+from harness.certificates import DOMAIN, Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, wait_until  # noqa: E402
-from network import Network  # noqa: E402
+from harness.network import Network  # noqa: E402
 from peers import unpacked  # noqa: E402
-from cgroups import own_cgroup  # noqa: E402
+from harness.cgroups import own_cgroup  # noqa: E402
 from programs import verdict_by  # noqa: E402
 from stacks import ASKS, REQUEST, Environment, end, nginx_program, start_gnutls, start_nginx, start_openssl  # noqa: E402
 from verdicts import Verdicts  # noqa: E402
@@ -130,9 +130,9 @@ class OpenSSL:
                                        stdin=subprocess.PIPE, stdout=file, stderr=file, env=self._environment.variables)
         with contextlib.closing(process.stdin):
             if first:
-                wait_until(lambda: process.poll() is not None or self._session.exists(), SECONDS)
+                wait_until(lambda: process.poll() is not None or self._session.exists(), timeout=SECONDS)
             else:
-                wait_until(lambda: process.poll() is not None or "Early data was" in output.read_text(errors="replace"), SECONDS)
+                wait_until(lambda: process.poll() is not None or "Early data was" in output.read_text(errors="replace"), timeout=SECONDS)
         try:
             process.wait(SECONDS)
         finally:
@@ -283,7 +283,7 @@ class EarlyData:
             client.visits([Visit(ports["never"], visited, "none")] * 2)
             return self.verdicts.from_library(visited)
 
-        if not wait_until(probed, PROBED_SECONDS):
+        if not wait_until(probed, timeout=PROBED_SECONDS):
             raise Failure(f"not probed within {PROBED_SECONDS} s")
         self._probed.add(server.name)
 

@@ -20,15 +20,15 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "live"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "live")]
 
 import clients  # noqa: E402
 import peers  # noqa: E402
 import programs  # noqa: E402
-from cgroups import own_cgroup  # noqa: E402
-from certificates import DOMAIN, Certificates  # noqa: E402
+from harness.cgroups import own_cgroup  # noqa: E402
+from harness.certificates import DOMAIN, Certificates  # noqa: E402
 from harness import PROGRAM, ROOT, Failure, Suite  # noqa: E402
-from network import Network  # noqa: E402
+from harness.network import Network  # noqa: E402
 from stacks import Environment  # noqa: E402
 from verdicts import Verdicts  # noqa: E402
 

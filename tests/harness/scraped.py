@@ -2,43 +2,32 @@
 """mtlsnoop with its metrics, in a network namespace and a cgroup of its own."""
 
 import contextlib
-import ctypes
 import http.client
 import signal
 import subprocess
-import tempfile
-import time
 from pathlib import Path
 
-from exposition import Metrics
-from harness import PROGRAM, Failure, expect, wait_until
-from traffic import ADDRESS
+from .cases import PROGRAM, Failure, expect, wait_until
+from .exposition import Metrics
+from .namespaces import own_network
+from .servers import ADDRESS
+from .tracer import TracerProcess
+
+__all__ = ["OPENMETRICS", "PORT", "START_SECONDS", "MetricsTracer", "own_network"]
 
 PORT = 9813
-START_SECONDS = 60  # probes are attached one by one, each behind those of all others on this host
+START_SECONDS = 60  # probes are attached one by one, each after the grace period of all others on this host
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-CLONE_NEWNET = 0x40000000
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def own_network():
-    if _libc.unshare(CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-
-
-class Tracer:
+class MetricsTracer(TracerProcess):
     """mtlsnoop with its metrics on ADDRESS:PORT."""
 
     def __init__(self, cgroup, *options, metrics=f"{ADDRESS}:{PORT}", stdout=subprocess.DEVNULL, prefix=()):
         self.address, _, port = metrics.rpartition(":")
         self.port = int(port)
-        self._errors = tempfile.TemporaryFile(mode="w+")
-        command = [*prefix, PROGRAM, f"--metrics={metrics}", *map(str, options)]
-        command += [f"--cgroup={cgroup}"] if cgroup else []
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=self._errors)
+        command = [*prefix, PROGRAM, f"--metrics={metrics}", *options, *([f"--cgroup={cgroup}"] if cgroup else [])]
+        super().__init__(command, stdout=stdout)
 
     def get(self, path="/metrics", method="GET", timeout=5, **headers):
         """Status, header fields, body."""
@@ -59,13 +48,13 @@ class Tracer:
                 raise Failure(f"mtlsnoop ended with status {self.process.returncode}: {self.errors().strip()}")
             with contextlib.suppress(OSError):
                 return self.get("/healthz")[0] == 200
-        if not wait_until(answers, START_SECONDS):
+        if not wait_until(answers, timeout=START_SECONDS):
             raise Failure(f"no answer: {self.errors().strip()}")
         return self
 
     def wait_for_handshakes(self, count, timeout=10):
-        """Both ends are counted, each as what it is."""
-        wait_until(lambda: self.metrics().total("mtlsnoop_handshakes_total") >= 2 * count, timeout)
+        """Wait until both ends of count handshakes are counted, and check that no more are."""
+        wait_until(lambda: self.metrics().total("mtlsnoop_handshakes_total") >= 2 * count, timeout=timeout)
         metrics = self.metrics()
         expect(metrics.total("mtlsnoop_handshakes_total"), 2 * count, "handshakes of both roles")
         return metrics
@@ -75,22 +64,8 @@ class Tracer:
                     if line.startswith(f"{name}:"))
 
     def errors(self):
-        """But for programs of others on this host that it does not probe."""
-        self._errors.seek(0)
-        return "".join(line for line in self._errors if not line.startswith("mtlsnoop: not probed: "))
+        """Standard error without the lines about programs of others on this host that are not probed."""
+        return "".join(line for line in super().errors().splitlines(keepends=True) if not line.startswith("mtlsnoop: not probed: "))
 
-    def stop(self, timeout=5):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise Failure(f"still runs {timeout} s after SIGTERM") from None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._errors.close()
+    def stop(self, number=signal.SIGTERM, timeout=5):
+        return super().stop(number, timeout)

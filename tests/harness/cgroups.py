@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A cgroup of our own: a tracer of it counts what the cases do, and not what others do on this host."""
+"""A cgroup of the suite's own: a tracer of that cgroup counts the suite's handshakes and no others of this host."""
 
 import contextlib
 import os
 from pathlib import Path
 
-from harness import Failure, wait_until
+from .cases import Failure, wait_until
 
 PREFIX = "mtlsnoop-test-"
 REMOVED_SECONDS = 20
@@ -27,11 +27,11 @@ def _removed(path):
 
 def remove_cgroup(path):
     """
-    A process is in its cgroup until the kernel is done with it, also when the directory shows it no more. One that had probes
-    detaches them first, one by one, each with a grace period and behind those of all others on this host: where that takes too
-    long the next run removes the directory.
+    Remove the cgroup once its last process is gone. The kernel keeps a process in its cgroup for a while after the directory
+    shows none: a process with probes first detaches the probes one by one, each with a grace period. If the removal takes
+    longer than REMOVED_SECONDS, the next run removes the directory.
     """
-    wait_until(lambda: _removed(path), REMOVED_SECONDS)
+    wait_until(lambda: _removed(path), timeout=REMOVED_SECONDS)
 
 
 def _remove_stale(root):
@@ -42,12 +42,12 @@ def _remove_stale(root):
 
 
 @contextlib.contextmanager
-def own_cgroup():
-    """This process, and what it starts, is in a cgroup that nobody else is in."""
+def own_cgroup(name=None):
+    """Move this process, and processes that it starts, into a new cgroup. A socket belongs to the cgroup of its creation."""
     root = cgroup_root()
     home = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
     _remove_stale(root)
-    path = root / f"{PREFIX}{os.getpid()}"
+    path = root / f"{PREFIX}{os.getpid()}{f'-{name}' if name else ''}"
     path.mkdir()
     try:
         (path / "cgroup.procs").write_text(str(os.getpid()))
