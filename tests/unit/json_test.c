@@ -116,7 +116,7 @@ static void whole_line(void **state)
 		"\"mtls\":{\"role\":\"server\",\"client_auth\":\"presented\",\"requested\":true,"
 		"\"answer\":\"certificate\",\"evidence\":\"cleartext\",\"reason\":null,"
 		"\"trusted\":null,\"verification\":{\"client\":null,\"server\":null},\"failure\":null,\"corrects\":"
-	        "null,"
+		"null,"
 		"\"alert\":null,"
 		"\"end\":\"completed\",\"request_to_answer_us\":412,\"post_handshake_auth\":false,"
 		"\"messages\":[{\"us\":0,\"from\":\"client\",\"type\":1,\"name\":\"client_hello\",\"length\":508}],"
