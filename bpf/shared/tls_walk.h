@@ -268,16 +268,15 @@ TLS_WALK_FUNCTION int tls_walk_in_body(const struct tls_walk *walk)
 	return walk->phase == TLS_WALK_BODY;
 }
 
-/* Whether the body of the current message is one that mtlsnoop reads. A server's certificate is not. */
+/* Whether the body of the current message is one that mtlsnoop reads. */
 TLS_WALK_FUNCTION int tls_walk_body_matters(const struct tls_walk *walk)
 {
 	switch (walk->message_type) {
 	case TLS_CLIENT_HELLO:
 	case TLS_SERVER_HELLO:
 	case TLS_CERTIFICATE_REQUEST:
-		return 1;
 	case TLS_CERTIFICATE:
-		return walk->flags & TLS_WALK_CLIENT;
+		return 1;
 	default:
 		return 0;
 	}

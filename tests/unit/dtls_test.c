@@ -231,7 +231,7 @@ static void flight_in_order(void **state)
 	direction_free(server);
 }
 
-/* Bodies are told of the messages that are read: of a Certificate only the client's. */
+/* The bodies of the messages that mtlsnoop reads are reported, both sides' Certificate among them. */
 static void bodies_that_matter(void **state)
 {
 	struct direction *client = direction_new();
@@ -247,7 +247,7 @@ static void bodies_that_matter(void **state)
 	send_message(server, TLS_SERVER_HELLO, 0, 70);
 	send_message(server, TLS_CERTIFICATE, 1, 500);
 	send_message(server, TLS_CERTIFICATE_REQUEST, 2, 30);
-	expect_told("server", server, " 2(70) b2[70] 11(500) 13(30) b13[30]");
+	expect_told("server", server, " 2(70) b2[70] 11(500) b11[500] 13(30) b13[30]");
 	direction_free(client);
 	direction_free(server);
 }

@@ -622,9 +622,9 @@ static inline void feed_message_bytes(struct feed *feed, const struct feed_word 
 	feed_pour(feed, word, &bytes);
 }
 
-static inline bool feed_body_is_told(const struct feed *feed, const struct feed_word *word, uint8_t type)
+static inline bool feed_body_is_told(uint8_t type)
 {
-	return type == 1 || type == 2 || type == 13 || (type == 11 && word->direction == feed->client_direction);
+	return type == 1 || type == 2 || type == 13 || type == 11;
 }
 
 static inline void feed_message_events(struct feed *feed, const struct feed_word *word, uint8_t type,
@@ -640,7 +640,7 @@ static inline void feed_message_events(struct feed *feed, const struct feed_word
 	size_t chunk = 0;
 
 	feed_event(feed, &message, sizeof(message));
-	if (!feed_body_is_told(feed, word, type))
+	if (!feed_body_is_told(type))
 		return;
 	for (header.position = 0; header.position < body->length; header.position += FEED_BODY_CHUNK, chunk++) {
 		header.length = body->length - header.position < FEED_BODY_CHUNK ? body->length - header.position

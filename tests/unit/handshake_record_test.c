@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "certificate_bodies.h"
 #include "tracking/record.h"
 
 #include <stdlib.h>
@@ -620,6 +621,24 @@ static void answers_behind_a_fin(void **state)
 	assert_true(handshake.facts.client_certificate);
 }
 
+static void certificates_of_both_sides(void **state)
+{
+	struct handshake handshake = {.version = VERSION};
+
+	(void)state;
+	say_hex(&handshake, FROM_SERVER, TLS_CERTIFICATE, certificate_tls1_2);
+	assert_non_null(handshake.server_certificate);
+	assert_int_equal(handshake.server_certificate->certificates, 3);
+	assert_true(handshake.server_certificate->leaf_parsed);
+	assert_string_equal(handshake.server_certificate->serial, "03");
+	assert_null(handshake.certificate);
+	say_hex(&handshake, FROM_CLIENT, TLS_CERTIFICATE, certificate_tls1_2);
+	assert_non_null(handshake.certificate);
+	handshake_record_release(&handshake);
+	assert_null(handshake.certificate);
+	assert_null(handshake.server_certificate);
+}
+
 static void bodies(void **state)
 {
 	static const char request[] = "020140"
@@ -742,6 +761,7 @@ int main(void)
 		cmocka_unit_test(encrypted_records_before_server_hello),
 		cmocka_unit_test(parting_words),
 		cmocka_unit_test(answers_behind_a_fin),
+		cmocka_unit_test(certificates_of_both_sides),
 		cmocka_unit_test(bodies),
 		cmocka_unit_test(bodies_that_cannot_be_read),
 		cmocka_unit_test(early_data),

@@ -17,8 +17,9 @@ static const char client_name[] = "CN=client \\<one\\>,OU=Einkauf,O=Beispiel \\\
 static const char client_sha256[] = "6e7e85c55c52dfdd96d159bae6d356990cd4c5f4b9656b89e1a6f75c18fc367f";
 
 enum {
-	CLIENT_NOT_AFTER = 1881840129, /* 2029-08-19 13:22:09 UTC */
-	CLIENT_LENGTH = 382,           /* of the certificate in DER */
+	CLIENT_NOT_BEFORE = 1795440129, /* 2026-11-23 13:22:09 UTC */
+	CLIENT_NOT_AFTER = 1881840129,  /* 2029-08-19 13:22:09 UTC */
+	CLIENT_LENGTH = 382,            /* of the certificate in DER */
 	CHAIN = 3,
 };
 
@@ -481,6 +482,23 @@ static void expect_client_leaf(const char *about, const struct certificate *cert
 	expect_hex(about, "sha256", certificate->sha256, MESSAGE_SHA256, client_sha256);
 }
 
+static void expect_chain(const char *about, const struct certificate *certificate)
+{
+	static const char *const chain_sha256[CHAIN] = {
+		client_sha256,
+		"00c5952f9614a6a242691c31efd583596606309d15e560cf4a4e33217000e3e4",
+		"7a0da195a952e7629aa6a479b047fa4ec53b41adb286ee781135164e623cfe9f",
+	};
+
+	expect_text(about, "serial", certificate->serial, "03");
+	expect_number(about, "not_before", certificate->not_before, CLIENT_NOT_BEFORE);
+	expect_number(about, "chain_sha256s", certificate->chain_sha256s, CHAIN);
+	for (size_t i = 0; i < CHAIN; i++)
+		expect_hex(about, "chain sha256", certificate->chain_sha256[i], MESSAGE_SHA256, chain_sha256[i]);
+	expect_text(about, "subject of the chain's end", certificate->chain_end_subject, root_name);
+	expect_text(about, "issuer of the chain's end", certificate->chain_end_issuer, root_name);
+}
+
 static void expect_no_leaf(const char *about, const struct certificate *certificate)
 {
 	expect_number(about, "leaf_parsed", certificate->leaf_parsed, false);
@@ -518,6 +536,7 @@ static void test_certificate_chain(void **state)
 		              0);
 		expect_number(test->name, "certificates", certificate.certificates, CHAIN);
 		expect_client_leaf(test->name, &certificate);
+		expect_chain(test->name, &certificate);
 	}
 }
 

@@ -304,7 +304,7 @@ static inline void reference_handshake(struct reference *reference, const uint8_
 		if (count > available - i)
 			count = available - i;
 		type = reference->header[0];
-		if (type == 1 || type == 2 || type == 13 || (type == 11 && reference->client))
+		if (type == 1 || type == 2 || type == 13 || type == 11)
 			recorder_body(reference->recorder, type, reference->body, payload + i, count);
 		reference->body += count;
 	}

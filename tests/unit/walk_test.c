@@ -935,14 +935,14 @@ static const struct vector vectors[] = {
 		.begin = REFERENCE_ANSWER,
 		.build = build_message_per_record,
 		.expected =
-			"message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nmessage 12 300 0303\n"
+			"message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nbody 11 0+500\nmessage 12 300 0303\n"
 			"message 13 50 0303\nbody 13 0+50\nmessage 14 0 0303\nrecord 20 1 0303\nrecord 22 40 0303\n",
 	},
 	{
 		.name = "messages_in_record",
 		.begin = REFERENCE_ANSWER,
 		.build = build_messages_in_record,
-		.expected = "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nmessage 22 7 0303\n"
+		.expected = "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nbody 11 0+500\nmessage 22 7 0303\n"
 			    "message 13 50 0303\nbody 13 0+50\nmessage 14 0 0303\n",
 	},
 	{
@@ -991,7 +991,7 @@ static const struct vector vectors[] = {
 		.name = "change_cipher_spec_in_message",
 		.begin = REFERENCE_ANSWER,
 		.build = build_change_cipher_spec_in_message,
-		.expected = "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nnot_tls\n",
+		.expected = "message 2 70 0303\nbody 2 0+70\nmessage 11 500 0303\nbody 11 0+96\nnot_tls\n",
 	},
 	{
 		.name = "change_cipher_spec_in_header",
@@ -1365,7 +1365,7 @@ static const struct vector vectors[] = {
 		.name = "record_longest",
 		.begin = REFERENCE_ANSWER,
 		.build = build_record_longest,
-		.expected = "message 11 18428 0303\nmessage 14 0 0303\n",
+		.expected = "message 11 18428 0303\nbody 11 0+18428\nmessage 14 0 0303\n",
 	},
 	{
 		.name = "record_too_long",
@@ -1389,7 +1389,8 @@ static const struct vector vectors[] = {
 		.name = "either_server",
 		.begin = REFERENCE_EITHER,
 		.build = build_either_server,
-		.expected = "message 2 70 0303\nbody 2 0+70\nmessage 11 100 0303\nmessage 13 50 0303\nbody 13 0+50\n",
+		.expected = "message 2 70 0303\nbody 2 0+70\nmessage 11 100 0303\nbody 11 0+100\nmessage 13 50 "
+			    "0303\nbody 13 0+50\n",
 	},
 	{
 		.name = "either_client",

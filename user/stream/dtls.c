@@ -132,15 +132,14 @@ static struct event event_of(const struct dtls *dtls, enum event_kind kind, __u3
 }
 
 /* Whether a body is one that mtlsnoop reads, as tls_walk_body_matters() has it. */
-static bool body_matters(const struct dtls *dtls, __u8 type)
+static bool body_matters(__u8 type)
 {
 	switch (type) {
 	case TLS_CLIENT_HELLO:
 	case TLS_SERVER_HELLO:
 	case TLS_CERTIFICATE_REQUEST:
-		return true;
 	case TLS_CERTIFICATE:
-		return dtls->client;
+		return true;
 	default:
 		return false;
 	}
@@ -379,7 +378,7 @@ static void take_body(struct dtls *dtls, const __u8 *bytes, __u32 count)
 	struct message *message = dtls->message;
 	__u32 kept = 0;
 
-	if (message && body_matters(dtls, message->type) && message->pieces.covered < message->length) {
+	if (message && body_matters(message->type) && message->pieces.covered < message->length) {
 		kept = at_most(count, DTLS_BYTES_MAX - dtls_held(dtls));
 		dtls->bound |= kept < count;
 	}

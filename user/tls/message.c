@@ -468,29 +468,43 @@ int message_parse_certificate_request(const uint8_t *body, size_t length, uint16
 	return error;
 }
 
+/* Take the certificate at index in a chain: the leaf in full, of the others the fingerprints. */
+static void read_chain_entry(const struct reader *entry, size_t index, struct certificate *certificate)
+{
+	if (index == 0)
+		x509_read_certificate(entry->next, entry->left, certificate);
+	if (index < MESSAGE_CHAIN_MAX && certificate->chain_sha256s == index &&
+	    x509_sha256(entry->next, entry->left, certificate->chain_sha256[index]))
+		certificate->chain_sha256s = index + 1;
+}
+
 /* Certificate, RFC 5246 section 7.4.2 (and 7.4.6 for the client's), RFC 8446 section 4.4.2 */
 static void read_certificate(struct reader *body, bool version_1_3, struct certificate *certificate)
 {
+	struct reader list, last = {0};
 	uint32_t list_length;
-	struct reader list;
 
 	if (version_1_3)
 		reader_opaque(body, reader_u8(body)); /* certificate_request_context */
 	list_length = reader_u24(body);
 	list = reader_list(body, list_length);
-	certificate->certificates =
-		list_length > 0; /* a list that is not empty has one, even if it was cut off before it */
 	for (size_t index = 0; list.left; index++) {
 		struct reader entry = reader_opaque(&list, reader_u24(&list));
 
 		reader_expect(&entry, entry.left > 0); /* ASN.1Cert<1..2^24-1> */
-		if (index == 0 && entry.left)
-			x509_read_certificate(entry.next, entry.left, certificate);
+		if (entry.left)
+			read_chain_entry(&entry, index, certificate);
 		if (version_1_3)
 			reader_opaque(&list, reader_u16(&list)); /* Extension extensions<0..2^16-1> */
 		certificate->certificates = index < UINT16_MAX ? index + 1 : UINT16_MAX;
+		last = entry;
 	}
+	/* a list that is not empty has a certificate, even where the message is cut off before it */
+	if (list_length && !certificate->certificates)
+		certificate->certificates = 1;
 	reader_end(body);
+	if (last.left && !*body->error)
+		x509_read_names(last.next, last.left, certificate->chain_end_subject, certificate->chain_end_issuer);
 }
 
 int message_parse_certificate(const uint8_t *body, size_t length, uint16_t version, struct certificate *certificate)

@@ -125,6 +125,7 @@ static void sighting_free(struct library_join *join, struct sighting *sighting)
 	join->sightings--;
 	free(sighting->seen.request);
 	free(sighting->seen.certificate);
+	free(sighting->seen.server_certificate);
 	free(sighting);
 }
 
@@ -191,7 +192,7 @@ void library_join_take(struct library_join *join, const struct library_handshake
 	static const uint8_t nobody[MESSAGE_RANDOM];
 	struct sighting *sighting;
 	struct certificate_request *request;
-	struct certificate *certificate;
+	struct certificate *certificate, *server_certificate;
 
 	/* a renegotiation of a connection that nobody knows: told once, as it begins */
 	if (!memcmp(seen->random, nobody, MESSAGE_RANDOM)) {
@@ -203,11 +204,14 @@ void library_join_take(struct library_join *join, const struct library_handshake
 		return;
 	request = sighting->seen.request;
 	certificate = sighting->seen.certificate;
+	server_certificate = sighting->seen.server_certificate;
 	TAILQ_REMOVE(queue_of(join, sighting), sighting, aged);
 	sighting->seen = *seen;
 	TAILQ_INSERT_TAIL(queue_of(join, sighting), sighting, aged);
 	sighting->seen.request = request ?: copy_of_request(seen->request);
 	sighting->seen.certificate = certificate ?: copy_of(seen->certificate, sizeof(*seen->certificate));
+	sighting->seen.server_certificate =
+		server_certificate ?: copy_of(seen->server_certificate, sizeof(*seen->server_certificate));
 	if (library)
 		strncpy(sighting->library, library, sizeof(sighting->library) - 1);
 }
@@ -372,6 +376,8 @@ static void fill(struct handshake *handshake, const struct sighting *sighting, e
 		handshake->request = copy_of_request(seen->request);
 	if (!handshake->certificate)
 		handshake->certificate = copy_of(seen->certificate, sizeof(*seen->certificate));
+	if (!handshake->server_certificate)
+		handshake->server_certificate = copy_of(seen->server_certificate, sizeof(*seen->server_certificate));
 	fill_steps(handshake, seen);
 }
 

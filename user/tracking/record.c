@@ -210,14 +210,16 @@ static void take_certificate_request(struct handshake *handshake, const struct b
 	handshake->request = request;
 }
 
-static void take_client_certificate(struct handshake *handshake, const struct body *body, struct parse_cache *cache)
+static void take_certificate(struct handshake *handshake, enum handshake_side from, const struct body *body,
+                             struct parse_cache *cache)
 {
+	struct certificate **place = from == FROM_CLIENT ? &handshake->certificate : &handshake->server_certificate;
 	struct certificate *certificate = read_body_certificate(cache, body, handshake->version);
 
 	if (!certificate)
 		return;
-	free(handshake->certificate);
-	handshake->certificate = certificate;
+	free(*place);
+	*place = certificate;
 }
 
 static void take_certificates(struct handshake *handshake, enum handshake_side from, const struct body *body,
@@ -225,8 +227,9 @@ static void take_certificates(struct handshake *handshake, enum handshake_side f
 {
 	if (from == FROM_SERVER && body->type == TLS_CERTIFICATE_REQUEST)
 		take_certificate_request(handshake, body, cache);
-	else if (from == FROM_CLIENT && body->type == TLS_CERTIFICATE && handshake->facts.client_certificate)
-		take_client_certificate(handshake, body, cache);
+	else if (body->type == TLS_CERTIFICATE &&
+	         (from == FROM_SERVER ? handshake->facts.server_certificate : handshake->facts.client_certificate))
+		take_certificate(handshake, from, body, cache);
 }
 
 void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body,
@@ -415,6 +418,8 @@ void handshake_record_release(struct handshake *handshake)
 {
 	free(handshake->request);
 	free(handshake->certificate);
+	free(handshake->server_certificate);
 	handshake->request = NULL;
 	handshake->certificate = NULL;
+	handshake->server_certificate = NULL;
 }

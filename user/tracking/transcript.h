@@ -38,7 +38,8 @@ struct library_handshake {
 	struct library_view view;
 	struct certificate_request *request; /* NULL where none was read; all three belong to the handshake */
 	struct certificate *certificate;     /* the client's */
-	uint16_t messages;                   /* kept */
+	struct certificate *server_certificate;
+	uint16_t messages; /* kept */
 	struct library_message message[LIBRARY_MESSAGES_MAX];
 };
 

@@ -345,8 +345,8 @@ static bool body_is_wanted(const struct transcript_handshake *handshake, enum ha
 	case TLS_CLIENT_HELLO:
 	case TLS_SERVER_HELLO:
 	case TLS_CERTIFICATE_REQUEST:
-		return true;
 	case TLS_CERTIFICATE:
+		return true;
 	case TLS_COMPRESSED_CERTIFICATE:
 	case TLS_FINISHED:
 		return from == FROM_CLIENT;
@@ -464,6 +464,15 @@ static void take_client_certificate(struct transcript_handshake *handshake)
 	handshake->seen.certificate = read_body_certificate(handshake->cache, &handshake->body, view->version);
 }
 
+static void take_server_certificate(struct transcript_handshake *handshake)
+{
+	if (!handshake->cache || !handshake->body.have)
+		return;
+	free(handshake->seen.server_certificate);
+	handshake->seen.server_certificate =
+		read_body_certificate(handshake->cache, &handshake->body, handshake->seen.view.version);
+}
+
 static void take_client_finished(struct transcript_handshake *handshake)
 {
 	const struct body *body = &handshake->body;
@@ -498,6 +507,8 @@ static void take_body(struct transcript_handshake *handshake)
 	case TLS_COMPRESSED_CERTIFICATE:
 		if (handshake->stage == STAGE_CLIENT)
 			take_client_certificate(handshake);
+		else if (handshake->type == TLS_CERTIFICATE)
+			take_server_certificate(handshake);
 		break;
 	case TLS_FINISHED:
 		if (handshake->body.type == TLS_FINISHED)
@@ -644,6 +655,8 @@ void transcript_handshake_release(struct transcript_handshake *handshake)
 	body_release(&handshake->body);
 	free(handshake->seen.request);
 	free(handshake->seen.certificate);
+	free(handshake->seen.server_certificate);
 	handshake->seen.request = NULL;
 	handshake->seen.certificate = NULL;
+	handshake->seen.server_certificate = NULL;
 }
