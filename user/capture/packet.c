@@ -1,96 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "capture/packet.h"
+#include "capture/packet_layer.h"
 
 #include <netinet/in.h>
 #include <pcap/dlt.h>
 #include <stddef.h>
 #include <string.h>
 
-/* Ethernet types */
-enum {
-	TYPE_IPV4 = 0x0800,
-	TYPE_ETHERNET = 0x6558, /* Transparent Ethernet Bridging, RFC 1701 */
-	TYPE_VLAN = 0x8100,     /* IEEE 802.1Q */
-	TYPE_QINQ = 0x88a8,     /* IEEE 802.1ad */
-	TYPE_QINQ_OLD = 0x9100, /* what 802.1ad was before it was one */
-	TYPE_IPV6 = 0x86dd,
-	TYPE_PPP = 0x880b,  /* RFC 2637 section 4.1 */
-	TYPE_MPLS = 0x8847, /* RFC 5332 */
-	TYPE_MPLS_UPSTREAM = 0x8848,
-	TYPE_PPPOE = 0x8864, /* RFC 2516 */
-	TYPE_MACSEC = 0x88e5,
-	TYPE_LOWEST = 0x0600, /* below it the field is a length (IEEE 802.3) */
-};
-
-/* IP protocols that netinet/in.h does not name */
-enum {
-	PROTOCOL_MOBILITY = 135, /* RFC 6275 section 6.1 */
-	PROTOCOL_MPLS = 137,     /* RFC 4023 */
-	PROTOCOL_HIP = 139,      /* RFC 7401 section 5.1 */
-	PROTOCOL_SHIM6 = 140,    /* RFC 5533 section 5.1 */
-};
-
-/* UDP ports of tunnels, whose headers all begin with eight bytes */
-enum {
-	TUNNEL_HEADER = 8,
-	PORT_GTP = 2152,   /* 3GPP TS 29.281 section 4.4.2.3 */
-	PORT_VXLAN = 4789, /* RFC 7348 section 5 */
-	PORT_VXLAN_LINUX =
-		8472,       /* what Linux took before there was a number, and takes still where not told otherwise */
-	PORT_GENEVE = 6081, /* RFC 8926 section 3.3 */
-};
-
-/* What comes next in the frame. */
-enum layer {
-	LAYER_END = 0, /* nothing: packet says what was found */
-	LAYER_ETHERNET,
-	LAYER_COOKED,
-	LAYER_COOKED_2,
-	LAYER_LOOPBACK,
-	LAYER_TYPE, /* what parse.type, an Ethernet type, says */
-	LAYER_VLAN,
-	LAYER_LLC,
-	LAYER_MPLS,
-	LAYER_PPPOE,
-	LAYER_PPP,
-	LAYER_PPP_HDLC,
-	LAYER_IP, /* the version tells */
-	LAYER_IPV4,
-	LAYER_IPV6,
-	LAYER_PROTOCOL, /* what parse.type, an IP protocol, says */
-	LAYER_IPV6_EXTENSION,
-	LAYER_IPV6_FRAGMENT,
-	LAYER_AUTHENTICATION,
-	LAYER_GRE,
-	LAYER_TCP,
-	LAYER_UDP,
-	LAYER_VXLAN,
-	LAYER_GENEVE,
-	LAYER_GTP,
-	LAYERS,
-};
-
-/* The rest of the frame. */
-struct parse {
-	const uint8_t *bytes;
-	uint32_t captured;
-	uint32_t length;
-	bool length_known; /* from a header, not only from the frame */
-	uint32_t type;     /* Ethernet type, PPP protocol or IP protocol of the layer that comes next */
-	struct packet *packet;
-};
-
-static uint32_t get_16(const uint8_t *bytes)
-{
-	return bytes[0] << 8 | bytes[1];
-}
-
-static uint32_t get_32(const uint8_t *bytes)
-{
-	return get_16(bytes) << 16 | get_16(bytes + 2);
-}
-
-static enum layer leave_out(struct parse *parse, enum packet_left_out why)
+enum layer packet_leave_out(struct parse *parse, enum packet_left_out why)
 {
 	parse->packet->kind = PACKET_LEFT_OUT;
 	parse->packet->left_out = why;
@@ -120,12 +36,12 @@ static void advance(struct parse *parse, uint32_t count)
 }
 
 /* The next count bytes as a header; NULL, and the packet left out, where they are not all there. */
-static const uint8_t *take(struct parse *parse, uint32_t count)
+const uint8_t *packet_take(struct parse *parse, uint32_t count)
 {
 	const uint8_t *header = parse->bytes;
 
 	if (parse->captured < count) {
-		leave_out(parse, parse->length < count ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
+		packet_leave_out(parse, parse->length < count ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
 		return NULL;
 	}
 	advance(parse, count);
@@ -134,7 +50,7 @@ static const uint8_t *take(struct parse *parse, uint32_t count)
 
 static enum layer parse_ethernet(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 14);
+	const uint8_t *header = packet_take(parse, 14);
 
 	if (!header)
 		return LAYER_END;
@@ -153,25 +69,25 @@ static enum layer parse_cooked_type(struct parse *parse, uint32_t device, uint32
 	};
 
 	if (device == ARPHRD_NETLINK || (device >= ARPHRD_80211 && device <= ARPHRD_80211_RADIOTAP))
-		return leave_out(parse, LEFT_OUT_NOT_IP);
+		return packet_leave_out(parse, LEFT_OUT_NOT_IP);
 	if (type == COOKED_802_2)
 		return LAYER_LLC;
 	if (type < TYPE_LOWEST)
-		return leave_out(parse, LEFT_OUT_NOT_IP);
+		return packet_leave_out(parse, LEFT_OUT_NOT_IP);
 	parse->type = type;
 	return LAYER_TYPE;
 }
 
 static enum layer parse_cooked(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 16);
+	const uint8_t *header = packet_take(parse, 16);
 
 	return header ? parse_cooked_type(parse, get_16(header + 2), get_16(header + 14)) : LAYER_END;
 }
 
 static enum layer parse_cooked_2(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 20);
+	const uint8_t *header = packet_take(parse, 20);
 
 	return header ? parse_cooked_type(parse, get_16(header + 8), get_16(header)) : LAYER_END;
 }
@@ -179,7 +95,7 @@ static enum layer parse_cooked_2(struct parse *parse)
 /* NULL and LOOP: the address family as the BSDs number it, in the byte order of the host that captured. */
 static enum layer parse_loopback(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 4);
+	const uint8_t *header = packet_take(parse, 4);
 	uint32_t family;
 
 	if (!header)
@@ -196,7 +112,7 @@ static enum layer parse_loopback(struct parse *parse)
 	case 30: /* Darwin */
 		return LAYER_IPV6;
 	default:
-		return leave_out(parse, LEFT_OUT_NOT_IP);
+		return packet_leave_out(parse, LEFT_OUT_NOT_IP);
 	}
 }
 
@@ -222,16 +138,18 @@ static enum layer parse_type(struct parse *parse)
 		return LAYER_PPP;
 	case TYPE_ETHERNET:
 		return LAYER_ETHERNET;
+	case TYPE_METADATA:
+		return LAYER_METADATA;
 	case TYPE_MACSEC:
-		return leave_out(parse, LEFT_OUT_ENCRYPTED);
+		return packet_leave_out(parse, LEFT_OUT_ENCRYPTED);
 	default:
-		return leave_out(parse, LEFT_OUT_NOT_IP);
+		return packet_leave_out(parse, LEFT_OUT_NOT_IP);
 	}
 }
 
 static enum layer parse_vlan(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 4);
+	const uint8_t *header = packet_take(parse, 4);
 
 	if (!header)
 		return LAYER_END;
@@ -243,13 +161,13 @@ static enum layer parse_vlan(struct parse *parse)
 static enum layer parse_llc(struct parse *parse)
 {
 	static const uint8_t snap[6] = {0xaa, 0xaa, 0x03, 0, 0, 0};
-	const uint8_t *header = take(parse, 8);
+	const uint8_t *header = packet_take(parse, 8);
 
 	if (!header)
 		return LAYER_END;
 	parse->type = get_16(header + 6);
 	if (memcmp(header, snap, sizeof(snap)) != 0 || parse->type < TYPE_LOWEST)
-		return leave_out(parse, LEFT_OUT_NOT_IP);
+		return packet_leave_out(parse, LEFT_OUT_NOT_IP);
 	return LAYER_TYPE;
 }
 
@@ -259,26 +177,26 @@ static enum layer parse_llc(struct parse *parse)
  */
 static enum layer parse_mpls(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 4);
+	const uint8_t *header = packet_take(parse, 4);
 
 	if (!header)
 		return LAYER_END;
 	if (!(header[2] & 1))
 		return LAYER_MPLS;
 	if (parse->captured && parse->bytes[0] >> 4 != 4 && parse->bytes[0] >> 4 != 6)
-		return leave_out(parse, LEFT_OUT_TUNNEL);
+		return packet_leave_out(parse, LEFT_OUT_TUNNEL);
 	return LAYER_IP;
 }
 
 /* RFC 2516 section 4 */
 static enum layer parse_pppoe(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 6);
+	const uint8_t *header = packet_take(parse, 6);
 
 	if (!header)
 		return LAYER_END;
 	if (header[0] != 0x11 || header[1] != 0 || get_16(header + 4) > parse->length)
-		return leave_out(parse, LEFT_OUT_MALFORMED);
+		return packet_leave_out(parse, LEFT_OUT_MALFORMED);
 	set_length(parse, get_16(header + 4));
 	return LAYER_PPP;
 }
@@ -286,14 +204,14 @@ static enum layer parse_pppoe(struct parse *parse)
 /* RFC 1661 section 2: the protocol's first byte may be compressed away (section 6.5): then the one left is odd. */
 static enum layer parse_ppp(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 1);
+	const uint8_t *header = packet_take(parse, 1);
 	uint32_t protocol;
 
 	if (!header)
 		return LAYER_END;
 	protocol = header[0];
 	if (!(protocol & 1)) {
-		header = take(parse, 1);
+		header = packet_take(parse, 1);
 		if (!header)
 			return LAYER_END;
 		protocol = protocol << 8 | header[0];
@@ -306,7 +224,7 @@ static enum layer parse_ppp(struct parse *parse)
 	case 0x0281:
 		return LAYER_MPLS;
 	default:
-		return leave_out(parse, LEFT_OUT_NOT_IP);
+		return packet_leave_out(parse, LEFT_OUT_NOT_IP);
 	}
 }
 
@@ -316,11 +234,11 @@ static enum layer parse_ppp_hdlc(struct parse *parse)
 	const uint8_t *header;
 
 	if (parse->captured && parse->bytes[0] == 0xff) {
-		header = take(parse, 2);
+		header = packet_take(parse, 2);
 		if (!header)
 			return LAYER_END;
 		if (header[1] != 0x03)
-			return leave_out(parse, LEFT_OUT_NOT_IP);
+			return packet_leave_out(parse, LEFT_OUT_NOT_IP);
 	}
 	return LAYER_PPP;
 }
@@ -328,7 +246,7 @@ static enum layer parse_ppp_hdlc(struct parse *parse)
 static enum layer parse_ip(struct parse *parse)
 {
 	if (parse->captured < 1)
-		return leave_out(parse, parse->length < 1 ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
+		return packet_leave_out(parse, parse->length < 1 ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
 	return parse->bytes[0] >> 4 == 6 ? LAYER_IPV6 : LAYER_IPV4;
 }
 
@@ -352,7 +270,7 @@ static enum layer parse_ipv4(struct parse *parse)
 		FRAGMENT_OFFSET = 0x1fff
 	};
 	uint32_t whole = parse->length;
-	const uint8_t *header = take(parse, 20);
+	const uint8_t *header = packet_take(parse, 20);
 	uint32_t header_length, total, fragment;
 
 	if (!header)
@@ -363,9 +281,9 @@ static enum layer parse_ipv4(struct parse *parse)
 	if (total == 0)
 		total = whole;
 	if (header[0] >> 4 != 4 || header_length < 20 || total < header_length)
-		return leave_out(parse, LEFT_OUT_MALFORMED);
+		return packet_leave_out(parse, LEFT_OUT_MALFORMED);
 	set_length(parse, total - 20);
-	if (header_length > 20 && !take(parse, header_length - 20))
+	if (header_length > 20 && !packet_take(parse, header_length - 20))
 		return LAYER_END;
 
 	parse->packet->family = 4;
@@ -384,12 +302,12 @@ static enum layer parse_ipv4(struct parse *parse)
 /* RFC 8200 section 3 */
 static enum layer parse_ipv6(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 40);
+	const uint8_t *header = packet_take(parse, 40);
 
 	if (!header)
 		return LAYER_END;
 	if (header[0] >> 4 != 6)
-		return leave_out(parse, LEFT_OUT_MALFORMED);
+		return packet_leave_out(parse, LEFT_OUT_MALFORMED);
 	/* 0: a jumbogram (RFC 2675), or a length that the device fills in: the frame's own length has to do */
 	if (get_16(header + 4))
 		set_length(parse, get_16(header + 4));
@@ -418,29 +336,29 @@ static enum layer parse_protocol(struct parse *parse)
 	case IPPROTO_AH:
 		return LAYER_AUTHENTICATION;
 	case IPPROTO_ESP:
-		return leave_out(parse, LEFT_OUT_ENCRYPTED);
+		return packet_leave_out(parse, LEFT_OUT_ENCRYPTED);
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
 	case PROTOCOL_MOBILITY:
 	case PROTOCOL_HIP:
 	case PROTOCOL_SHIM6:
-		return parse->packet->family == 6 ? LAYER_IPV6_EXTENSION : leave_out(parse, LEFT_OUT_NOT_TCP);
+		return parse->packet->family == 6 ? LAYER_IPV6_EXTENSION : packet_leave_out(parse, LEFT_OUT_NOT_TCP);
 	case IPPROTO_FRAGMENT:
-		return parse->packet->family == 6 ? LAYER_IPV6_FRAGMENT : leave_out(parse, LEFT_OUT_NOT_TCP);
+		return parse->packet->family == 6 ? LAYER_IPV6_FRAGMENT : packet_leave_out(parse, LEFT_OUT_NOT_TCP);
 	default:
-		return leave_out(parse, LEFT_OUT_NOT_TCP);
+		return packet_leave_out(parse, LEFT_OUT_NOT_TCP);
 	}
 }
 
 /* RFC 6564 section 4: all extension headers begin with the next one's protocol and their length in 8 bytes, less one. */
 static enum layer parse_ipv6_extension(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 8);
+	const uint8_t *header = packet_take(parse, 8);
 
 	if (!header)
 		return LAYER_END;
-	if (header[1] && !take(parse, header[1] * 8))
+	if (header[1] && !packet_take(parse, header[1] * 8))
 		return LAYER_END;
 	parse->type = header[0];
 	return LAYER_PROTOCOL;
@@ -449,7 +367,7 @@ static enum layer parse_ipv6_extension(struct parse *parse)
 /* RFC 8200 section 4.5 */
 static enum layer parse_ipv6_fragment(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 8);
+	const uint8_t *header = packet_take(parse, 8);
 	uint32_t fragment;
 
 	if (!header)
@@ -465,47 +383,18 @@ static enum layer parse_ipv6_fragment(struct parse *parse)
 /* RFC 4302 section 2.2: the length is in 4 bytes, less two. The payload is in the clear. */
 static enum layer parse_authentication(struct parse *parse)
 {
-	const uint8_t *header = take(parse, 12);
+	const uint8_t *header = packet_take(parse, 12);
 	uint32_t length;
 
 	if (!header)
 		return LAYER_END;
 	length = (header[1] + 2) * 4;
 	if (length < 12)
-		return leave_out(parse, LEFT_OUT_MALFORMED);
-	if (length > 12 && !take(parse, length - 12))
+		return packet_leave_out(parse, LEFT_OUT_MALFORMED);
+	if (length > 12 && !packet_take(parse, length - 12))
 		return LAYER_END;
 	parse->type = header[0];
 	return LAYER_PROTOCOL;
-}
-
-/* RFC 2784 and RFC 2890; version 1 is PPTP's (RFC 2637 section 4.1). */
-static enum layer parse_gre(struct parse *parse)
-{
-	enum {
-		CHECKSUM = 0x8000,
-		ROUTING = 0x4000,
-		KEY = 0x2000,
-		SEQUENCE = 0x1000,
-		ACKNOWLEDGEMENT = 0x0080
-	};
-	const uint8_t *header = take(parse, 4);
-	uint32_t flags, optional;
-
-	if (!header)
-		return LAYER_END;
-	flags = get_16(header);
-	if (flags & ROUTING || (flags & 7) > 1)
-		return leave_out(parse, LEFT_OUT_TUNNEL);
-	optional = (flags & CHECKSUM ? 4 : 0) + (flags & KEY ? 4 : 0) + (flags & SEQUENCE ? 4 : 0);
-	if ((flags & 7) == 1 && flags & ACKNOWLEDGEMENT)
-		optional += 4;
-	if (optional && !take(parse, optional))
-		return LAYER_END;
-	if ((flags & 7) == 1 && parse->length == 0)
-		return leave_out(parse, LEFT_OUT_NOT_TCP); /* an acknowledgement alone */
-	parse->type = get_16(header + 2);
-	return parse->type < TYPE_LOWEST ? leave_out(parse, LEFT_OUT_TUNNEL) : LAYER_TYPE;
 }
 
 static void found(struct parse *parse, enum packet_kind kind)
@@ -524,10 +413,10 @@ static enum layer parse_tcp(struct parse *parse)
 	uint32_t header_length;
 
 	if (parse->captured < 14)
-		return leave_out(parse, parse->length < 20 ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
+		return packet_leave_out(parse, parse->length < 20 ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
 	header_length = (header[12] >> 4) * 4;
 	if (header_length < 20 || header_length > parse->length)
-		return leave_out(parse, LEFT_OUT_MALFORMED);
+		return packet_leave_out(parse, LEFT_OUT_MALFORMED);
 	packet->source_port = get_16(header);
 	packet->destination_port = get_16(header + 2);
 	packet->sequence = get_32(header + 4);
@@ -538,43 +427,22 @@ static enum layer parse_tcp(struct parse *parse)
 	return LAYER_END;
 }
 
-static bool is_tunnel_port(uint16_t port)
-{
-	return port == PORT_VXLAN || port == PORT_VXLAN_LINUX || port == PORT_GENEVE || port == PORT_GTP;
-}
-
-/*
- * Which tunnel a datagram carries: its port, and a header that can be one. What fails this is an ordinary datagram: any
- * client may happen to have such a port.
- */
-static enum layer tunnel_of(uint16_t port, const uint8_t *header)
-{
-	switch (port) {
-	case PORT_VXLAN:
-	case PORT_VXLAN_LINUX:
-		return header[0] == 0x08 ? LAYER_VXLAN : LAYER_END;
-	case PORT_GENEVE:
-		/* version 0; bits that are reserved are zero; the payload is of an Ethernet type */
-		if (header[0] >> 6 || header[1] & 0x3f || header[7] || get_16(header + 2) < TYPE_LOWEST)
-			return LAYER_END;
-		return LAYER_GENEVE;
-	default:
-		return header[0] >> 4 == 3 && header[1] == 0xff ? LAYER_GTP : LAYER_END;
-	}
-}
-
 static enum layer found_datagram(struct parse *parse)
 {
 	uint16_t port = parse->packet->destination_port;
 	enum layer tunnel;
+	uint32_t capwap;
 
 	if (is_tunnel_port(port) && parse->length >= TUNNEL_HEADER) {
 		if (parse->captured < TUNNEL_HEADER)
-			return leave_out(parse, LEFT_OUT_CUT);
+			return packet_leave_out(parse, LEFT_OUT_CUT);
 		tunnel = tunnel_of(port, parse->bytes);
 		if (tunnel != LAYER_END)
 			return tunnel;
 	}
+	capwap = capwap_header(parse->packet, parse->bytes, parse->captured);
+	if (capwap)
+		advance(parse, capwap);
 	found(parse, PACKET_UDP);
 	return LAYER_END;
 }
@@ -582,7 +450,7 @@ static enum layer found_datagram(struct parse *parse)
 static enum layer parse_udp(struct parse *parse)
 {
 	struct packet *packet = parse->packet;
-	const uint8_t *header = take(parse, 8);
+	const uint8_t *header = packet_take(parse, 8);
 	uint32_t length;
 
 	if (!header)
@@ -592,64 +460,10 @@ static enum layer parse_udp(struct parse *parse)
 	length = get_16(header + 4);
 	/* 0: a jumbogram (RFC 2675 section 4), or a length that the device fills in */
 	if (length && length < 8)
-		return leave_out(parse, LEFT_OUT_MALFORMED);
+		return packet_leave_out(parse, LEFT_OUT_MALFORMED);
 	if (length)
 		set_length(parse, length - 8);
 	return found_datagram(parse);
-}
-
-/* RFC 7348 section 5 */
-static enum layer parse_vxlan(struct parse *parse)
-{
-	return take(parse, 8) ? LAYER_ETHERNET : LAYER_END;
-}
-
-/* RFC 8926 section 3.4: options in 4 bytes, then the Ethernet type of the payload */
-static enum layer parse_geneve(struct parse *parse)
-{
-	const uint8_t *header = take(parse, 8);
-	uint32_t options;
-
-	if (!header)
-		return LAYER_END;
-	options = (header[0] & 0x3f) * 4;
-	if (options && !take(parse, options))
-		return LAYER_END;
-	parse->type = get_16(header + 2);
-	return LAYER_TYPE;
-}
-
-/* 3GPP TS 29.281 section 5.1: with any of three flags, four bytes more, the last of them the type of an extension. */
-static enum layer parse_gtp(struct parse *parse)
-{
-	enum {
-		ANY_OPTION = 7,
-		EXTENSION = 4
-	};
-	const uint8_t *header = take(parse, 8);
-	const uint8_t *optional, *extension;
-	uint8_t next = 0;
-
-	if (!header)
-		return LAYER_END;
-	if (header[0] & ANY_OPTION) {
-		optional = take(parse, 4);
-		if (!optional)
-			return LAYER_END;
-		if (header[0] & EXTENSION)
-			next = optional[3];
-	}
-	/* each extension: its length in 4 bytes, and at its end the type of the next one (section 5.2.1) */
-	while (next) {
-		extension = parse->bytes;
-		if (parse->captured < 1 || extension[0] == 0)
-			return leave_out(parse,
-			                 parse->length < 1 || parse->captured ? LEFT_OUT_MALFORMED : LEFT_OUT_CUT);
-		if (!take(parse, extension[0] * 4))
-			return LAYER_END;
-		next = extension[extension[0] * 4 - 1];
-	}
-	return LAYER_IP;
 }
 
 static enum layer (*const layer_parse[LAYERS])(struct parse *) = {
@@ -677,6 +491,11 @@ static enum layer (*const layer_parse[LAYERS])(struct parse *) = {
 	[LAYER_VXLAN] = parse_vxlan,
 	[LAYER_GENEVE] = parse_geneve,
 	[LAYER_GTP] = parse_gtp,
+	[LAYER_ERSPAN_2] = parse_erspan_2,
+	[LAYER_ERSPAN_3] = parse_erspan_3,
+	[LAYER_TZSP] = parse_tzsp,
+	[LAYER_METADATA] = parse_metadata,
+	[LAYER_NFLOG] = parse_nflog,
 };
 
 static void parse_layers(struct parse *parse, enum layer layer)
@@ -685,7 +504,7 @@ static void parse_layers(struct parse *parse, enum layer layer)
 
 	while (layer != LAYER_END) {
 		if (packet->layers >= PACKET_LAYERS_MAX) {
-			leave_out(parse, LEFT_OUT_LAYERS);
+			packet_leave_out(parse, LEFT_OUT_LAYERS);
 			return;
 		}
 		/* what a type or a protocol leads to is no header of its own */
@@ -721,6 +540,8 @@ static enum layer link_layer(int datalink)
 		return LAYER_PPPOE;
 	case DLT_MPLS:
 		return LAYER_MPLS;
+	case DLT_NFLOG:
+		return LAYER_NFLOG;
 	default:
 		return LAYER_END;
 	}

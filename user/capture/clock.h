@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * clock - the times of a capture's packets -> a clock that does not run backwards. Files are concatenated in the wrong order,
+ * a host's clock is set while it captures, one packet bears a time far ahead: no connection may time out for that. Pure.
+ */
+#ifndef CAPTURE_CLOCK_H
+#define CAPTURE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum clock_bounds {
+	CLOCK_JUMP_SECONDS = 1, /* a shorter step backwards is packets out of order, a longer one forward needs a second packet */
+};
+
+/* All zeroes is a clock that has not begun. Times in ns. */
+struct clock {
+	uint64_t now;     /* the latest time */
+	int64_t offset;   /* what a packet's time needs to become the clock's: 0 where the file's clock never jumped back */
+	bool begun;
+};
+
+/* Whether a packet's time is so far ahead that the next packet has to confirm the time. */
+bool clock_jumps(const struct clock *clock, uint64_t packet_ns);
+
+/* Whether next_ns, of the packet that follows, shows the time ahead_ns to be that of one packet alone. */
+bool clock_refutes(const struct clock *clock, uint64_t ahead_ns, uint64_t next_ns);
+
+/* Take a packet's time. Returns the same time on this clock. */
+uint64_t clock_take(struct clock *clock, uint64_t packet_ns);
+
+#endif /* CAPTURE_CLOCK_H */
