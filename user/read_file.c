@@ -28,7 +28,16 @@ static bool take_event(const struct event *event, void *context)
 	const struct reading *reading = context;
 
 	tracker_time(reading->table, capture_time(reading->capture));
+	tracker_set_realtime_offset(reading->table, capture_realtime_offset(reading->capture));
 	return tracker_event(reading->table, event);
+}
+
+static bool is_followed(uint64_t connection, void *context)
+{
+	const struct reading *reading = context;
+
+	tracker_time(reading->table, capture_time(reading->capture));
+	return tracker_follows(reading->table, connection);
 }
 
 static void look_around(const struct reading *reading)
@@ -91,6 +100,7 @@ int read_file(const struct options *options, struct tracker *table, struct repor
 	if (error)
 		return error;
 	capture_set_wait(reading.capture, take_pause, &reading);
+	capture_set_follows(reading.capture, is_followed);
 	error = privileges_drop();
 	if (error)
 		goto cleanup;

@@ -370,6 +370,110 @@ static void what_is_not_wanted(void **state)
 }
 
 /* Quiet for ten minutes: forgotten. What comes then is a connection that nobody saw begin. */
+/* The client's hello acknowledges what the server says before STARTTLS, and stands before it in the file. */
+static void swapped_neighbours(void **state)
+{
+	struct file file;
+
+	(void)state;
+	file_begin(&file);
+	put_client(&file, 100, 0, SYN, "");
+	put_server(&file, 500, 101, SYN | ACK, "");
+	put_client(&file, 101, 507, ACK, "hello");
+	put_server(&file, 501, 101, ACK, "go on.");
+	expect_events("swapped", &file, "1.0 open 40000 443\n1.1 at 501\n1.1 501:go on.\n1.0 at 101\n1.0 101:hello\n");
+}
+
+/* A direction's packets stay in their order, and its FIN waits with them. */
+static void one_direction_late(void **state)
+{
+	struct file file;
+
+	(void)state;
+	file_begin(&file);
+	put_client(&file, 100, 0, SYN, "");
+	put_server(&file, 500, 101, SYN | ACK, "");
+	file.time--; /* all within a second */
+	put_server(&file, 501, 106, ACK, "alert");
+	file.time--;
+	put_server(&file, 506, 106, FIN | ACK, "");
+	file.time--;
+	put_client(&file, 101, 501, ACK, "bytes");
+	expect_events("late", &file,
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:bytes\n1.1 at 501\n1.1 501:alert\n1.1 fin 506\n");
+}
+
+/* The server acknowledges bytes that never come: they were lost to the capture. */
+static void lost_but_acknowledged(void **state)
+{
+	struct file file;
+
+	(void)state;
+	file_begin(&file);
+	put_client(&file, 100, 0, SYN, "");
+	put_server(&file, 500, 101, SYN | ACK, "");
+	put_client(&file, 101, 501, ACK, "hello");
+	put_server(&file, 501, 126, ACK, "alert");
+	expect_events("lost", &file,
+	              "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.0 cut 106+20\n1.1 at 501\n1.1 501:alert\n");
+}
+
+/* A segment that the capture lacks is repeated, with a later acknowledgement: nothing is lost. */
+static void packets_that_wait_for_each_other(void **state)
+{
+	struct file file;
+
+	(void)state;
+	file_begin(&file);
+	put_client(&file, 100, 0, SYN, "");
+	put_server(&file, 500, 101, SYN | ACK, "");
+	put_client(&file, 101, 507, ACK, "hello");
+	put_server(&file, 501, 106, ACK, "go on.");
+	expect_events("circle", &file, "1.0 open 40000 443\n1.1 at 501\n1.1 501:go on.\n1.0 at 101\n1.0 101:hello\n");
+}
+
+/* A reset follows bytes that stand behind it in the file. Where they never come, they were lost. */
+static void reset_before_its_bytes(void **state)
+{
+	struct file file;
+
+	(void)state;
+	file_begin(&file);
+	put_server(&file, 501, 101, ACK, "one");
+	put_server(&file, 507, 0, RST, "");
+	put_server(&file, 504, 101, ACK, "two");
+	expect_events("late", &file, "1.0 open 443 40000\n1.0 at 501\n1.0 501:one\n1.0 504:two\n1.0 rst 507\n");
+	file_begin(&file);
+	put_server(&file, 501, 101, ACK, "one");
+	put_server(&file, 507, 0, RST, "");
+	expect_events("lost", &file, "1.0 open 443 40000\n1.0 at 501\n1.0 501:one\n1.0 cut 504+3\n1.0 rst 507\n");
+}
+
+/* Without a SYN the first acknowledgement number shows where the other direction stands. */
+static void begun_behind_a_hole(void **state)
+{
+	struct file file;
+
+	(void)state;
+	file_begin(&file);
+	put_client(&file, 101, 501, ACK, "hello");
+	put_server(&file, 511, 106, ACK, "the rest");
+	expect_events("hole", &file, "1.0 open 40000 443\n1.0 at 101\n1.0 101:hello\n1.1 at 501\n1.1 511:the rest\n");
+}
+
+/* Capturing one direction alone is no loss. */
+static void one_direction_alone(void **state)
+{
+	struct file file;
+
+	(void)state;
+	file_begin(&file);
+	put_client(&file, 100, 0, SYN, "");
+	put_client(&file, 101, 501, ACK, "one");
+	put_client(&file, 104, 701, ACK, "two");
+	expect_events("alone", &file, "1.0 open 40000 443\n1.0 at 101\n1.0 101:one\n1.0 104:two\n");
+}
+
 static void quiet_connections(void **state)
 {
 	struct file file;
@@ -387,12 +491,24 @@ static void quiet_connections(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_connection),     cmocka_unit_test(connections_without_content),
-		cmocka_unit_test(begun_in_the_middle),  cmocka_unit_test(content_in_a_syn),
-		cmocka_unit_test(ports_are_used_again), cmocka_unit_test(forged_segments),
-		cmocka_unit_test(two_answers),          cmocka_unit_test(what_was_not_captured),
-		cmocka_unit_test(too_many_connections), cmocka_unit_test(what_is_not_wanted),
+		cmocka_unit_test(whole_connection),
+		cmocka_unit_test(connections_without_content),
+		cmocka_unit_test(begun_in_the_middle),
+		cmocka_unit_test(content_in_a_syn),
+		cmocka_unit_test(ports_are_used_again),
+		cmocka_unit_test(forged_segments),
+		cmocka_unit_test(two_answers),
+		cmocka_unit_test(what_was_not_captured),
+		cmocka_unit_test(too_many_connections),
+		cmocka_unit_test(what_is_not_wanted),
 		cmocka_unit_test(quiet_connections),
+		cmocka_unit_test(swapped_neighbours),
+		cmocka_unit_test(one_direction_late),
+		cmocka_unit_test(lost_but_acknowledged),
+		cmocka_unit_test(reset_before_its_bytes),
+		cmocka_unit_test(packets_that_wait_for_each_other),
+		cmocka_unit_test(begun_behind_a_hole),
+		cmocka_unit_test(one_direction_alone),
 	};
 
 	return cmocka_run_group_tests_name("capture", tests, NULL, NULL);

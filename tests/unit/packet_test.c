@@ -277,6 +277,94 @@ static void make_frame_padding(struct message_bytes *frame)
 }
 
 /* A packet that says it is longer than the PPPoE frame around it: padding below that was counted in. */
+static void put_ethernet_ipv4(struct message_bytes *frame)
+{
+	put_ethernet(frame, 0x0800);
+	put_ipv4_tcp(frame);
+}
+
+static void make_erspan_1(struct message_bytes *frame)
+{
+	size_t at = ipv4_begin(frame, IPPROTO_GRE, "c0000201", "c0000202", 1, 0);
+
+	put_hex(frame, "000088be");
+	put_ethernet_ipv4(frame);
+	ipv4_end(frame, at);
+}
+
+static void make_erspan_2(struct message_bytes *frame)
+{
+	size_t at = ipv4_begin(frame, IPPROTO_GRE, "c0000201", "c0000202", 1, 0);
+
+	put_hex(frame, "100088be"
+	               "00000007"
+	               "10050c0100000000");
+	put_ethernet_ipv4(frame);
+	ipv4_end(frame, at);
+}
+
+static void make_erspan_3(struct message_bytes *frame)
+{
+	size_t at = ipv4_begin(frame, IPPROTO_GRE, "c0000201", "c0000202", 1, 0);
+
+	put_hex(frame, "100022eb"
+	               "00000007"
+	               "20050c010000000700000000");
+	put_ethernet_ipv4(frame);
+	ipv4_end(frame, at);
+}
+
+static void make_erspan_3_ip(struct message_bytes *frame)
+{
+	size_t at = ipv4_begin(frame, IPPROTO_GRE, "c0000201", "c0000202", 1, 0);
+
+	put_hex(frame, "100022eb"
+	               "00000007"
+	               "20050c010000000700000801" /* the frame's type is 2, and a header follows */
+	               "0102030405060708");
+	put_ipv4_tcp(frame);
+	ipv4_end(frame, at);
+}
+
+static void make_tzsp(struct message_bytes *frame)
+{
+	size_t at = ipv4_begin(frame, IPPROTO_UDP, "c0000201", "c0000202", 1, 0);
+	size_t datagram = udp_begin(frame, 37008);
+
+	put_hex(frame, "01000001"
+	               "00"
+	               "0a02beef"
+	               "01"); /* padding, a tag of two bytes, the end */
+	put_ethernet_ipv4(frame);
+	udp_end(frame, datagram);
+	ipv4_end(frame, at);
+}
+
+static void make_metadata(struct message_bytes *frame)
+{
+	put_ethernet(frame, 0x8909);
+	put_hex(frame, "01010001000a0800");
+	put_ipv4_tcp(frame);
+}
+
+/* A packet header, a prefix of three bytes and its padding, then the packet. */
+static void make_nflog(struct message_bytes *frame)
+{
+	put_hex(frame, "02000005"
+	               "0800010008000000"
+	               "07000a0061620000");
+	put_hex(frame, "c8000900");
+	put_ipv4_tcp(frame);
+}
+
+static void make_nflog_big_endian(struct message_bytes *frame)
+{
+	put_hex(frame, "0a000005"
+	               "0008000186dd0000"
+	               "00c80009");
+	put_ipv6_tcp(frame);
+}
+
 static void make_padding_counted(struct message_bytes *frame)
 {
 	make_pppoe(frame);
@@ -319,6 +407,14 @@ static const struct carried carried[] = {
 	{"GENEVE", DLT_RAW, 4, make_geneve},
 	{"GENEVE, IP", DLT_RAW, 4, make_geneve_ip},
 	{"GTP with an extension", DLT_RAW, 4, make_gtp},
+	{"ERSPAN I", DLT_RAW, 4, make_erspan_1},
+	{"ERSPAN II", DLT_RAW, 4, make_erspan_2},
+	{"ERSPAN III", DLT_RAW, 4, make_erspan_3},
+	{"ERSPAN III, platform header, IP", DLT_RAW, 4, make_erspan_3_ip},
+	{"TZSP", DLT_RAW, 4, make_tzsp},
+	{"Cisco MetaData", DLT_EN10MB, 4, make_metadata},
+	{"NFLOG", DLT_NFLOG, 4, make_nflog},
+	{"NFLOG, captured by a big-endian host", DLT_NFLOG, 6, make_nflog_big_endian},
 	{"padding of the frame", DLT_EN10MB, 4, make_frame_padding},
 	{"padding counted in", DLT_EN10MB, 4, make_padding_counted},
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "capture/capture.h"
+#include "capture/clock.h"
 #include "stream/dtls.h"
 #include "capture/flow.h"
 #include "capture/fragment.h"
+#include "capture/held.h"
 #include "capture/packet.h"
 #include "capture/pcapng.h"
 
@@ -42,15 +44,22 @@ struct capture {
 	void *context;
 	struct flow_table *flows;
 	struct fragment_table *fragments;
-	uint64_t time_ns;     /* the latest */
-	uint64_t connections; /* told of so far: the last one's number */
+	struct held *held;
+	struct clock clock;
+	struct pcapng_packet ahead; /* a packet whose time the next packet has to confirm */
+	uint8_t *ahead_bytes;       /* the bytes of ahead; NULL: there is none */
+	uint64_t connections;       /* told of so far: the last one's number */
 	uint64_t packets;
 	uint64_t left_out[LEFT_OUT_KINDS];
 	uint64_t no_memory;        /* packets for which there was none */
+	uint64_t midstream;        /* TLS connections that were open before the capture began */
+	capture_follows follows;   /* NULL: the sink follows all connections */
 	struct event_bytes *bytes; /* room for an event with SEGMENT_BYTES_MAX of data */
 };
 
 static void capture_flow_dropped(struct flow *flow, void *context);
+static void pass_ahead(struct capture *capture, const struct pcapng_packet *next);
+static void release_all(struct capture *capture, struct flow *flow);
 
 /* Whether to go on waiting for input. */
 static bool goes_on(struct capture *capture)
@@ -58,6 +67,13 @@ static bool goes_on(struct capture *capture)
 	if (!capture->stopped && capture->wait && !capture->wait(capture->wait_context))
 		capture->stopped = true;
 	return !capture->stopped;
+}
+
+/* No packet may wait for the next one while there is none. */
+static bool pause_goes_on(struct capture *capture)
+{
+	pass_ahead(capture, NULL);
+	return goes_on(capture);
 }
 
 /* Read what there is. While there is nothing, wait() is called before each pause; signals interrupt the pause. */
@@ -69,7 +85,7 @@ static ssize_t read_input(void *context, char *bytes, size_t size)
 
 	do {
 		if (capture->wait)
-			while (poll(&input, 1, 0) <= 0 && goes_on(capture))
+			while (poll(&input, 1, 0) <= 0 && pause_goes_on(capture))
 				poll(&input, 1, WAIT_MS);
 		length = capture->stopped ? 0 : read(capture->input, bytes, size);
 	} while (length < 0 && errno == EINTR && goes_on(capture));
@@ -141,8 +157,9 @@ int capture_open(struct capture **result, const char *path, capture_sink sink, v
 	capture->context = context;
 	capture->bytes = malloc(sizeof(*capture->bytes) + SEGMENT_BYTES_MAX);
 	capture->fragments = fragment_table_new();
+	capture->held = held_new();
 	capture->flows = flow_table_new(CAPTURE_FLOWS_MAX, capture_flow_dropped, capture);
-	if (!capture->bytes || !capture->fragments || !capture->flows)
+	if (!capture->bytes || !capture->fragments || !capture->held || !capture->flows)
 		goto cleanup;
 	error = open_input(capture);
 	if (error) {
@@ -168,6 +185,8 @@ void capture_close(struct capture *capture)
 	if (capture->stream)
 		fclose(capture->stream);
 	flow_table_free(capture->flows);
+	held_free(capture->held);
+	free(capture->ahead_bytes);
 	fragment_table_free(capture->fragments);
 	free(capture->bytes);
 	free(capture);
@@ -179,6 +198,11 @@ void capture_set_wait(struct capture *capture, capture_wait wait, void *context)
 	capture->wait_context = context;
 }
 
+void capture_set_follows(struct capture *capture, capture_follows follows)
+{
+	capture->follows = follows;
+}
+
 void capture_set_flows_max(struct capture *capture, uint32_t flows_max)
 {
 	flow_table_set_max(capture->flows, flows_max);
@@ -186,7 +210,12 @@ void capture_set_flows_max(struct capture *capture, uint32_t flows_max)
 
 uint64_t capture_time(const struct capture *capture)
 {
-	return capture->time_ns;
+	return capture->clock.now;
+}
+
+int64_t capture_realtime_offset(const struct capture *capture)
+{
+	return -capture->clock.offset;
 }
 
 static struct event event_of(const struct flow *flow, enum event_direction direction, enum event_kind kind,
@@ -301,6 +330,7 @@ static void capture_flow_dropped(struct flow *flow, void *context)
 	enum event_direction direction;
 	struct flow_direction *half;
 
+	release_all(capture, flow);
 	if (!flow->connection || flow->closed)
 		return;
 	for (direction = EVENT_RECEIVED; direction < EVENT_DIRECTIONS; direction++) {
@@ -322,6 +352,8 @@ static void begin_at(struct flow_direction *half, uint32_t initial)
 	half->renewing = false;
 	half->initial = initial;
 	half->reached = initial;
+	half->next = initial;
+	half->ranges = 0;
 }
 
 /*
@@ -369,6 +401,7 @@ static enum event_direction take_syn(struct capture *capture, struct flow *flow,
 {
 	struct flow_direction *half = &flow->direction[direction];
 
+	flow->begun = true;
 	if (!half->known && !flow->closed)
 		begin_at(half, packet->sequence + 1);
 	else if (!half->known || half->initial != packet->sequence + 1)
@@ -383,6 +416,48 @@ static void choose_answer(struct flow_direction *half, uint32_t next)
 		begin_at(half, next);
 }
 
+/*
+ * The sink gave a quiet connection up: a mail server may wait for STARTTLS for minutes. From here on it is a connection that
+ * begins in the middle.
+ */
+static void begin_again(struct flow *flow)
+{
+	enum event_direction direction;
+
+	flow->connection = 0;
+	for (direction = EVENT_RECEIVED; direction < EVENT_DIRECTIONS; direction++) {
+		flow->direction[direction].handed_over = false;
+		flow->direction[direction].initial = flow->direction[direction].reached;
+	}
+}
+
+static bool is_given_up(const struct capture *capture, const struct flow *flow)
+{
+	return flow->connection && capture->follows && !flow->direction[EVENT_RECEIVED].unwanted &&
+	       !flow->direction[EVENT_SENT].unwanted && !capture->follows(flow->connection, capture->context);
+}
+
+/* Whether a stream that begins without a SYN begins within TLS: a record, RFC 8446 section 5.1, but no ClientHello. */
+static bool is_within_tls(const struct packet *packet)
+{
+	const uint8_t *record = packet->payload;
+
+	if (packet->captured < TLS_WALK_RECORD_HEADER + 1 || record[1] != 3 || record[2] > 4)
+		return false;
+	if (record[0] < TLS_CHANGE_CIPHER_SPEC || record[0] > TLS_APPLICATION_DATA || record[3] > 0x48)
+		return false;
+	return record[0] != TLS_HANDSHAKE || record[TLS_WALK_RECORD_HEADER] != TLS_CLIENT_HELLO;
+}
+
+/* A capture that begins in the middle of connections has none of their handshakes. */
+static void count_midstream(struct capture *capture, struct flow *flow, const struct packet *packet)
+{
+	if (flow->begun || flow->connection)
+		return;
+	flow->begun = true;
+	capture->midstream += is_within_tls(packet);
+}
+
 static void take_segment(struct capture *capture, struct flow *flow, const struct packet *packet,
                          enum event_direction direction)
 {
@@ -392,7 +467,11 @@ static void take_segment(struct capture *capture, struct flow *flow, const struc
 
 	if (!half->known)
 		begin_at(half, sequence);
+	count_midstream(capture, flow, packet);
+	if (is_given_up(capture, flow))
+		begin_again(flow);
 	reach(half, sequence + packet->length);
+	flow_direction_seen(half, sequence, sequence + packet->length);
 	tell_open(capture, flow);
 	if (!half->unwanted)
 		tell_handover(capture, flow, direction);
@@ -440,27 +519,26 @@ static struct flow *find_tcp(struct capture *capture, const struct packet *packe
 	if (flow || !begins)
 		return flow;
 	*direction = EVENT_RECEIVED;
-	flow = flow_add(capture->flows, packet, capture->time_ns);
+	flow = flow_add(capture->flows, packet, capture->clock.now);
 	if (!flow)
 		capture->no_memory++;
 	return flow;
 }
 
-static void take_tcp(struct capture *capture, const struct packet *packet, uint64_t time_ns)
+/* The packet's place in its flow has come. */
+static void pass_tcp(struct capture *capture, struct flow *flow, const struct packet *packet,
+                     enum event_direction direction, uint64_t time_ns)
 {
 	bool content = packet->length && !(packet->tcp_flags & PACKET_RST);
-	enum event_direction direction;
-	struct flow *flow = find_tcp(capture, packet, &direction);
 	struct flow_direction *half;
 
-	if (!flow)
-		return;
 	flow_seen(capture->flows, flow, time_ns);
 	if (packet->tcp_flags & PACKET_SYN)
 		direction = take_syn(capture, flow, packet, direction);
 	if (packet->tcp_flags & PACKET_ACK)
 		choose_answer(&flow->direction[!direction], packet->acknowledgement);
 	half = &flow->direction[direction];
+	half->seen = true;
 	if (content) {
 		choose_answer(half, packet->sequence);
 		if (half->renewing && half->renewed == packet->sequence)
@@ -469,6 +547,213 @@ static void take_tcp(struct capture *capture, const struct packet *packet, uint6
 	}
 	if (packet->tcp_flags & (PACKET_FIN | PACKET_RST))
 		take_close(capture, flow, packet, direction);
+}
+
+/*
+ * How many bytes of the other direction the packet acknowledges that the capture has not shown. A FIN counts as one byte
+ * (RFC 9293 section 3.4); anybody can send an acknowledgement, or a sequence number, far outside the window.
+ */
+static uint32_t unseen_bytes(const struct flow *flow, const struct packet *packet, enum event_direction direction)
+{
+	const struct flow_direction *other = &flow->direction[!direction];
+	int32_t ahead = packet->acknowledgement - other->next;
+	int32_t place = packet->sequence - flow->direction[direction].reached;
+
+	if (place > TCP_ORDER_WINDOW || place < -TCP_ORDER_WINDOW)
+		return 0;
+	if (!(packet->tcp_flags & PACKET_ACK) || packet->tcp_flags & PACKET_SYN || !other->known || other->renewing)
+		return 0;
+	return ahead > 1 && ahead <= TCP_ORDER_WINDOW ? ahead : 0;
+}
+
+/*
+ * How many bytes of its own direction a reset follows that the capture has not shown: its sequence number is the next one of
+ * the sender (RFC 9293 section 3.10.7). A FIN counts as one byte.
+ */
+static uint32_t unseen_before_reset(const struct flow *flow, const struct packet *packet,
+                                    enum event_direction direction)
+{
+	const struct flow_direction *half = &flow->direction[direction];
+	int32_t ahead = packet->sequence - half->next - half->closed;
+
+	if (!(packet->tcp_flags & PACKET_RST) || !half->handed_over)
+		return 0;
+	return ahead > 0 && ahead <= TCP_ORDER_WINDOW ? ahead : 0;
+}
+
+static bool waits_for_bytes(const struct flow *flow, const struct packet *packet, enum event_direction direction)
+{
+	return unseen_bytes(flow, packet, direction) || unseen_before_reset(flow, packet, direction);
+}
+
+static bool has_to_wait(const struct flow *flow, const struct packet *packet, enum event_direction direction)
+{
+	const struct held_packet *first = held_first(flow, direction);
+
+	if (unwanted(flow) || packet->tcp_flags & PACKET_SYN)
+		return false;
+	/* packets stay in their order, but a reset waits for what comes */
+	if (first && !unseen_before_reset(flow, &first->packet, direction))
+		return true;
+	return unseen_before_reset(flow, packet, direction) ||
+	       (flow->direction[!direction].seen && unseen_bytes(flow, packet, direction));
+}
+
+/* The bytes of a direction before limit that the capture lacks were lost: they will not come any more. */
+static void tell_holes(struct capture *capture, struct flow *flow, enum event_direction direction, uint32_t limit)
+{
+	struct flow_direction *half = &flow->direction[direction];
+	uint32_t end;
+
+	if (!half->unwanted)
+		tell_handover(capture, flow, direction);
+	while ((int32_t)(limit - half->next) > 0) {
+		end = flow_direction_hole_end(half, limit);
+		if (!half->unwanted)
+			tell_cut(capture, flow, direction, half->next, end - half->next);
+		flow_direction_seen(half, half->next, end);
+	}
+	reach(half, limit);
+}
+
+/* A packet that waited shows what the capture lacks: bytes that its sender had received, or sent before a reset. */
+static void tell_lost(struct capture *capture, struct flow *flow, const struct packet *packet,
+                      enum event_direction direction)
+{
+	/* where nothing was told yet, the hole shows once bytes follow */
+	if (!flow->connection)
+		return;
+	/* a FIN that was not captured is no loss */
+	if (unseen_before_reset(flow, packet, direction) > 1)
+		tell_holes(capture, flow, direction, packet->sequence);
+	if (flow->direction[!direction].seen && unseen_bytes(flow, packet, direction))
+		tell_holes(capture, flow, !direction, packet->acknowledgement);
+}
+
+static void release(struct capture *capture, struct held_packet *held)
+{
+	struct flow *flow = held->flow;
+
+	held_take(capture->held, held);
+	tell_lost(capture, flow, &held->packet, held->direction);
+	pass_tcp(capture, flow, &held->packet, held->direction, held->time_ns);
+	free(held);
+}
+
+/* Release the packets of a flow that wait no more. */
+static void release_ready(struct capture *capture, struct flow *flow)
+{
+	enum event_direction direction = EVENT_RECEIVED;
+	unsigned int idle = 0;
+	struct held_packet *first;
+
+	while (idle < EVENT_DIRECTIONS) {
+		first = held_first(flow, direction);
+		if (first && (unwanted(flow) || !waits_for_bytes(flow, &first->packet, direction))) {
+			release(capture, first);
+			idle = 0;
+			continue;
+		}
+		direction = !direction;
+		idle++;
+	}
+}
+
+/* Release all packets of a flow, the one that came first before others. */
+static void release_all(struct capture *capture, struct flow *flow)
+{
+	struct held_packet *received, *sent;
+
+	for (;;) {
+		release_ready(capture, flow);
+		received = held_first(flow, EVENT_RECEIVED);
+		sent = held_first(flow, EVENT_SENT);
+		if (!received && !sent)
+			return;
+		if (!sent || (received && received->number < sent->number))
+			release(capture, received);
+		else
+			release(capture, sent);
+	}
+}
+
+/*
+ * Two packets that wait for each other's bytes: a segment that was lost to the capture and repeated with a later
+ * acknowledgement. The bytes are there, so nothing was lost: the packet that came last bears the older bytes.
+ */
+static bool is_circle(const struct flow *flow)
+{
+	const struct held_packet *received = held_first(flow, EVENT_RECEIVED);
+	const struct held_packet *sent = held_first(flow, EVENT_SENT);
+	int32_t beyond_sent, beyond_received;
+
+	if (!received || !sent)
+		return false;
+	beyond_sent = received->packet.acknowledgement - (sent->packet.sequence + sent->packet.length);
+	beyond_received = sent->packet.acknowledgement - (received->packet.sequence + received->packet.length);
+	return beyond_sent <= 0 && beyond_received <= 0;
+}
+
+static void release_circle(struct capture *capture, struct flow *flow)
+{
+	struct held_packet *received, *sent, *last;
+
+	while (is_circle(flow)) {
+		received = held_first(flow, EVENT_RECEIVED);
+		sent = held_first(flow, EVENT_SENT);
+		last = received->number > sent->number ? received : sent;
+		held_take(capture->held, last);
+		pass_tcp(capture, flow, &last->packet, last->direction, last->time_ns);
+		free(last);
+		release_ready(capture, flow);
+	}
+}
+
+/* Release the packets that have waited long enough when the clock comes to time_ns, each flow at the time that it is due. */
+static void release_due(struct capture *capture, uint64_t time_ns)
+{
+	const uint64_t patience_ns = HELD_SECONDS * (uint64_t)NS_PER_SECOND;
+	struct held_packet *oldest;
+
+	while ((oldest = held_oldest(capture->held)) && time_ns > oldest->since_ns + patience_ns) {
+		if (oldest->since_ns + patience_ns > capture->clock.now)
+			capture->clock.now = oldest->since_ns + patience_ns;
+		release_all(capture, oldest->flow);
+	}
+}
+
+/*
+ * A connection that begins without its SYN: the acknowledgement number of its first packet shows where the other direction
+ * stood then.
+ */
+static void begin_other(struct flow *flow, const struct packet *packet, enum event_direction direction)
+{
+	struct flow_direction *other = &flow->direction[!direction];
+
+	if (!other->known && packet->tcp_flags & PACKET_ACK && !(packet->tcp_flags & PACKET_SYN))
+		begin_at(other, packet->acknowledgement);
+}
+
+static void take_tcp(struct capture *capture, const struct packet *packet, uint64_t time_ns)
+{
+	enum event_direction direction;
+	struct flow *flow = find_tcp(capture, packet, &direction);
+
+	if (!flow)
+		return;
+	if (packet->tcp_flags & PACKET_SYN)
+		release_all(capture, flow);
+	begin_other(flow, packet, direction);
+	if (has_to_wait(flow, packet, direction)) {
+		if (held_add(capture->held, flow, direction, packet, time_ns, capture->clock.now)) {
+			release_circle(capture, flow);
+			return;
+		}
+		release_all(capture, flow);
+		tell_lost(capture, flow, packet, direction);
+	}
+	pass_tcp(capture, flow, packet, direction, time_ns);
+	release_ready(capture, flow);
 }
 
 /* Returns the flow of a UDP packet, a new one where it can begin one, or NULL. */
@@ -480,7 +765,7 @@ static struct flow *find_udp(struct capture *capture, const struct packet *packe
 
 	if (!flow && begins) {
 		*direction = EVENT_RECEIVED;
-		flow = flow_add(capture->flows, packet, capture->time_ns);
+		flow = flow_add(capture->flows, packet, capture->clock.now);
 		if (!flow)
 			capture->no_memory++;
 	} else if (flow && random && flow->random && flow->random != random) {
@@ -511,7 +796,7 @@ static void take_udp(struct capture *capture, const struct packet *packet, uint6
 static void take_packet(struct capture *capture, struct packet *packet, uint64_t time_ns)
 {
 	while (packet->kind == PACKET_FRAGMENT)
-		if (!fragment_table_add(capture->fragments, packet, capture->time_ns, packet))
+		if (!fragment_table_add(capture->fragments, packet, capture->clock.now, packet))
 			return;
 	switch (packet->kind) {
 	case PACKET_TCP:
@@ -525,18 +810,71 @@ static void take_packet(struct capture *capture, struct packet *packet, uint64_t
 	}
 }
 
-static void capture_packet(struct capture *capture, const struct pcapng_packet *captured)
+static void pass_packet(struct capture *capture, const struct pcapng_packet *captured, uint64_t time_ns)
 {
 	struct packet packet;
 
-	capture->packets++;
-	if (captured->time_ns > capture->time_ns)
-		capture->time_ns = captured->time_ns;
-	flow_table_expire(capture->flows, capture->time_ns);
+	flow_table_expire(capture->flows, capture->clock.now);
 	packet_parse(captured->datalink, captured->bytes, captured->captured, captured->length, &packet);
 	if (packet.kind == PACKET_LEFT_OUT && packet.left_out == LEFT_OUT_LINK_TYPE)
 		capture->datalink_left_out = captured->datalink;
-	take_packet(capture, &packet, captured->time_ns);
+	take_packet(capture, &packet, time_ns);
+}
+
+/* The clock comes to the time of a packet. Returns that time on the clock. */
+static uint64_t come_to(struct capture *capture, uint64_t packet_ns)
+{
+	release_due(capture, packet_ns + capture->clock.offset);
+	return clock_take(&capture->clock, packet_ns);
+}
+
+/* The packet that waits for the next one's time. */
+static void pass_ahead(struct capture *capture, const struct pcapng_packet *next)
+{
+	uint8_t *bytes = capture->ahead_bytes;
+	uint64_t time_ns;
+
+	if (!bytes)
+		return;
+	capture->ahead_bytes = NULL;
+	if (next && clock_refutes(&capture->clock, capture->ahead.time_ns, next->time_ns))
+		time_ns = capture->clock.now;
+	else
+		time_ns = come_to(capture, capture->ahead.time_ns);
+	pass_packet(capture, &capture->ahead, time_ns);
+	free(bytes);
+}
+
+static bool keep_ahead(struct capture *capture, const struct pcapng_packet *captured)
+{
+	if (!clock_jumps(&capture->clock, captured->time_ns))
+		return false;
+	capture->ahead_bytes = malloc(captured->captured ? captured->captured : 1);
+	if (!capture->ahead_bytes)
+		return false;
+	capture->ahead = *captured;
+	if (captured->captured)
+		memcpy(capture->ahead_bytes, captured->bytes, captured->captured);
+	capture->ahead.bytes = capture->ahead_bytes;
+	return true;
+}
+
+static void capture_packet(struct capture *capture, const struct pcapng_packet *captured)
+{
+	capture->packets++;
+	pass_ahead(capture, captured);
+	if (!keep_ahead(capture, captured))
+		pass_packet(capture, captured, come_to(capture, captured->time_ns));
+}
+
+/* The file has ended: nothing comes that a packet could wait for. */
+static void capture_flush(struct capture *capture)
+{
+	struct held_packet *oldest;
+
+	pass_ahead(capture, NULL);
+	while ((oldest = held_oldest(capture->held)))
+		release_all(capture, oldest->flow);
 }
 
 static void take_pcap_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
@@ -587,7 +925,7 @@ int capture_begin(struct capture *capture)
 	return first == PCAPNG_FIRST_BYTE ? begin_pcapng(capture) : begin_pcap(capture);
 }
 
-int capture_read(struct capture *capture, unsigned int packets)
+static int read_packets(struct capture *capture, unsigned int packets)
 {
 	int count;
 
@@ -603,6 +941,15 @@ int capture_read(struct capture *capture, unsigned int packets)
 	if (count < 0)
 		return read_failed(capture, pcap_geterr(capture->pcap));
 	return count > 0;
+}
+
+int capture_read(struct capture *capture, unsigned int packets)
+{
+	int more = read_packets(capture, packets);
+
+	if (more <= 0)
+		capture_flush(capture);
+	return more;
 }
 
 static void log_count(uint64_t count, const char *what)
@@ -634,4 +981,5 @@ void capture_log_left_out(const struct capture *capture)
 	log_count(fragments.malformed, "fragments left out: malformed");
 	log_count(flow_table_evicted(capture->flows), "connections forgotten early: too many at once");
 	log_count(capture->no_memory, "packets left out: no memory");
+	log_count(capture->midstream, "TLS connections began before the capture: their handshakes are unknown");
 }

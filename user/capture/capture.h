@@ -37,6 +37,12 @@ void capture_close(struct capture *capture);
 /* Call wait while there is nothing to read. To be called before capture_read(). */
 void capture_set_wait(struct capture *capture, capture_wait wait, void *context);
 
+/* Whether the sink, with its context, still follows a connection that was not reported to be unwanted. */
+typedef bool (*capture_follows)(uint64_t connection, void *context);
+
+/* The sink gives quiet connections up: open them again where bytes follow. */
+void capture_set_follows(struct capture *capture, capture_follows follows);
+
 /* Follow at most this many connections at once, at least one. To be called before capture_read(). */
 void capture_set_flows_max(struct capture *capture, uint32_t flows_max);
 
@@ -54,6 +60,9 @@ int capture_read(struct capture *capture, unsigned int packets);
 
 /* The latest time of a packet, ns since the epoch. */
 uint64_t capture_time(const struct capture *capture);
+
+/* Add this to the time of an event to get the time that the file has. It is 0 unless the file's clock jumps backwards. */
+int64_t capture_realtime_offset(const struct capture *capture);
 
 /* Say what was not understood, by kind: one line each, nothing where there was none. */
 void capture_log_left_out(const struct capture *capture);

@@ -10,13 +10,14 @@
 #include <stdint.h>
 
 enum clock_bounds {
-	CLOCK_JUMP_SECONDS = 1, /* a shorter step backwards is packets out of order, a longer one forward needs a second packet */
+	CLOCK_JUMP_SECONDS =
+		1, /* a shorter step backwards is packets out of order, a longer one forward needs a second packet */
 };
 
 /* All zeroes is a clock that has not begun. Times in ns. */
 struct clock {
-	uint64_t now;     /* the latest time */
-	int64_t offset;   /* what a packet's time needs to become the clock's: 0 where the file's clock never jumped back */
+	uint64_t now;   /* the latest time */
+	int64_t offset; /* what a packet's time needs to become the clock's: 0 where the file's clock never jumped back */
 	bool begun;
 };
 

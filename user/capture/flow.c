@@ -269,6 +269,80 @@ void flow_renew(struct flow_table *table, struct flow *flow, enum event_directio
 	list_append(&table->open, flow);
 }
 
+/* Modulo 2^32, RFC 9293 section 3.4 */
+static bool is_before(uint32_t left, uint32_t right)
+{
+	return (int32_t)(left - right) < 0;
+}
+
+static void range_remove(struct flow_direction *half, unsigned int index)
+{
+	half->ranges--;
+	memmove(&half->range[index], &half->range[index + 1], (half->ranges - index) * sizeof(*half->range));
+}
+
+/* Ranges that a range now reaches become part of it. */
+static void absorb(struct flow_direction *half, unsigned int index)
+{
+	struct flow_range *range = &half->range[index];
+
+	while (index + 1u < half->ranges && !is_before(range->end, range[1].start)) {
+		if (is_before(range->end, range[1].end))
+			range->end = range[1].end;
+		range_remove(half, index + 1);
+	}
+}
+
+static void add_range(struct flow_direction *half, uint32_t start, uint32_t end)
+{
+	unsigned int index = 0;
+
+	while (index < half->ranges && is_before(half->range[index].end, start))
+		index++;
+	if (index == FLOW_RANGES_MAX) {
+		half->range[--index].end = end;
+		return;
+	}
+	if (index == half->ranges || is_before(end, half->range[index].start)) {
+		if (half->ranges == FLOW_RANGES_MAX) {
+			half->range[index].start = start;
+			return;
+		}
+		memmove(&half->range[index + 1], &half->range[index], (half->ranges - index) * sizeof(*half->range));
+		half->ranges++;
+		half->range[index] = (struct flow_range){.start = start, .end = end};
+		return;
+	}
+	if (is_before(start, half->range[index].start))
+		half->range[index].start = start;
+	if (is_before(half->range[index].end, end))
+		half->range[index].end = end;
+	absorb(half, index);
+}
+
+void flow_direction_seen(struct flow_direction *half, uint32_t start, uint32_t end)
+{
+	if (!is_before(half->next, end))
+		return;
+	if (is_before(half->next, start)) {
+		add_range(half, start, end);
+		return;
+	}
+	half->next = end;
+	while (half->ranges && !is_before(half->next, half->range[0].start)) {
+		if (is_before(half->next, half->range[0].end))
+			half->next = half->range[0].end;
+		range_remove(half, 0);
+	}
+}
+
+uint32_t flow_direction_hole_end(const struct flow_direction *half, uint32_t limit)
+{
+	if (half->ranges && is_before(half->range[0].start, limit))
+		return half->range[0].start;
+	return limit;
+}
+
 uint64_t flow_table_evicted(const struct flow_table *table)
 {
 	return table->evicted;

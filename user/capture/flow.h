@@ -9,12 +9,14 @@
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "bpf/shared/event.h"
 #include "capture/packet.h"
 
 enum flow_bounds {
 	FLOW_IDLE_SECONDS = 600,  /* after which a flow is forgotten */
+	FLOW_RANGES_MAX = 4,      /* of a direction that are known to have holes before them */
 	FLOW_CLOSED_SECONDS = 60, /* the same for one that was closed: segments may still straggle in */
 };
 
@@ -28,6 +30,12 @@ struct flow_key {
 	uint8_t reserved[2];
 };
 
+/* Sequence numbers of bytes that were seen. */
+struct flow_range {
+	uint32_t start;
+	uint32_t end; /* behind the last byte */
+};
+
 struct flow_direction {
 	uint32_t initial; /* sequence number of the first byte, where known */
 	uint32_t reached; /* behind the farthest byte seen */
@@ -38,6 +46,12 @@ struct flow_direction {
 	bool handed_over;       /* bytes were passed on */
 	bool unwanted;          /* the sink wants no more */
 	bool closed;            /* FIN or RST */
+	bool seen;              /* the file has a packet of this direction */
+	uint32_t next;          /* behind the bytes that are there without a hole; initial before the first */
+	struct flow_range range[FLOW_RANGES_MAX]; /* behind next, in order, apart from each other */
+	uint8_t ranges;
+	uint8_t held_packets;
+	STAILQ_HEAD(, held_packet) held; /* valid where held_packets is not 0 */
 };
 
 struct flow {
@@ -50,6 +64,7 @@ struct flow {
 	uint64_t random;     /* of the DTLS ClientHello, 0 where not seen */
 	bool local_is_low;   /* the local end is the one to which the first packet went */
 	bool closed;         /* in both directions */
+	bool begun;          /* its SYN or its first bytes were seen */
 	struct flow_direction direction[EVENT_DIRECTIONS];
 };
 
@@ -80,6 +95,12 @@ void flow_renew(struct flow_table *table, struct flow *flow, enum event_directio
 
 /* Forget what was quiet for too long. */
 void flow_table_expire(struct flow_table *table, uint64_t time_ns);
+
+/* Bytes from start to before end were seen. With more holes than FLOW_RANGES_MAX the last ones count as seen. */
+void flow_direction_seen(struct flow_direction *half, uint32_t start, uint32_t end);
+
+/* Where the first hole ends, or limit where there is none before it; both are sequence numbers behind half->next. */
+uint32_t flow_direction_hole_end(const struct flow_direction *half, uint32_t limit);
 
 /* How many flows had to go before their time. */
 uint64_t flow_table_evicted(const struct flow_table *table);

@@ -267,6 +267,11 @@ bool tracker_event(struct tracker *tracker, const struct event *event)
 	return connection_wants_more(connection, event->direction);
 }
 
+bool tracker_follows(const struct tracker *tracker, uint64_t connection)
+{
+	return connection_table_find(&tracker->table, connection);
+}
+
 static void time_out(struct tracker *tracker, struct connection *connection)
 {
 	if (connection->phase == PHASE_LIBRARY) {

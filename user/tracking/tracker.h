@@ -64,6 +64,9 @@ void tracker_set_policy(struct tracker *tracker, const struct policy *policy);
  */
 bool tracker_event(struct tracker *tracker, const struct event *event);
 
+/* Whether the tracker follows this connection, and has not given it up. */
+bool tracker_follows(const struct tracker *tracker, uint64_t connection);
+
 /* The clock of the events is at now_ns: end the handshakes whose time is over. Call this now and then. */
 void tracker_time(struct tracker *tracker, uint64_t now_ns);
 
