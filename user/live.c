@@ -76,6 +76,8 @@ static void take_library_event(const struct library_event *event, void *context)
 
 	if (event->kind <= LIBRARY_MESSAGE)
 		transcript_table_event(trace->transcripts, event);
+	else
+		tracker_statement(trace->live->table, event);
 }
 
 static void take_library_handshake(const struct library_handshake *seen, void *context)

@@ -70,13 +70,20 @@ enum library_cause_bounds {
 	LIBRARY_REASON_ALERT = 1000, /* OpenSSL: the reason of an alert that was received is this and its number */
 };
 
+enum library_cause_of {
+	LIBRARY_CAUSE_OPENSSL,
+	LIBRARY_CAUSE_GNUTLS,
+	LIBRARY_CAUSE_GO,
+};
+
 /* What a library says of a connection: the data of LIBRARY_FAILURE and LIBRARY_VERIFICATION. */
 struct library_cause {
 	__u8 random[2][LIBRARY_RANDOM_BYTES]; /* of ServerHello and ClientHello; all zero before the hello was seen */
 	__s32 code;     /* FAILURE: reason; VERIFICATION: error, 0 for a good chain: the library's number */
 	__s32 alert;    /* FAILURE: that is sent, -1 none */
 	__u8 is_server; /* the process's role in this handshake */
-	__u8 reserved[7];
+	__u8 library;   /* enum library_cause_of: whose numbers these are */
+	__u8 reserved[6];
 };
 
 /* Registers that hold a pointer to a connection. */

@@ -38,6 +38,7 @@ CAP_PERFMON, CAP_BPF, CAP_CHECKPOINT_RESTORE = 38, 39, 40
 
 KILLED = "SIGSYS"
 REFUSED = "ENOSYS"
+DETACHERS = 24  # DETACHER_THREADS
 
 # what comes of each attempt, without privileges: without a sandbox, while a capture is read, live, and in the children that
 # read files, attach to interfaces and attach to libraries
@@ -157,10 +158,11 @@ def check_library(cgroup):
     less = common | 1 << CAP_PERFMON | 1 << CAP_BPF | 1 << CAP_CHECKPOINT_RESTORE
     with MetricsTracer(cgroup, "--quiet") as tracer:
         tracer.wait_for_start()
-        main, library = wait_for_filters(tracer.process.pid, 2)
+        main, library, parser = wait_for_filters(tracer.process.pid, 3)
         check_process(main, threads=2)
+        check_process(parser, threads=1)
         kept = int(next(iter(status_of(Path(f"/proc/{library}/task/{library}"))["CapEff"])), 16)
-        check_process(library, threads=1, capabilities=less if kept == less else common | 1 << CAP_SYS_ADMIN)
+        check_process(library, threads=1 + DETACHERS, capabilities=less if kept == less else common | 1 << CAP_SYS_ADMIN)
         expect(tracer.stop(), 0, "exit status")
 
 

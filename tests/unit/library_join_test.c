@@ -57,6 +57,7 @@ static void fixture_open(struct fixture *fixture, uint8_t client_direction)
 	fixture->seen = (struct library_handshake){
 		.id = 1,
 		.process = SERVER_PROCESS,
+		.cgroup = FEED_CGROUP,
 		.name = "nginx",
 		.start_ns = fixture->start_ns,
 		.role = ROLE_OBSERVER,

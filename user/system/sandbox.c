@@ -168,6 +168,7 @@ static const struct rule interfaces[] = {
 /* Files come over a socket; the process that parses one answers through a pipe. */
 static const struct rule elf[] = {
 	{CALL(alarm), {}},
+	{CALL(fcntl), VALUE(1, F_GETFD)},
 	/* a process, in the namespaces of this one */
 	{CALL(clone), BITS(0, NAMESPACES, 0)},
 	{CALL(pipe2), {}},

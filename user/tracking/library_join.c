@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "bpf/shared/tls_walk.h"
+#include "tracking/library_statement.h"
 #include "tracking/record.h"
 #include "handshake/verdict.h"
 
@@ -281,10 +282,11 @@ static bool is_of(const struct handshake *handshake, const struct sighting *sigh
 	    memcmp(seen->server_random, handshake->server_hello.random, MESSAGE_RANDOM))
 		return false;
 	*role = role_of(handshake, seen);
-	if (handshake->role == ROLE_OBSERVER || *role == handshake->role)
+	if (handshake->role == ROLE_OBSERVER)
 		return true;
-	/* a process in another cgroup is not the one at this socket */
-	return *role == ROLE_OBSERVER && seen->cgroup && seen->cgroup == handshake->cgroup;
+	/* the end of this socket is the business of the process that writes to it, of no other */
+	return (*role == ROLE_OBSERVER || *role == handshake->role) &&
+	       library_owns(handshake, seen->process, seen->cgroup);
 }
 
 /* Which of two views says more. */

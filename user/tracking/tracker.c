@@ -20,7 +20,8 @@ struct tracker {
 	struct tracker_limits limits;
 	tracker_report report;
 	void *context;
-	struct library_join *join; /* NULL: libraries are not probed */
+	struct library_join *join;             /* NULL: libraries are not probed */
+	struct library_statements *statements; /* the same */
 	const struct policy *policy;
 	struct tracker_counts counts;
 	struct connection_surroundings surroundings;
@@ -56,6 +57,7 @@ void tracker_free(struct tracker *tracker)
 	connection_table_release(&tracker->table);
 	parse_cache_free(tracker->surroundings.cache);
 	library_join_free(tracker->join);
+	library_statements_free(tracker->statements);
 	free(tracker);
 }
 
@@ -80,11 +82,16 @@ static void report(struct tracker *tracker, struct handshake *handshake)
 /* Join the record with the view of its end's library, judge it, and remember it for later handshakes of the connection. */
 static void judge_and_report(struct tracker *tracker, struct handshake *handshake)
 {
+	uint64_t failed_ns = 0;
+
 	if (tracker->join && library_join_told(tracker->join, handshake))
 		return;
 	if (tracker->join)
 		library_join_fill(tracker->join, handshake);
+	if (tracker->statements)
+		failed_ns = library_statements_fill(tracker->statements, handshake);
 	handshake->verdict = verdict_of(&handshake->facts);
+	library_statements_settle(handshake, failed_ns);
 	report(tracker, handshake);
 	if (tracker->join)
 		library_join_remember(tracker->join, handshake);
@@ -303,6 +310,8 @@ void tracker_time(struct tracker *tracker, uint64_t now_ns)
 	}
 	if (tracker->join)
 		library_join_time(tracker->join, now_ns, report_later, tracker);
+	if (tracker->statements)
+		library_statements_time(tracker->statements, now_ns, tracker->limits.handshake_timeout_ns);
 }
 
 int tracker_listen(struct tracker *tracker)
@@ -313,7 +322,8 @@ int tracker_listen(struct tracker *tracker)
 	};
 
 	tracker->join = library_join_new(&limits);
-	return tracker->join ? 0 : -ENOMEM;
+	tracker->statements = library_statements_new(limits.handshakes);
+	return tracker->join && tracker->statements ? 0 : -ENOMEM;
 }
 
 /* Whether a library's word may be of this handshake. The hello of a renegotiation is encrypted: it may be any. */
@@ -342,6 +352,14 @@ void tracker_library(struct tracker *tracker, const struct library_handshake *se
 	library_join_take(tracker->join, seen, library);
 	if (seen->view.client_finished || seen->view.damaged)
 		conclude_waiting(tracker, seen);
+}
+
+void tracker_statement(struct tracker *tracker, const struct library_event *event)
+{
+	struct library_statement statement;
+
+	if (tracker->statements && !library_statement_read(event, &statement))
+		library_statements_take(tracker->statements, &statement);
 }
 
 const struct library_join_counts *tracker_library_counts(const struct tracker *tracker)

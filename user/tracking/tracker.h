@@ -14,6 +14,7 @@
 #include "handshake/handshake.h"
 #include "handshake/policy.h"
 #include "tracking/library_join.h"
+#include "tracking/library_statement.h"
 
 enum tracker_bounds {
 	/* Bytes that a connection may hold on average: behind gaps, and of incomplete messages. */
@@ -81,6 +82,9 @@ int tracker_listen(struct tracker *tracker);
 
 /* A library reported more of a handshake (transcript_report). library is the library's name; NULL: not known. */
 void tracker_library(struct tracker *tracker, const struct library_handshake *seen, const char *library);
+
+/* A library says why a handshake failed, or what it thinks of a chain: an event of these kinds (library_statement.h). */
+void tracker_statement(struct tracker *tracker, const struct library_event *event);
 
 /* NULL: libraries are not probed. */
 const struct library_join_counts *tracker_library_counts(const struct tracker *tracker);
