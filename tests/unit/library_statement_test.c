@@ -167,6 +167,26 @@ static void error_after_the_handshake_is_no_failure_of_it(void **state)
 	library_statements_free(fixture.statements);
 }
 
+static void server_that_ends_after_an_empty_answer_requires_one(void **state)
+{
+	struct fixture fixture;
+	uint64_t failed_ns;
+
+	(void)state;
+	open_fixture(&fixture, ROLE_CLIENT);
+	say(&fixture, LIBRARY_FAILURE, LIBRARY_REASON_ALERT + 40, -1);
+	failed_ns = library_statements_fill(fixture.statements, &fixture.handshake);
+	assert_int_equal(fixture.handshake.failure.reason, FAILURE_OTHER);
+	fixture.handshake.verdict.established = KNOWN_NO;
+	fixture.handshake.verdict.client_auth = CLIENT_AUTH_REJECTED_CERTIFICATE;
+	library_statements_settle(&fixture.handshake, failed_ns);
+	assert_int_equal(fixture.handshake.failure.reason, FAILURE_OTHER);
+	fixture.handshake.verdict.client_auth = CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE;
+	library_statements_settle(&fixture.handshake, failed_ns);
+	assert_int_equal(fixture.handshake.failure.reason, FAILURE_CERTIFICATE_REQUIRED);
+	library_statements_free(fixture.statements);
+}
+
 static void oldest_makes_room_and_time_ends_all(void **state)
 {
 	struct library_statement statement;
@@ -234,6 +254,7 @@ int main(void)
 		cmocka_unit_test(only_the_process_that_writes_to_the_socket_counts),
 		cmocka_unit_test(other_end_other_server_and_no_connection_do_not_count),
 		cmocka_unit_test(error_after_the_handshake_is_no_failure_of_it),
+		cmocka_unit_test(server_that_ends_after_an_empty_answer_requires_one),
 		cmocka_unit_test(oldest_makes_room_and_time_ends_all),
 		cmocka_unit_test(events_that_are_no_statements_are_refused),
 		cmocka_unit_test(numbers_have_reasons),

@@ -262,8 +262,16 @@ static void fill_end(struct handshake *handshake)
 
 void library_statements_settle(struct handshake *handshake, uint64_t failed_ns)
 {
+	struct failure *failure = &handshake->failure;
+
+	if (!failed_ns)
+		return;
 	if (failed_ns > handshake->end_ns && handshake->verdict.established == KNOWN_YES)
-		handshake->failure = (struct failure){.by = FAILURE_BY_NOBODY};
+		*failure = (struct failure){.by = FAILURE_BY_NOBODY};
+	/* up to TLS 1.2 a server that requires a certificate has no alert of its own for that: RFC 5246 section 7.4.6 */
+	if (failure->reason == FAILURE_OTHER && failure->by == FROM_SERVER && !handshake->facts.version_1_3 &&
+	    handshake->verdict.client_auth == CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE)
+		failure->reason = FAILURE_CERTIFICATE_REQUIRED;
 }
 
 uint64_t library_statements_fill(struct library_statements *statements, struct handshake *handshake)

@@ -53,7 +53,10 @@ void library_statements_take(struct library_statements *statements, const struct
  */
 uint64_t library_statements_fill(struct library_statements *statements, struct handshake *handshake);
 
-/* After the verdict: an error of a connection whose handshake had completed before is no failure of the handshake. */
+/*
+ * After the verdict: an error of a connection whose handshake had completed before is no failure of the handshake, and a
+ * server that ends the handshake after an empty answer, without a reason of its own, requires a certificate.
+ */
 void library_statements_settle(struct handshake *handshake, uint64_t failed_ns);
 
 /* Forget statements older than the time-out. */
