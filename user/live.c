@@ -2,10 +2,12 @@
 #include "live.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "attribution/attributor.h"
 #include "attribution/proc.h"
@@ -168,6 +170,24 @@ static void look_around(struct trace *trace)
 	notify_alive(&trace->notify, now_ns);
 }
 
+/* A user who waits at a terminal must see that the trace runs, before the first handshake. */
+static void tell_start(const struct trace *trace)
+{
+	const struct live_sources sources = sources_of(trace);
+	struct status status;
+	uint64_t files = 0;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	live_status(&sources, &status);
+	for (int kind = 0; kind < STATUS_LIBRARIES_MAX; kind++)
+		files += status.libraries.attached[kind].value;
+	if (trace->library)
+		log_notice("tracing %u hooks, %" PRIu64 " libraries; Ctrl-C ends", status.hook.programs, files);
+	else
+		log_notice("tracing %u hooks; Ctrl-C ends", status.hook.programs);
+}
+
 static int read_events(struct trace *trace)
 {
 	const struct live *live = trace->live;
@@ -179,6 +199,7 @@ static int read_events(struct trace *trace)
 	error = sinks_flush(&live->report->sinks);
 	if (!error)
 		notify_ready(&trace->notify);
+	tell_start(trace);
 	while (!error && !signals_stop() && !report_is_complete(live->report) && clock_ns(CLOCK_MONOTONIC) < end_ns) {
 		trace->read_until_ns = clock_ns(CLOCK_MONOTONIC);
 		error = tracer_poll(trace->tracer, POLL_MS);

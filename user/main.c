@@ -4,6 +4,7 @@
  * the parts: a source of events (the live host, or a capture file), the table of connections, the report, the sinks.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "report.h"
 #include "settings.h"
 #include "sink/console.h"
+#include "sink/expectations.h"
 #include "sink/exporter.h"
 #include "store/store.h"
 #include "system/journal.h"
@@ -33,6 +35,11 @@ struct parts {
 	struct store *store;       /* NULL: nothing is remembered; else one of the sinks */
 	struct command *command;
 	struct tracker *table;
+	struct expectations expectations; /* of --expect, in a run that ends by itself */
+};
+
+enum {
+	EXIT_EXPECTATION_BROKEN = 3,
 };
 
 static const uint64_t NS_PER_SECOND = 1000000000;
@@ -81,6 +88,30 @@ static int add_store(struct parts *parts)
 	return sinks_add(&parts->report.sinks, &sink);
 }
 
+/* A run that ends by itself tells in its exit status whether an expectation was broken. */
+static bool ends_by_itself(const struct options *options)
+{
+	return options->read_file || options->duration_ns || options->count;
+}
+
+static int add_expectations(struct parts *parts)
+{
+	const struct sink sink = expectations_sink(&parts->expectations);
+
+	if (!parts->options.expect_file || !ends_by_itself(&parts->options))
+		return 0;
+	return sinks_add(&parts->report.sinks, &sink);
+}
+
+/* Of a run that no signal stopped. */
+static int status_of_expectations(const struct parts *parts)
+{
+	if (!parts->options.expect_file || !ends_by_itself(&parts->options) || signals_stop())
+		return EXIT_SUCCESS;
+	expectations_summarize(&parts->expectations, parts->options.expect_file);
+	return expectations_are_broken(&parts->expectations) ? EXIT_EXPECTATION_BROKEN : EXIT_SUCCESS;
+}
+
 static int make_table(struct parts *parts)
 {
 	const struct options *options = &parts->options;
@@ -123,7 +154,7 @@ static int check(struct parts *parts)
 int main(int argc, char **argv)
 {
 	struct parts parts = {};
-	int error, unwritten;
+	int error, unwritten, status;
 
 	journal_begin();
 	options_parse(argc, argv, &parts.options);
@@ -136,7 +167,7 @@ int main(int argc, char **argv)
 		return check(&parts);
 	if (!error && command_stands_alone(&parts.options))
 		return command_alone(&parts.options) ? EXIT_FAILURE : EXIT_SUCCESS;
-	error = error ?: add_console(&parts) ?: add_metrics(&parts) ?: add_store(&parts);
+	error = error ?: add_console(&parts) ?: add_metrics(&parts) ?: add_store(&parts) ?: add_expectations(&parts);
 	error = error ?: command_open(&parts.command, &parts.options, &parts.report.sinks);
 	error = error ?: report_open(&parts.report, &parts.options) ?: make_table(&parts);
 	if (!error)
@@ -148,6 +179,7 @@ int main(int argc, char **argv)
 	command_close(parts.command);
 	tracker_free(parts.table);
 	settings_close(parts.settings);
+	status = error || unwritten ? EXIT_FAILURE : status_of_expectations(&parts);
 	options_release(&parts.options);
-	return error || unwritten ? EXIT_FAILURE : EXIT_SUCCESS;
+	return status;
 }

@@ -391,8 +391,7 @@ static const char documentation[] =
 	"  mtlsnoop -q -m            metrics alone: http://" METRICS_DEFAULT "/metrics\n"
 	"\n"
 	"Exit status: 0 when done (also on SIGINT and SIGTERM), 1 if mtlsnoop could not start or go on, 2 if the "
-	"command line "
-	"is wrong.";
+	"command line is wrong, 3 if an expectation of --expect was broken in a run with -r, -d or -n.";
 
 /* A command line that is being read. */
 struct command_line {

@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include "http/files.h"
+#include "http/names.h"
 #include "options.h"
 #include "system/log.h"
 
@@ -51,10 +52,12 @@ bool settings_are_named(const struct options *options)
 	return options->expect_file || options->web_config_file;
 }
 
-static int make_policy(struct settings *settings, const struct file_text *text, struct policy **policy)
+static int make_policy(struct settings *settings, const struct file_texts *texts, struct policy **policy)
 {
+	const struct file_text *text = &texts->text[FILE_POLICY];
 	struct policy_error wrong;
-	int error = policy_parse(policy, text->bytes, text->length, &wrong);
+	int error = policy_parse(policy, text->bytes, text->length, files_resolve,
+	                         (void *)&texts->text[FILE_POLICY_HOSTS], &wrong);
 
 	if (error == -EINVAL)
 		set_wrong(settings, "%s, line %u: %s", settings->paths.policy, wrong.line, wrong.reason);
@@ -71,7 +74,7 @@ static int make_values(struct settings *settings, const struct file_texts *texts
 
 	*values = (struct values){};
 	if (settings->paths.policy)
-		error = make_policy(settings, &texts->text[FILE_POLICY], &values->policy);
+		error = make_policy(settings, texts, &values->policy);
 	if (!error && web_config) {
 		error = http_guard_make(&values->guard, web_config, texts);
 		if (error)
@@ -79,6 +82,17 @@ static int make_values(struct settings *settings, const struct file_texts *texts
 	}
 	if (error)
 		release(values);
+	return error;
+}
+
+static int read_now(const struct files_paths *paths, struct file_texts *texts)
+{
+	struct names *names = NULL;
+	int error = paths->policy ? names_start(&names) : 0;
+
+	if (!error)
+		error = files_read(paths, names, texts);
+	names_stop(names);
 	return error;
 }
 
@@ -100,7 +114,7 @@ int settings_open(struct settings **result, const struct options *options)
 	error = options->read_file || options->check ? 0 : file_reader_start(&settings->reader, &settings->paths);
 	/* read here, and not in the child: this process may still have a right that the child has not */
 	if (!error)
-		error = files_read(&settings->paths, &texts);
+		error = read_now(&settings->paths, &texts);
 	if (error)
 		goto cleanup;
 	error = make_values(settings, &texts, &settings->now);

@@ -22,6 +22,17 @@ static void require(bool condition)
 		abort();
 }
 
+/* As many addresses as the name has bytes, modulo a bound. */
+static uint32_t resolve(const char *name, struct policy_address addresses[POLICY_ADDRESSES_MAX], void *context)
+{
+	uint32_t count = strlen(name) % (POLICY_ADDRESSES_MAX + 1);
+
+	(void)context;
+	for (uint32_t index = 0; index < count; index++)
+		addresses[index] = (struct policy_address){.family = index % 2 ? 4 : 6, .bytes = {name[0], index}};
+	return count;
+}
+
 /* Where line ends in text, its newline left out. */
 static size_t end_of_line(const uint8_t *text, size_t size, uint32_t line)
 {
@@ -40,7 +51,8 @@ static void judge_again(const uint8_t *text, size_t size, const struct handshake
 	struct policy_error error;
 	struct policy_judgement again;
 
-	require(!policy_parse(&policy, (const char *)text, end_of_line(text, size, judgement->line), &error));
+	require(!policy_parse(&policy, (const char *)text, end_of_line(text, size, judgement->line), resolve, NULL,
+	                      &error));
 	again = policy_judge(policy, handshake);
 	require(again.line == judgement->line && again.expectation == judgement->expectation &&
 	        again.result == judgement->result);
@@ -60,7 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(handshake.server.address, data + size, sizeof(handshake.server.address));
 	handshake.server.port = data[size + 16] | data[size + 17] << 8;
 	handshake.family = data[size + 18] & 1 ? 6 : 4;
-	if (policy_parse(&policy, (const char *)data, size, &error)) {
+	handshake.facts.client_hello = true;
+	memcpy(handshake.client_hello.server_name, data + size, sizeof(handshake.server.address));
+	if (policy_parse(&policy, (const char *)data, size, resolve, NULL, &error)) {
 		require(!policy && error.line && memchr(error.reason, '\0', sizeof(error.reason)) && *error.reason);
 		return 0;
 	}

@@ -318,9 +318,10 @@ enum {
 };
 
 static const char *const works[SANDBOX_WORKS] = {
-	[SANDBOX_CAPTURE] = "capture",         [SANDBOX_LIVE] = "live",       [SANDBOX_FILES] = "files",
-	[SANDBOX_INTERFACES] = "interfaces",   [SANDBOX_LIBRARY] = "library", [SANDBOX_STORE] = "store",
-	[SANDBOX_ATTRIBUTION] = "attribution",
+	[SANDBOX_CAPTURE] = "capture", [SANDBOX_LIVE] = "live",
+	[SANDBOX_FILES] = "files",     [SANDBOX_INTERFACES] = "interfaces",
+	[SANDBOX_LIBRARY] = "library", [SANDBOX_NAMES] = "names",
+	[SANDBOX_STORE] = "store",     [SANDBOX_ATTRIBUTION] = "attribution",
 };
 
 static int prepare(const char *work)

@@ -718,7 +718,7 @@ static void policy_of_the_end(void **state)
 	struct feed feed;
 
 	(void)state;
-	assert_int_equal(policy_parse(&policy, text, strlen(text), &error), 0);
+	assert_int_equal(policy_parse(&policy, text, strlen(text), NULL, NULL, &error), 0);
 	feed_init(&feed, table, FEED_SEGMENTS, 1);
 	feed_play(&feed, REQUESTING_FLIGHT ANSWERS);
 	tracker_set_policy(table, policy);

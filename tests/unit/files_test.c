@@ -105,7 +105,7 @@ static void all_files(void **state)
 	struct file_texts texts;
 
 	write_all(*state);
-	assert_int_equal(files_read(&paths, &texts), 0);
+	assert_int_equal(files_read(&paths, NULL, &texts), 0);
 	assert_text(&texts, FILE_POLICY, ":443 never\n");
 	assert_text(&texts, FILE_WEB_CONFIG, web_text);
 	assert_text(&texts, FILE_CERTIFICATE, "the certificate");
@@ -123,7 +123,7 @@ static void assert_refused(const struct files_paths *paths, int expected, const 
 	int error;
 
 	captured_begin(&captured, stderr);
-	error = files_read(paths, &texts);
+	error = files_read(paths, NULL, &texts);
 	told = captured_end(&captured);
 	assert_int_equal(error, expected);
 	if (!strstr(told, reason) || strchr(told, '\n') != strrchr(told, '\n'))
@@ -149,7 +149,7 @@ static void refused(void **state)
 	path_in(path, *state, "long");
 	assert_refused(&one, -EFBIG, "is longer than 1 MiB");
 	write_file(*state, "long", text, FILES_TEXT_MAX);
-	assert_int_equal(files_read(&one, &texts), 0);
+	assert_int_equal(files_read(&one, NULL, &texts), 0);
 	assert_int_equal(texts.text[FILE_POLICY].length, FILES_TEXT_MAX);
 	files_release(&texts);
 	free(text);

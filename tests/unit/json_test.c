@@ -574,18 +574,24 @@ static void policy(void **state)
 	(void)state;
 	assert_absent(object, "/mtls/policy");
 	json_object_put(object);
-	handshake.policy = (struct policy_judgement){POLICY_REQUIRED, POLICY_KEPT, 7};
+	handshake.policy = (struct policy_judgement){.expectation = POLICY_REQUIRED, .result = POLICY_KEPT, .line = 7};
 	object = object_of(&handshake, &whole);
 	assert_string(object, "/mtls/policy/expected", "required");
 	assert_boolean(object, "/mtls/policy/violated", false);
 	assert_number(object, "/mtls/policy/line", 7);
 	json_object_put(object);
-	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 8};
+	handshake.policy = (struct policy_judgement){.expectation = POLICY_NEVER, .result = POLICY_BROKEN, .line = 8};
 	object = object_of(&handshake, &whole);
 	assert_string(object, "/mtls/policy/expected", "never");
 	assert_boolean(object, "/mtls/policy/violated", true);
+	assert_absent(object, "/mtls/policy/breach");
 	json_object_put(object);
-	handshake.policy = (struct policy_judgement){POLICY_OPTIONAL, POLICY_UNJUDGED, 9};
+	handshake.policy.breach = POLICY_BREACH_REQUESTED;
+	object = object_of(&handshake, &whole);
+	assert_string(object, "/mtls/policy/breach", "requested");
+	json_object_put(object);
+	handshake.policy =
+		(struct policy_judgement){.expectation = POLICY_OPTIONAL, .result = POLICY_UNJUDGED, .line = 9};
 	object = object_of(&handshake, &whole);
 	assert_string(object, "/mtls/policy/expected", "optional");
 	assert_null_value(object, "/mtls/policy/violated");

@@ -130,7 +130,7 @@ static struct metrics *sample_metrics(void)
 
 	assert_non_null(metrics);
 	handshake.certificate = &certificate;
-	handshake.policy = (struct policy_judgement){POLICY_REQUIRED, POLICY_KEPT, 3};
+	handshake.policy = (struct policy_judgement){.expectation = POLICY_REQUIRED, .result = POLICY_KEPT, .line = 3};
 	metrics_handshake(metrics, &handshake);
 	metrics_update(metrics, &status);
 	return metrics;
@@ -222,6 +222,7 @@ static const char *const text_golden[] = {
 	LINES("required", "911"),
 	LINES("optional", "912"),
 	LINES("never", "913"),
+	LINES("trusted", "0"),
 	"# HELP mtlsnoop_handshake_messages_total Handshake messages, in cleartext or told by a TLS library.",
 	"# TYPE mtlsnoop_handshake_messages_total counter",
 	MESSAGE("client_hello", "client"),
@@ -433,6 +434,7 @@ static const char *const openmetrics_golden[] = {
 	LINES("required", "911"),
 	LINES("optional", "912"),
 	LINES("never", "913"),
+	LINES("trusted", "0"),
 	"# HELP mtlsnoop_handshake_messages Handshake messages, in cleartext or told by a TLS library.",
 	"# TYPE mtlsnoop_handshake_messages counter",
 	MESSAGE("client_hello", "client"),
@@ -1074,7 +1076,7 @@ static void count_policy(struct metrics *metrics, uint8_t expectation, uint8_t r
 {
 	struct handshake handshake = sample_handshake();
 
-	handshake.policy = (struct policy_judgement){expectation, result, 1};
+	handshake.policy = (struct policy_judgement){.expectation = expectation, .result = result, .line = 1};
 	while (times--)
 		metrics_handshake(metrics, &handshake);
 }

@@ -547,21 +547,27 @@ static void policy(void **state)
 
 	(void)state;
 	assert_result(&handshake, "presented");
-	handshake.policy = (struct policy_judgement){POLICY_REQUIRED, POLICY_KEPT, 7};
+	handshake.policy = (struct policy_judgement){.expectation = POLICY_REQUIRED, .result = POLICY_KEPT, .line = 7};
 	assert_result(&handshake, "presented");
 	assert_in_ladder(&handshake, "\n* expected: required (line 7): kept\n\n");
-	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 8};
+	handshake.policy = (struct policy_judgement){.expectation = POLICY_NEVER, .result = POLICY_BROKEN, .line = 8};
 	assert_result(&handshake, "presented, breaks never");
 	assert_in_ladder(&handshake, "\n* expected: never (line 8): broken\n\n");
-	handshake.policy = (struct policy_judgement){POLICY_OPTIONAL, POLICY_UNJUDGED, 9};
+	handshake.policy = (struct policy_judgement){
+		.expectation = POLICY_TRUSTED, .result = POLICY_BROKEN, .breach = POLICY_BREACH_UNTRUSTED, .line = 8};
+	assert_result(&handshake, "presented, breaks trusted (untrusted)");
+	assert_in_ladder(&handshake, "\n* expected: trusted (line 8): broken (untrusted)\n\n");
+	handshake.policy =
+		(struct policy_judgement){.expectation = POLICY_OPTIONAL, .result = POLICY_UNJUDGED, .line = 9};
 	handshake.verdict = (struct verdict){.client_auth = CLIENT_AUTH_UNKNOWN, .reason = REASON_GAP};
 	assert_result(&handshake, "unknown (gap)");
 	assert_in_ladder(&handshake, "\n* expected: optional (line 9): cannot be judged\n\n");
-	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 8};
+	handshake.policy = (struct policy_judgement){.expectation = POLICY_NEVER, .result = POLICY_BROKEN, .line = 8};
 	assert_result(&handshake, "unknown (gap), breaks never");
 	sample_alert(&handshake, 10, FROM_SERVER, 40);
 	handshake.verdict = (struct verdict){.client_auth = CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE};
-	handshake.policy = (struct policy_judgement){POLICY_OPTIONAL, POLICY_BROKEN, 8};
+	handshake.policy =
+		(struct policy_judgement){.expectation = POLICY_OPTIONAL, .result = POLICY_BROKEN, .line = 8};
 	assert_result(&handshake, "rejected_without_certificate (handshake_failure from server), breaks optional");
 }
 
@@ -588,7 +594,7 @@ static void result_says_where_it_is_from(void **state)
 	handshake.facts.library.renegotiation = false;
 	handshake.facts.library.post_handshake = true;
 	assert_result(&handshake, "presented, post-handshake");
-	handshake.policy = (struct policy_judgement){POLICY_NEVER, POLICY_BROKEN, 1};
+	handshake.policy = (struct policy_judgement){.expectation = POLICY_NEVER, .result = POLICY_BROKEN, .line = 1};
 	assert_result(&handshake, "presented, post-handshake, breaks never");
 	handshake.verdict = (struct verdict){.client_auth = CLIENT_AUTH_UNKNOWN, .reason = REASON_ABANDONED};
 	handshake.policy = (struct policy_judgement){};

@@ -221,10 +221,22 @@ struct process {
 /* What was expected of the service (policy). */
 enum policy_expectation {
 	POLICY_NOTHING,
-	POLICY_REQUIRED, /* nobody is let in without a certificate */
-	POLICY_OPTIONAL, /* the server asks, and lets in who has none */
+	POLICY_REQUIRED, /* no client is let in without a certificate */
+	POLICY_OPTIONAL, /* the server asks, and lets a client in that has none */
 	POLICY_NEVER,    /* the server does not ask */
+	POLICY_TRUSTED,  /* no client is let in without a certificate that the server has verified */
 	POLICY_EXPECTATIONS,
+};
+
+/* How an expectation was broken. */
+enum policy_breach {
+	POLICY_BREACH_NONE,          /* it was not broken */
+	POLICY_BREACH_NOT_REQUESTED, /* the server did not ask */
+	POLICY_BREACH_MISSING,       /* a client without a certificate was let in */
+	POLICY_BREACH_UNTRUSTED,     /* a client was let in with a certificate that is not trusted */
+	POLICY_BREACH_REQUESTED,     /* the server asked, and must not */
+	POLICY_BREACH_REFUSED,       /* a client without a certificate was not let in, and must be */
+	POLICY_BREACHES,
 };
 
 enum policy_result {
@@ -238,6 +250,7 @@ struct policy_judgement {
 	uint8_t expectation; /* enum policy_expectation; POLICY_NOTHING: the rest says nothing */
 	uint8_t result;      /* enum policy_result */
 	uint32_t line;       /* of the policy's text that said so, from 1 */
+	uint8_t breach;      /* enum policy_breach */
 };
 
 struct endpoint {

@@ -2,15 +2,17 @@
 #include "handshake/policy.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
-	LINE_MAX_LENGTH = 256,
+	LINE_MAX_LENGTH = 512,
 	IPV4_BITS = 32,
 	IPV6_BITS = 128,
 	IPV4_BYTES = 4,
@@ -19,24 +21,60 @@ enum {
 	MAPPED_PREFIX_BYTES = 12, /* of ::ffff:0:0/96, RFC 4291 section 2.5.5.2 */
 };
 
-/* A line: whom it is about, and what it expects. */
+/* A service, and what is expected of it. */
 struct rule {
 	uint8_t address[IPV6_BYTES];
-	uint8_t bits;   /* of the address that count */
-	uint8_t family; /* 4 or 6; 0: any address of either */
-	uint16_t port;  /* 0: any */
+	uint8_t bits;     /* of the address that count */
+	uint8_t family;   /* 4 or 6; 0: any address of either */
+	uint16_t port;    /* 0: any */
+	const char *name; /* pattern of the server name; NULL: any, or none */
+	bool is_host;     /* the address is one of a host name */
 	uint8_t expectation;
 	uint32_t line;
+};
+
+/* A service as a line has it, before its host name is resolved. */
+struct service {
+	struct rule rule;
+	const char *host; /* NULL: there is none */
 };
 
 struct policy {
 	uint32_t rules;
 	uint32_t lines[POLICY_EXPECTATIONS];
 	struct rule rule[POLICY_LINES_MAX];
+	char *names[POLICY_LINES_MAX]; /* owned: the patterns of the rules */
 };
 
+/* A text that is being read. */
+struct reading {
+	struct policy *policy;
+	policy_resolve resolve;
+	void *context;
+	struct policy_error *error;
+};
+
+static const char name_prefix[] = "sni:";
+
 static const char *const expectation_names[POLICY_EXPECTATIONS] = {
-	[POLICY_REQUIRED] = "required", [POLICY_OPTIONAL] = "optional", [POLICY_NEVER] = "never"};
+	[POLICY_TRUSTED] = "trusted",
+	[POLICY_REQUIRED] = "required",
+	[POLICY_OPTIONAL] = "optional",
+	[POLICY_NEVER] = "never",
+};
+
+static const char *const breach_names[POLICY_BREACHES] = {
+	[POLICY_BREACH_NOT_REQUESTED] = "not_requested",
+	[POLICY_BREACH_MISSING] = "missing",
+	[POLICY_BREACH_UNTRUSTED] = "untrusted",
+	[POLICY_BREACH_REQUESTED] = "requested",
+	[POLICY_BREACH_REFUSED] = "refused",
+};
+
+const char *policy_breach_name(uint8_t breach)
+{
+	return breach < POLICY_BREACHES ? breach_names[breach] : NULL;
+}
 
 const char *policy_expectation_name(uint8_t expectation)
 {
@@ -95,7 +133,7 @@ static int read_prefix(struct rule *rule, const char *text, struct policy_error 
 		return refuse(error, "'/%.20s' is not the length of a prefix: 0 to %u", text, width);
 	for (uint32_t bit = bits; bit < width; bit++)
 		if (bit_of(rule->address, bit))
-			return refuse(error, "the address has bits behind its prefix of %u: they would not count",
+			return refuse(error, "the address has bits after its prefix of %u, which would not count",
 			              bits);
 	rule->bits = bits;
 	return 0;
@@ -113,9 +151,9 @@ static int read_address(struct rule *rule, char *text, uint8_t family, struct po
 	rule->bits = family == 4 ? IPV4_BITS : IPV6_BITS;
 	if (inet_pton(family == 4 ? AF_INET : AF_INET6, text, rule->address) != 1)
 		return refuse(error, "'%.50s' is not an IPv%u address", text, family);
-	/* such an address is a socket's view of an IPv4 connection: packets do not have it */
+	/* a socket has such an address for an IPv4 connection; the packets have the IPv4 address */
 	if (family == 6 && !memcmp(rule->address, mapped, sizeof(mapped)))
-		return refuse(error, "'%.50s' is an IPv4 address: write it as one", text);
+		return refuse(error, "'%.50s' is an IPv4 address: write the IPv4 form", text);
 	return slash ? read_prefix(rule, slash + 1, error) : 0;
 }
 
@@ -136,27 +174,79 @@ static int read_ipv6_service(struct rule *rule, char *text, struct policy_error 
 	int wrong;
 
 	if (!end || (end[1] && end[1] != ':'))
-		return refuse(error, "'%.60s' is not a service: behind the bracket comes :PORT or nothing", text);
+		return refuse(error, "'%.60s' is not a service: :PORT or nothing follows the bracket", text);
 	*end = '\0';
 	wrong = read_address(rule, text + 1, 6, error);
 	return wrong || !end[1] ? wrong : read_port(rule, end + 2, error);
 }
 
-/* ":443", "10.0.0.1:443", "10.0.0.0/8", "[2001:db8::1]:443" */
-static int read_service(struct rule *rule, char *text, struct policy_error *error)
+/* The letters of host names (RFC 1123 section 2.1), the underscore that some have, and more, where a pattern is wanted. */
+static bool has_only_letters_of_names(const char *text, const char *more)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+
+	for (; *text; text++)
+		if (!strchr(letters, *text) && !strchr(more, *text))
+			return false;
+	return true;
+}
+
+/*
+ * "db.corp", "localhost". The last label of a host name is never all digits: such a text is an IPv4 address that somebody
+ * mistyped (RFC 1123 section 2.1).
+ */
+static bool is_host_name(const char *text)
+{
+	const char *last = strrchr(text, '.');
+
+	last = last && last[1] ? last + 1 : text;
+	return *text && *text != '-' && *text != '.' && strlen(text) <= POLICY_NAME_MAX &&
+	       has_only_letters_of_names(text, "") && last[strspn(last, "0123456789")];
+}
+
+/* "", "*", "10.0.0.1", "10.0.0.0/8", "db.corp" */
+static int read_host(struct service *service, char *text, struct policy_error *error)
+{
+	if (!*text || !strcmp(text, "*"))
+		return 0;
+	if (!is_host_name(text))
+		return read_address(&service->rule, text, 4, error);
+	service->host = text;
+	return 0;
+}
+
+/* "sni:api.corp", "sni:*.corp:443"; the name stays in the text of the line */
+static int read_name_service(struct rule *rule, char *text, struct policy_error *error)
+{
+	char *name = text + strlen(name_prefix), *colon = strchr(name, ':');
+
+	if (colon)
+		*colon = '\0';
+	if (!*name || strlen(name) > POLICY_NAME_MAX || !has_only_letters_of_names(name, "*"))
+		return refuse(error,
+		              "'%.60s' is not the pattern of a server name: letters, digits, '-', '.', '_' and '*'",
+		              name);
+	rule->name = name;
+	return colon ? read_port(rule, colon + 1, error) : 0;
+}
+
+/* "*:443", ":443", "10.0.0.1:443", "10.0.0.0/8", "db.corp:443", "[2001:db8::1]:443", "sni:*.corp" */
+static int read_service(struct service *service, char *text, struct policy_error *error)
 {
 	char *colon = strchr(text, ':');
 
+	if (!strncmp(text, name_prefix, strlen(name_prefix)))
+		return read_name_service(&service->rule, text, error);
 	if (*text == '[')
-		return read_ipv6_service(rule, text, error);
+		return read_ipv6_service(&service->rule, text, error);
 	if (colon && strchr(colon + 1, ':'))
 		return refuse(error, "'%.50s': an IPv6 address stands in brackets", text);
 	if (!colon)
-		return read_address(rule, text, 4, error);
+		return read_host(service, text, error);
 	*colon = '\0';
-	if (colon != text && read_address(rule, text, 4, error))
+	if (read_host(service, text, error))
 		return -EINVAL;
-	return read_port(rule, colon + 1, error);
+	return read_port(&service->rule, colon + 1, error);
 }
 
 static int read_expectation(struct rule *rule, const char *word, struct policy_error *error)
@@ -167,95 +257,138 @@ static int read_expectation(struct rule *rule, const char *word, struct policy_e
 		rule->expectation = expectation;
 		return 0;
 	}
-	return refuse(error, "'%.20s' is not an expectation: required, optional or never", word);
+	return refuse(error, "'%.20s' is not an expectation: trusted, required, optional or never", word);
 }
 
-/* Whether every handshake that fits the later line has fitted the earlier one. */
+/* Whether every handshake that matches the later rule has matched the earlier rule. */
 static bool covers(const struct rule *earlier, const struct rule *later)
 {
 	if (earlier->port && earlier->port != later->port)
 		return false;
+	if (earlier->name)
+		return later->name && !strcasecmp(earlier->name, later->name);
 	if (!earlier->family)
 		return true;
 	return earlier->family == later->family && earlier->bits <= later->bits &&
 	       same_prefix(earlier->address, later->address, earlier->bits);
 }
 
-static int add_rule(struct policy *policy, const struct rule *rule, struct policy_error *error)
+static int add_rule(struct reading *reading, const struct rule *rule)
 {
-	for (uint32_t index = 0; index < policy->rules; index++)
-		if (covers(&policy->rule[index], rule))
-			return refuse(error, "it can never count: line %u takes all that it is about",
+	struct policy *policy = reading->policy;
+	char *name = NULL;
+
+	/* the addresses of a host change: what is unreachable today need not be so tomorrow */
+	for (uint32_t index = 0; index < policy->rules && !rule->is_host; index++)
+		if (!policy->rule[index].is_host && covers(&policy->rule[index], rule))
+			return refuse(reading->error, "the line can never count: line %u matches every handshake of it",
 			              policy->rule[index].line);
 	if (policy->rules == POLICY_LINES_MAX)
-		return refuse(error, "it is one too many: at most %d services", POLICY_LINES_MAX);
-	policy->rule[policy->rules++] = *rule;
-	policy->lines[rule->expectation]++;
+		return refuse(reading->error, "the line is one too many: at most %d services and addresses of hosts",
+		              POLICY_LINES_MAX);
+	if (rule->name) {
+		name = strdup(rule->name);
+		if (!name)
+			return -ENOMEM;
+	}
+	policy->names[policy->rules] = name;
+	policy->rule[policy->rules] = *rule;
+	policy->rule[policy->rules++].name = name;
 	return 0;
 }
 
-/* The words of a line; what follows a # is none. */
-static int read_line(struct policy *policy, char *line, struct policy_error *error)
+/* A rule for each address of the host. */
+static int add_host(struct reading *reading, const struct service *service)
+{
+	struct policy_address addresses[POLICY_ADDRESSES_MAX];
+	struct rule rule = service->rule;
+	uint32_t count = reading->resolve ? reading->resolve(service->host, addresses, reading->context) : 0;
+	int error = 0;
+
+	if (!count)
+		return refuse(reading->error, "the host '%.60s' has no address", service->host);
+	for (uint32_t index = 0; index < count && index < POLICY_ADDRESSES_MAX && !error; index++) {
+		rule.is_host = true;
+		rule.family = addresses[index].family;
+		rule.bits = rule.family == 4 ? IPV4_BITS : IPV6_BITS;
+		memcpy(rule.address, addresses[index].bytes, sizeof(rule.address));
+		error = add_rule(reading, &rule);
+	}
+	return error;
+}
+
+/* The words of a line; a # begins a comment. */
+static int read_line(struct reading *reading, char *line)
 {
 	static const char blanks[] = " \t\r";
-	struct rule rule = {.line = error->line};
-	char *place = NULL, *service, *word;
+	struct policy_error *error = reading->error;
+	struct service service = {.rule.line = error->line};
+	char *place = NULL, *text, *word;
 	int wrong;
 
 	line[strcspn(line, "#")] = '\0';
-	service = strtok_r(line, blanks, &place);
-	if (!service)
+	text = strtok_r(line, blanks, &place);
+	if (!text)
 		return 0;
 	word = strtok_r(NULL, blanks, &place);
 	if (!word)
-		return refuse(error, "behind the service comes what is expected: required, optional or never");
-	wrong = read_expectation(&rule, word, error);
+		return refuse(error,
+		              "after the service the line needs an expectation: trusted, required, optional or never");
+	wrong = read_expectation(&service.rule, word, error);
 	word = strtok_r(NULL, blanks, &place);
 	if (!wrong && word)
-		wrong = refuse(error, "'%.40s' is too much: a service, what is expected, and no more", word);
+		wrong = refuse(error, "'%.40s' is too much: the line has a service and an expectation", word);
 	if (!wrong)
-		wrong = read_service(&rule, service, error);
-	return wrong ?: add_rule(policy, &rule, error);
+		wrong = read_service(&service, text, error);
+	if (!wrong)
+		wrong = service.host ? add_host(reading, &service) : add_rule(reading, &service.rule);
+	if (!wrong)
+		reading->policy->lines[service.rule.expectation]++;
+	return wrong;
 }
 
 static int copy_line(char copy[LINE_MAX_LENGTH], const char *line, size_t length, struct policy_error *error)
 {
 	if (length >= LINE_MAX_LENGTH)
-		return refuse(error, "it is too long: at most %d bytes", LINE_MAX_LENGTH - 1);
+		return refuse(error, "the line is too long: at most %d bytes", LINE_MAX_LENGTH - 1);
 	for (size_t index = 0; index < length; index++)
 		if ((unsigned char)line[index] < ' ' && line[index] != '\t' && line[index] != '\r')
-			return refuse(error, "it has a control character (0x%02x)", (unsigned char)line[index]);
+			return refuse(error, "the line has a control character (0x%02x)", (unsigned char)line[index]);
 	memcpy(copy, line, length);
 	copy[length] = '\0';
 	return 0;
 }
 
-int policy_parse(struct policy **result, const char *text, size_t length, struct policy_error *error)
+int policy_parse(struct policy **result, const char *text, size_t length, policy_resolve resolve, void *context,
+                 struct policy_error *error)
 {
-	struct policy *policy = calloc(1, sizeof(*policy));
+	struct reading reading = {.resolve = resolve, .context = context, .error = error};
 	char line[LINE_MAX_LENGTH];
 	int wrong = 0;
 
 	*error = (struct policy_error){};
-	if (!policy)
+	reading.policy = calloc(1, sizeof(*reading.policy));
+	if (!reading.policy)
 		return -ENOMEM;
 	for (const char *end = text + length; text < end && !wrong;) {
 		const char *newline = memchr(text, '\n', end - text) ?: end;
 
 		error->line++;
-		wrong = copy_line(line, text, newline - text, error) ?: read_line(policy, line, error);
+		wrong = copy_line(line, text, newline - text, error) ?: read_line(&reading, line);
 		text = newline == end ? end : newline + 1;
 	}
 	if (wrong) {
-		policy_free(policy);
+		policy_free(reading.policy);
 		return wrong;
 	}
-	*result = policy;
+	*result = reading.policy;
 	return 0;
 }
 
 void policy_free(struct policy *policy)
 {
+	for (uint32_t index = 0; policy && index < policy->rules; index++)
+		free(policy->names[index]);
 	free(policy);
 }
 
@@ -264,71 +397,134 @@ uint32_t policy_lines(const struct policy *policy, uint8_t expectation)
 	return policy && expectation < POLICY_EXPECTATIONS ? policy->lines[expectation] : 0;
 }
 
-static bool fits(const struct rule *rule, const struct handshake *handshake)
+/* "*.corp" matches "api.corp" and "a.b.corp"; upper and lower case are the same (RFC 6066 section 3). */
+static bool name_matches(const char *pattern, const char *name)
 {
-	if (rule->port && rule->port != handshake->server.port)
+	const char *star = NULL, *again = NULL;
+
+	while (*name) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			again = name;
+		} else if (tolower((unsigned char)*pattern) == tolower((unsigned char)*name)) {
+			pattern++;
+			name++;
+		} else if (star) {
+			/* the star takes one more character */
+			pattern = star;
+			name = ++again;
+		} else {
+			return false;
+		}
+	}
+	return !pattern[strspn(pattern, "*")];
+}
+
+static bool matches_endpoint(const struct rule *rule, const struct endpoint *server, uint8_t family)
+{
+	if (rule->port && rule->port != server->port)
 		return false;
-	if (!rule->family)
-		return true;
-	return rule->family == handshake->family && same_prefix(rule->address, handshake->server.address, rule->bits);
+	return !rule->family || (rule->family == family && same_prefix(rule->address, server->address, rule->bits));
+}
+
+/* The service is the one that the client dialled, or the one that answers where the host redirects the connection. */
+static bool matches(const struct rule *rule, const struct handshake *handshake)
+{
+	const char *name = handshake->facts.client_hello ? handshake->client_hello.server_name : "";
+
+	if (rule->name && (!*name || !name_matches(rule->name, name)))
+		return false;
+	return matches_endpoint(rule, &handshake->server, handshake->family) ||
+	       (handshake->has_nat && matches_endpoint(rule, &handshake->nat, handshake->family));
+}
+
+/* What became of an expectation. */
+struct outcome {
+	uint8_t result; /* enum policy_result */
+	uint8_t breach; /* enum policy_breach */
+};
+
+static const struct outcome unjudged = {POLICY_UNJUDGED, POLICY_BREACH_NONE};
+static const struct outcome kept = {POLICY_KEPT, POLICY_BREACH_NONE};
+
+static struct outcome broken(uint8_t breach)
+{
+	return (struct outcome){POLICY_BROKEN, breach};
 }
 
 /*
- * The server must not let in who shows no certificate. That it asked shows in any answer, and in its refusal; that it let
- * the client in, only where the handshake is known to be established.
+ * The server must let in no client that shows no certificate. Every answer to a request, and a refusal, shows that the server
+ * asked. Only a handshake that is known to be established shows that the server let the client in.
  */
-static uint8_t judge_required(const struct verdict *verdict)
+static struct outcome judge_required(const struct verdict *verdict)
 {
 	switch (verdict->client_auth) {
 	case CLIENT_AUTH_NOT_REQUESTED:
-		return POLICY_BROKEN;
+		return broken(POLICY_BREACH_NOT_REQUESTED);
 	case CLIENT_AUTH_DECLINED:
-		return verdict->established == KNOWN_YES ? POLICY_BROKEN : POLICY_UNJUDGED;
+	case CLIENT_AUTH_PSK: /* a server that takes an external key must not ask: RFC 8446 section 4.3.2 */
+		return verdict->established == KNOWN_YES ? broken(POLICY_BREACH_MISSING) : unjudged;
 	case CLIENT_AUTH_PRESENTED:
 	case CLIENT_AUTH_REJECTED_CERTIFICATE:
 	case CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE:
 	case CLIENT_AUTH_UNANSWERED:
-		return POLICY_KEPT;
-	default: /* resumed: what was shown was shown in an earlier handshake */
-		return POLICY_UNJUDGED;
+		return kept;
+	default: /* resumed: the client showed its certificate, or none, in an earlier handshake */
+		return unjudged;
 	}
 }
 
-/* The server must ask, and let in who shows none. It may refuse the certificate that is shown. */
-static uint8_t judge_optional(const struct verdict *verdict)
+/* As required; and the certificate of a client that was let in must be verified. Nobody's word about it is no word. */
+static struct outcome judge_trusted(const struct verdict *verdict, const struct verification *verification)
+{
+	if (verdict->client_auth != CLIENT_AUTH_PRESENTED)
+		return judge_required(verdict);
+	if (!verification->known)
+		return unjudged;
+	if (verification->result == FAILURE_NONE)
+		return kept;
+	return verdict->established == KNOWN_YES ? broken(POLICY_BREACH_UNTRUSTED) : unjudged;
+}
+
+/* The server must ask, and let in a client that shows no certificate. The server may refuse a certificate. */
+static struct outcome judge_optional(const struct verdict *verdict)
 {
 	switch (verdict->client_auth) {
 	case CLIENT_AUTH_NOT_REQUESTED:
+		return broken(POLICY_BREACH_NOT_REQUESTED);
 	case CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE:
-		return POLICY_BROKEN;
+		return broken(POLICY_BREACH_REFUSED);
 	case CLIENT_AUTH_DECLINED:
-		return verdict->established == KNOWN_YES ? POLICY_KEPT : POLICY_UNJUDGED;
+		return verdict->established == KNOWN_YES ? kept : unjudged;
 	case CLIENT_AUTH_PRESENTED:
 	case CLIENT_AUTH_REJECTED_CERTIFICATE:
 	case CLIENT_AUTH_UNANSWERED:
-		return POLICY_KEPT;
+		return kept;
 	default:
-		return POLICY_UNJUDGED;
+		return unjudged;
 	}
 }
 
-/* The server must not ask: a request that was seen breaks it, however the rest is judged. */
-static uint8_t judge_never(const struct verdict *verdict)
+/* The server must not ask: a request that was seen breaks the expectation, whatever the rest of the verdict is. */
+static struct outcome judge_never(const struct verdict *verdict)
 {
 	if (verdict->requested == KNOWN_YES)
-		return POLICY_BROKEN;
-	return verdict->client_auth == CLIENT_AUTH_NOT_REQUESTED ? POLICY_KEPT : POLICY_UNJUDGED;
+		return broken(POLICY_BREACH_REQUESTED);
+	return verdict->client_auth == CLIENT_AUTH_NOT_REQUESTED || verdict->client_auth == CLIENT_AUTH_PSK ? kept
+	                                                                                                    : unjudged;
 }
 
-static uint8_t judge(uint8_t expectation, const struct verdict *verdict)
+static struct outcome judge(uint8_t expectation, const struct handshake *handshake)
 {
 	switch (expectation) {
+	case POLICY_TRUSTED:
+		return judge_trusted(&handshake->verdict, &handshake->verification[FROM_CLIENT]);
 	case POLICY_REQUIRED:
-		return judge_required(verdict);
+		return judge_required(&handshake->verdict);
 	case POLICY_OPTIONAL:
-		return judge_optional(verdict);
+		return judge_optional(&handshake->verdict);
 	default:
-		return judge_never(verdict);
+		return judge_never(&handshake->verdict);
 	}
 }
 
@@ -336,11 +532,15 @@ struct policy_judgement policy_judge(const struct policy *policy, const struct h
 {
 	for (uint32_t index = 0; policy && index < policy->rules; index++) {
 		const struct rule *rule = &policy->rule[index];
+		struct outcome outcome;
 
-		if (fits(rule, handshake))
-			return (struct policy_judgement){.expectation = rule->expectation,
-			                                 .result = judge(rule->expectation, &handshake->verdict),
-			                                 .line = rule->line};
+		if (!matches(rule, handshake))
+			continue;
+		outcome = judge(rule->expectation, handshake);
+		return (struct policy_judgement){.expectation = rule->expectation,
+		                                 .result = outcome.result,
+		                                 .breach = outcome.breach,
+		                                 .line = rule->line};
 	}
 	return (struct policy_judgement){.expectation = POLICY_NOTHING};
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "http/files.h"
+#include "http/names.h"
 
 #include "system/child.h"
 #include "system/sandbox.h"
 #include "http/web_config.h"
 #include "system/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -20,7 +22,7 @@
 #include <unistd.h>
 
 /* What goes before the texts, one behind the other, on the way from the child. Both ends are of one program. */
-struct answer {
+struct files_answer {
 	int32_t error;
 	uint32_t present[FILES]; /* 1: its text follows */
 	uint32_t length[FILES];
@@ -31,7 +33,7 @@ struct file_reader {
 	const struct files_paths *paths;
 	uint32_t asked; /* answers that are to come */
 	/* the answer on its way in: */
-	struct answer answer;
+	struct files_answer answer;
 	size_t received; /* bytes of it and of the texts */
 	struct file_texts texts;
 };
@@ -112,13 +114,73 @@ static int read_named(const char *path, struct file_texts *texts)
 	return error;
 }
 
-int files_read(const struct files_paths *paths, struct file_texts *texts)
+/* The addresses of the hosts of a policy, as they are looked up. */
+struct lookup {
+	struct names *names;
+	FILE *out;
+};
+
+static uint32_t write_host(const char *name, struct policy_address addresses[POLICY_ADDRESSES_MAX], void *context)
+{
+	struct lookup *lookup = context;
+	uint32_t count = names_resolve(name, addresses, lookup->names);
+	char text[INET6_ADDRSTRLEN];
+
+	for (uint32_t index = 0; index < count; index++)
+		if (inet_ntop(addresses[index].family == 4 ? AF_INET : AF_INET6, addresses[index].bytes, text,
+		              sizeof(text)))
+			fprintf(lookup->out, "%s %s\n", name, text);
+	return count;
+}
+
+/* Whatever else is wrong with the policy is for its user to say. */
+static int look_up_hosts(struct names *names, const struct file_text *policy_text, struct file_text *hosts)
+{
+	struct lookup lookup = {.names = names};
+	struct policy *policy = NULL;
+	struct policy_error wrong;
+
+	lookup.out = open_memstream(&hosts->bytes, &hosts->length);
+	if (!lookup.out)
+		return -ENOMEM;
+	if (!policy_parse(&policy, policy_text->bytes, policy_text->length, write_host, &lookup, &wrong))
+		policy_free(policy);
+	if (!fclose(lookup.out) && hosts->length <= FILES_TEXT_MAX)
+		return 0;
+	log_error("the addresses of the hosts in the policy take more than 1 MiB, or more memory than there is");
+	return -ENOMEM;
+}
+
+uint32_t files_resolve(const char *name, struct policy_address addresses[POLICY_ADDRESSES_MAX], void *context)
+{
+	const struct file_text *hosts = context;
+	const size_t length = strlen(name);
+	const char *line = hosts->bytes, *end;
+	char text[INET6_ADDRSTRLEN];
+	uint32_t count = 0;
+
+	for (; line && *line && count < POLICY_ADDRESSES_MAX; line = end + (*end == '\n')) {
+		end = line + strcspn(line, "\n");
+		if (strncmp(line, name, length) || line[length] != ' ' || end - line - length > sizeof(text))
+			continue;
+		memcpy(text, line + length + 1, end - line - length - 1);
+		text[end - line - length - 1] = '\0';
+		addresses[count] = (struct policy_address){.family = strchr(text, ':') ? 6 : 4};
+		count +=
+			inet_pton(addresses[count].family == 4 ? AF_INET : AF_INET6, text, addresses[count].bytes) == 1;
+	}
+	return count;
+}
+
+int files_read(const struct files_paths *paths, struct names *names, struct file_texts *texts)
 {
 	int error = 0;
 
 	*texts = (struct file_texts){};
 	if (paths->policy)
 		error = read_file(paths->policy, &texts->text[FILE_POLICY]);
+	if (!error && paths->policy)
+		error = look_up_hosts(names, &texts->text[FILE_POLICY], &texts->text[FILE_POLICY_HOSTS]);
 	if (!error && paths->web_config)
 		error = read_file(paths->web_config, &texts->text[FILE_WEB_CONFIG]);
 	if (!error && paths->web_config)
@@ -154,7 +216,7 @@ static bool send_all(int socket, const void *bytes, size_t length)
 
 static bool answer(int socket, int error, const struct file_texts *texts)
 {
-	struct answer answer = {.error = error};
+	struct files_answer answer = {.error = error};
 	bool sent;
 
 	for (int kind = 0; kind < FILES; kind++) {
@@ -171,17 +233,21 @@ static bool answer(int socket, int error, const struct file_texts *texts)
 static int read_when_asked(int socket, void *context)
 {
 	const struct files_paths *paths = context;
+	struct names *names = NULL;
 	struct file_texts texts;
 	bool sent = true;
 	char byte;
 
+	if (paths->policy && names_start(&names))
+		return EXIT_FAILURE;
 	sandbox_enter(SANDBOX_FILES);
 	while (sent && recv(socket, &byte, 1, 0) == 1) {
-		int error = files_read(paths, &texts);
+		int error = files_read(paths, names, &texts);
 
 		sent = answer(socket, error, &texts);
 		files_release(&texts);
 	}
+	/* the process that looks up names ends with this one */
 	return EXIT_SUCCESS;
 }
 
@@ -191,8 +257,10 @@ int file_reader_start(struct file_reader **result, const struct files_paths *pat
 	struct file_reader *reader = calloc(1, sizeof(*reader));
 	int error;
 
-	if (!reader)
+	if (!reader) {
+		log_out_of_memory();
 		return -ENOMEM;
+	}
 	error = child_start(&reader->child, "reads files again", capabilities, read_when_asked, (void *)paths);
 	if (error) {
 		free(reader);

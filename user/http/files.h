@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * files - the text of the files that were named on the command line, and of those that the web configuration names.
+ * files - the text of the files that the command line names, and of those that the web configuration names; with the addresses
+ * of the hosts that the policy names.
  *
- * They are read at the start and again on SIGHUP. By then this process is nobody, and an operator's files belong to root and
- * are nobody else's to read: so they are read by a child that keeps the one capability to read any file. All that it can be
- * asked for is to read again; which files that are, the command line has said, and the files themselves do.
+ * The files are read at the start and again on SIGHUP. By then this process is nobody, and an operator's files belong to root
+ * and cannot be read by other users. So a child reads them that keeps the one capability to read any file. The child can be
+ * asked only to read again: the command line, and the files themselves, say which files that are.
  */
 #ifndef HTTP_FILES_H
 #define HTTP_FILES_H
+
+#include "handshake/policy.h"
 
 #include <stddef.h>
 
@@ -17,8 +20,9 @@ enum files_bounds {
 
 enum file_kind {
 	FILE_POLICY,
+	FILE_POLICY_HOSTS, /* no file: a line "NAME ADDRESS" for each address of each host of the policy */
 	FILE_WEB_CONFIG,
-	FILE_CERTIFICATE, /* these three are named in the web configuration */
+	FILE_CERTIFICATE, /* the web configuration names these three */
 	FILE_KEY,
 	FILE_CLIENT_AUTHORITIES,
 	FILES,
@@ -30,7 +34,7 @@ struct files_paths {
 };
 
 struct file_text {
-	char *bytes; /* NULL: no such file is wanted; else with a NUL behind its end */
+	char *bytes; /* NULL: no such file is wanted; else a NUL follows the end */
 	size_t length;
 };
 
@@ -38,10 +42,18 @@ struct file_texts {
 	struct file_text text[FILES];
 };
 
-/* Read all, here and now. Returns 0, or -errno after a message on standard error, and no texts. */
-int files_read(const struct files_paths *paths, struct file_texts *texts);
+struct names;
 
-/* Free the texts, and leave nothing of them in memory. */
+/*
+ * Read all, here and now, and have names look up the hosts of the policy. Returns 0, or -errno after a message on standard
+ * error, and no texts.
+ */
+int files_read(const struct files_paths *paths, struct names *names, struct file_texts *texts);
+
+/* A policy_resolve whose context is the text of FILE_POLICY_HOSTS. */
+uint32_t files_resolve(const char *name, struct policy_address addresses[POLICY_ADDRESSES_MAX], void *context);
+
+/* Free the texts, and wipe the memory. */
 void files_release(struct file_texts *texts);
 
 struct file_reader;
@@ -50,12 +62,12 @@ struct file_reader;
 int file_reader_start(struct file_reader **reader, const struct files_paths *paths);
 void file_reader_stop(struct file_reader *reader);
 
-/* Ask it to read all files now. What it was asked before, and has not answered, counts no more. -errno after a message. */
+/* Ask the child to read all files now. Earlier questions without an answer no longer count. -errno after a message. */
 int file_reader_ask(struct file_reader *reader);
 
 /*
- * Take its answer, waiting for at most timeout_ms (-1: without end). Returns 0 and the texts; -EAGAIN where it is not there yet;
- * another -errno where the files could not be read, which the child has said on standard error, or where the child is gone.
+ * Take the answer, waiting for at most timeout_ms (-1: without end). Returns 0 and the texts; -EAGAIN where there is no answer
+ * yet; another -errno where the files could not be read, after a message of the child, or where the child has ended.
  */
 int file_reader_take(struct file_reader *reader, struct file_texts *texts, int timeout_ms);
 

@@ -235,6 +235,8 @@ static void add_policy(struct json_writer *writer, const struct policy_judgement
 	json_add_text(writer, "expected", expectation);
 	json_add_known(writer, "violated", violated[judgement->result]);
 	json_add_number(writer, "line", judgement->line);
+	if (policy_breach_name(judgement->breach))
+		json_add_text(writer, "breach", policy_breach_name(judgement->breach));
 	json_close_object(writer);
 }
 

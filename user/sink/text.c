@@ -20,7 +20,7 @@ enum text_bounds {
 	CLOCK_TEXT_MAX = sizeof("23:59:60"),
 	NAME_TEXT_MAX = 64, /* a name from a registry, or the number in its place */
 	END_TEXT_MAX = 96,
-	BREACH_TEXT_MAX = sizeof(", breaks required"),
+	BREACH_TEXT_MAX = sizeof(", breaks required (untrusted)"),
 	RESULT_TEXT_MAX = 192,
 	SERVER_NAME_TEXT_MAX = 4 * MESSAGE_SERVER_NAME_MAX, /* each byte may be escaped */
 	MILLISECONDS_TEXT_MAX = 24,
@@ -190,6 +190,12 @@ static bool end_matters(const struct handshake *handshake)
 	return handshake->verdict.established != KNOWN_YES && handshake->facts.end != END_COMPLETED;
 }
 
+/* " (untrusted)", where the expectation alone does not say how it was broken */
+static const char *describe_untrusted(const struct policy_judgement *judgement)
+{
+	return judgement->breach == POLICY_BREACH_UNTRUSTED ? " (untrusted)" : "";
+}
+
 /* ", breaks required": only what is broken is said in a line */
 static void describe_breach(char text[BREACH_TEXT_MAX], const struct policy_judgement *judgement)
 {
@@ -197,7 +203,7 @@ static void describe_breach(char text[BREACH_TEXT_MAX], const struct policy_judg
 
 	*text = '\0';
 	if (expectation && judgement->result == POLICY_BROKEN)
-		snprintf(text, BREACH_TEXT_MAX, ", breaks %s", expectation);
+		snprintf(text, BREACH_TEXT_MAX, ", breaks %s%s", expectation, describe_untrusted(judgement));
 }
 
 /* What was read, on the wire or at the library, needs no word; what follows from lengths does. */
@@ -534,8 +540,8 @@ static void print_policy(FILE *out, const struct policy_judgement *judgement)
 	const char *expectation = policy_expectation_name(judgement->expectation);
 
 	if (expectation && judgement->result < POLICY_RESULTS)
-		fprintf(out, "* expected: %s (line %u): %s\n", expectation, judgement->line,
-		        results[judgement->result]);
+		fprintf(out, "* expected: %s (line %u): %s%s\n", expectation, judgement->line,
+		        results[judgement->result], describe_untrusted(judgement));
 }
 
 void text_ladder(FILE *out, const struct handshake *handshake, bool redact)

@@ -146,6 +146,51 @@ static const struct rule attribution[] = {
 	{CALL(sendto), VALUE(4, 0)},
 };
 
+/* What the C library does to look a name up: in files, at name servers, at nscd, and at systemd-resolved. */
+static const struct rule names[] = {
+	{CALL(access), {}},
+	{CALL(bind), {}},
+	{CALL(connect), {}},
+	{CALL(epoll_create1), {}},
+	{CALL(epoll_ctl), {}},
+	{CALL(epoll_pwait), {}},
+	{CALL(epoll_wait), {}},
+	{CALL(faccessat), {}},
+	{CALL(faccessat2), {}},
+	{CALL(fcntl), VALUE(1, F_GETFD)},
+	{CALL(fcntl), VALUE(1, F_GETFL)},
+	{CALL(fcntl), VALUE(1, F_SETFD)},
+	{CALL(fcntl), VALUE(1, F_SETFL)},
+	{CALL(getdents64), {}},
+	{CALL(geteuid), {}},
+	{CALL(getpeername), {}},
+	{CALL(getsockname), {}},
+	{CALL(getsockopt), {}},
+	{CALL(getuid), {}},
+	{CALL(ioctl), VALUE(1, FIONREAD)},
+	{CALL(newfstatat), {}},
+	/* for reading alone, and only files that exist */
+	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(readlink), {}},
+	{CALL(readlinkat), {}},
+	{CALL(recvfrom), {}},
+	{CALL(recvmsg), {}},
+	{CALL(sendmmsg), {}},
+	{CALL(sendmsg), {}},
+	{CALL(sendto), {}},
+	{CALL(setsockopt), {}},
+	{CALL(socket), VALUE(0, AF_INET)},
+	{CALL(socket), VALUE(0, AF_INET6)},
+	{CALL(socket), VALUE(0, AF_NETLINK)},
+	{CALL(socket), VALUE(0, AF_UNIX)},
+	{CALL(statx), {}},
+	{CALL(timerfd_create), {}},
+	{CALL(timerfd_settime), {}},
+	{CALL(uname), {}},
+};
+
 static const struct rule interfaces[] = {
 	{CALL(bind), {}},
 	{CALL(bpf), VALUE(0, BPF_LINK_CREATE)},
@@ -214,13 +259,41 @@ static const struct rule library[] = {
 
 /* SQLite: files of the store's folder, which are made, locked and deleted. The process may write to no other folder of the host. */
 static const struct rule store[] = {
-	{CALL(access), {}},          {CALL(faccessat), {}}, {CALL(fchmod), {}},     {CALL(fchown), {}},
-	{CALL(fcntl), {}},           {CALL(fdatasync), {}}, {CALL(fsync), {}},      {CALL(ftruncate), {}},
-	{CALL(getcwd), {}},          {CALL(getegid), {}},   {CALL(geteuid), {}},    {CALL(lstat), {}},
-	{CALL(newfstatat), {}},      {CALL(openat), {}},    {CALL(poll), {}},       {CALL(ppoll), {}},
-	{CALL(pwrite64), {}},        {CALL(readlink), {}},  {CALL(readlinkat), {}}, {CALL(recvfrom), {}},
-	{CALL(sendto), VALUE(4, 0)}, {CALL(stat), {}},      {CALL(umask), {}},      {CALL(unlink), {}},
-	{CALL(unlinkat), {}},        {CALL(utimensat), {}},
+	{CALL(access), {}},
+	{CALL(faccessat), {}},
+	{CALL(fchmod), {}},
+	{CALL(fchown), {}},
+	/* locks, but no signals to others (F_SETOWN) */
+	{CALL(fcntl), VALUE(1, F_GETFD)},
+	{CALL(fcntl), VALUE(1, F_GETFL)},
+	{CALL(fcntl), VALUE(1, F_GETLK)},
+	{CALL(fcntl), VALUE(1, F_OFD_GETLK)},
+	{CALL(fcntl), VALUE(1, F_OFD_SETLK)},
+	{CALL(fcntl), VALUE(1, F_SETFD)},
+	{CALL(fcntl), VALUE(1, F_SETFL)},
+	{CALL(fcntl), VALUE(1, F_SETLK)},
+	{CALL(fcntl), VALUE(1, F_SETLKW)},
+	{CALL(fdatasync), {}},
+	{CALL(fsync), {}},
+	{CALL(ftruncate), {}},
+	{CALL(getcwd), {}},
+	{CALL(getegid), {}},
+	{CALL(geteuid), {}},
+	{CALL(lstat), {}},
+	{CALL(newfstatat), {}},
+	{CALL(openat), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
+	{CALL(pwrite64), {}},
+	{CALL(readlink), {}},
+	{CALL(readlinkat), {}},
+	{CALL(recvfrom), {}},
+	{CALL(sendto), VALUE(4, 0)},
+	{CALL(stat), {}},
+	{CALL(umask), {}},
+	{CALL(unlink), {}},
+	{CALL(unlinkat), {}},
+	{CALL(utimensat), {}},
 };
 
 /* What each work needs beside what is common to all. */
@@ -233,6 +306,7 @@ static const struct {
 	[SANDBOX_FILES] = {files, NUMBER_OF(files)},
 	[SANDBOX_INTERFACES] = {interfaces, NUMBER_OF(interfaces)},
 	[SANDBOX_LIBRARY] = {library, NUMBER_OF(library)},
+	[SANDBOX_NAMES] = {names, NUMBER_OF(names)},
 	[SANDBOX_ATTRIBUTION] = {attribution, NUMBER_OF(attribution)},
 	[SANDBOX_STORE] = {store, NUMBER_OF(store)},
 	[SANDBOX_ELF] = {elf, NUMBER_OF(elf)},
@@ -286,19 +360,30 @@ static int load(scmp_filter_ctx filter)
 	return seccomp_load(filter);
 }
 
+/*
+ * Why a filter was not loaded. An outer filter of a service manager or a container engine that does not know seccomp(2) answers
+ * with an error of its own; libseccomp then tries prctl(2), which cannot synchronise threads: EINVAL.
+ */
+static const char *load_advice(int error)
+{
+	if (error == -ENOMEM)
+		return "there is not enough memory";
+	return "the system call seccomp(2) must be allowed by the service unit (SystemCallFilter=... seccomp) or the "
+	       "container's profile, and the kernel needs CONFIG_SECCOMP_FILTER";
+}
+
 void sandbox_enter(enum sandbox_work work)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int error = filter ? fill(filter, work) : -ENOMEM;
 
-	/* the zone's file is read while it can be */
+	/* reads the zone's file while files can be opened */
 	tzset();
 	if (!error)
 		error = load(filter);
-	/* a child has the kernel of its parent, who tells of it */
+	/* a child runs under the same kernel as its parent, which prints the warning */
 	if (error && (work == SANDBOX_CAPTURE || work == SANDBOX_LIVE))
-		log_warning("going on without a filter for system calls (seccomp): %s; the kernel needs "
-		            "CONFIG_SECCOMP_FILTER",
-		            strerror(-error));
+		log_warning("going on without a filter for system calls (seccomp): %s; %s", strerror(-error),
+		            load_advice(error));
 	seccomp_release(filter);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * sandbox - the system calls that are left once there is nothing to do but read strangers' bytes (seccomp, libseccomp).
+ * sandbox - the system calls that are left while strangers' bytes are read (seccomp, libseccomp).
  *
- * Who takes the process over has no privileges; without this he would still have the whole kernel in front of him. What is
- * allowed is what reading, counting and answering need: nothing opens a file or a socket, starts a program, a process or a
- * thread, makes memory executable, or looks into another process. Children that keep a capability have filters of their own.
+ * An attacker who takes the process over has no privileges; without a filter the whole kernel would still be in reach. The
+ * filter allows what reading, counting and answering need: no call opens a file or a socket, starts a program, a process
+ * or a thread, makes memory executable, or looks into another process. Children that keep a capability have filters of
+ * their own.
  *
- * A call that is not allowed fails with ENOSYS, as on a kernel that does not have it. The C library and the libraries above
- * it have a way around each call that an older kernel lacks, and take it at ENOSYS alone, not at EPERM; so another version
- * of them may lose something, but not the trace. A few calls that no library makes for its own purposes end the process
- * instead (SIGSYS): starting a program, and reaching into another process, can only be an attack.
+ * A call that is not allowed fails with ENOSYS, as on a kernel that does not have the call. The C library and the libraries
+ * above it have a way around each call that an older kernel lacks, and take that way at ENOSYS alone, not at EPERM. So another
+ * version of a library may lose something, but not the trace. A few calls that no library makes for its own purposes end
+ * the process instead (SIGSYS): starting a program, and reaching into another process, can only be an attack.
  */
 #ifndef SYSTEM_SANDBOX_H
 #define SYSTEM_SANDBOX_H
@@ -19,6 +20,7 @@ enum sandbox_work {
 	SANDBOX_LIVE,        /* read events, print, answer scrapes */
 	SANDBOX_FILES,       /* a child: read the operator's files when asked */
 	SANDBOX_INTERFACES,  /* a child: attach programs that are loaded to network devices, as they come and go */
+	SANDBOX_NAMES,       /* a child: look up host names */
 	SANDBOX_LIBRARY,     /* a child: attach probes that are loaded to files that processes map */
 	SANDBOX_STORE,       /* a child: write the store's file */
 	SANDBOX_ATTRIBUTION, /* a child: look processes, cgroups and users up */
@@ -27,9 +29,8 @@ enum sandbox_work {
 };
 
 /*
- * Allow all threads of the process no more than the work needs; it sets no_new_privs, too. Where the kernel has no seccomp,
- * or somebody around the process forbids it, that is told on standard error, by a child not again, and the process goes on
- * without.
+ * Allow all threads of the process no more than the work needs; sets no_new_privs, too. Where the kernel has no seccomp, or an
+ * outer filter forbids seccomp(2), the process goes on without, after a warning. A child does not repeat the warning.
  */
 void sandbox_enter(enum sandbox_work work);
 
