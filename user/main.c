@@ -78,6 +78,7 @@ static int add_store(struct parts *parts)
 	const struct store_options store = {
 		.path = options->store,
 		.redact = options->redact,
+		.waits = options->read_file,
 		.limits = {.bytes = options->store_bytes, .keep_seconds = options->store_keep_ns / NS_PER_SECOND}};
 	int error = store_open(&parts->store, &store);
 	struct sink sink;

@@ -38,9 +38,10 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
 	"CREATE TABLE cell(begin INTEGER NOT NULL, service INTEGER NOT NULL, client INTEGER NOT NULL,"
 	" certificate INTEGER NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL,"
 	" last INTEGER NOT NULL, PRIMARY KEY(begin, service, client, certificate, outcome)) WITHOUT ROWID;"
-	"CREATE TABLE failure(service INTEGER NOT NULL, client INTEGER NOT NULL, outcome INTEGER NOT NULL,"
+	"CREATE TABLE failure(service INTEGER NOT NULL, client INTEGER NOT NULL, certificate INTEGER NOT NULL,"
+	" outcome INTEGER NOT NULL,"
 	" time INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL,"
-	" PRIMARY KEY(service, client, outcome)) WITHOUT ROWID;"
+	" PRIMARY KEY(service, client, certificate, outcome)) WITHOUT ROWID;"
 	"CREATE TABLE change(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, service INTEGER NOT NULL,"
 	" what TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL);"
 	"CREATE INDEX change_time ON change(time);"
@@ -186,8 +187,14 @@ int store_database_open(sqlite3 **database, const char *path, enum store_databas
 		error = refuse(path, *database ? sqlite3_errmsg(*database) : strerror(ENOMEM), error);
 	if (!error)
 		error = check(*database, path, access);
-	if (!error)
+	if (!error && access == STORE_WRITE && sqlite3_db_readonly(*database, "main"))
+		error = refuse(path, "the user nobody, who writes it where mtlsnoop is root, may only read it",
+		               -EACCES);
+	if (!error) {
 		error = configure(*database, access);
+		if (error)
+			refuse(path, sqlite3_errmsg(*database), error);
+	}
 	if (!error && access != STORE_READ)
 		error = migrate(*database, path);
 	if (error) {

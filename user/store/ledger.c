@@ -64,6 +64,7 @@ struct cell {
 struct failure_key {
 	int64_t service;
 	int64_t client;
+	int64_t certificate;
 	int64_t outcome;
 };
 
@@ -106,9 +107,10 @@ static const char *const queries[STATEMENTS] = {
                       " ON CONFLICT(begin, service, client, certificate, outcome) DO UPDATE SET"
                       " count = count + ?6, first = min(first, ?7), last = max(last, ?8)"),
 	[ADD_FAILURE] =
-		("INSERT INTO failure(service, client, outcome, time, event, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
-                 " ON CONFLICT(service, client, outcome) DO UPDATE SET time = ?4, event = ?5, detail = ?6"
-                 " WHERE time <= ?4"),
+		("INSERT INTO failure(service, client, certificate, outcome, time, event, detail) VALUES(?1, ?2, ?3, "
+                 "?4, ?5, ?6, ?7)"
+                 " ON CONFLICT(service, client, certificate, outcome) DO UPDATE SET time = ?5, event = ?6, detail = ?7"
+                 " WHERE time <= ?5"),
 	[ADD_HANDSHAKE] = ("INSERT INTO handshake(event, time_us, service, client, certificate, outcome, client_port,"
                            " duration_us, json, ladder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
 	[DELETE_HANDSHAKE] = "DELETE FROM handshake WHERE event = ?1",
@@ -314,7 +316,7 @@ static void remember(struct ledger *ledger, const struct store_record *record, c
 
 static int take_failure(struct ledger *ledger, const struct store_record *record, const struct cell_key *cell)
 {
-	const struct failure_key key = {cell->service, cell->client, cell->outcome};
+	const struct failure_key key = {cell->service, cell->client, cell->certificate, cell->outcome};
 	struct failure_row *failure;
 
 	HASH_FIND(hh, ledger->failures, &key, sizeof(key), failure);
@@ -347,6 +349,18 @@ static void take_detail(struct ledger *ledger, const struct store_record *record
 		release_detail(detail);
 }
 
+static const char *error_text(int error)
+{
+	switch (error) {
+	case -ENOSPC:
+		return "the disk is full";
+	case -EUCLEAN:
+		return "the file is damaged: move it away and start again";
+	default:
+		return strerror(-error);
+	}
+}
+
 /* Nothing in memory fits the file any more: ids of rows that were made are gone with the transaction. */
 static void give_up(struct ledger *ledger, int error)
 {
@@ -355,7 +369,7 @@ static void give_up(struct ledger *ledger, int error)
 	ledger->counters[STORE_LOST] += ledger->waiting;
 	if (!ledger->failing)
 		log_error("cannot write the store: %s; records are lost until it can be written again",
-		          error == -ENOSPC ? "the disk is full" : sqlite3_errmsg(ledger->database));
+		          error_text(error));
 	ledger->failing = true;
 	rows_forget(ledger->rows);
 	forget_waiting(ledger);
@@ -436,10 +450,11 @@ static int write_failures(struct ledger *ledger)
 	{
 		sqlite3_bind_int64(statement, 1, failure->key.service);
 		sqlite3_bind_int64(statement, 2, failure->key.client);
-		sqlite3_bind_int64(statement, 3, failure->key.outcome);
-		sqlite3_bind_int64(statement, 4, failure->time);
-		sqlite3_bind_text(statement, 5, failure->event, -1, SQLITE_STATIC);
-		sqlite3_bind_text(statement, 6, failure->detail, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(statement, 3, failure->key.certificate);
+		sqlite3_bind_int64(statement, 4, failure->key.outcome);
+		sqlite3_bind_int64(statement, 5, failure->time);
+		sqlite3_bind_text(statement, 6, failure->event, -1, SQLITE_STATIC);
+		sqlite3_bind_text(statement, 7, failure->detail, -1, SQLITE_STATIC);
 		error = run(statement);
 		if (error)
 			return error;

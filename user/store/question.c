@@ -13,6 +13,7 @@
 static const struct answer_column services_columns[] = {
 	{"address", "SERVICE", ANSWER_TYPE_TEXT, 0, 0},
 	{"port", "PORT", ANSWER_TYPE_NUMBER, 0, 0},
+	{"transport", "OVER", ANSWER_TYPE_TEXT, 7, 0},
 	{"name", "SNI", ANSWER_TYPE_TEXT, 2, 32},
 	{"role", "ROLE", ANSWER_TYPE_TEXT, 3, 0},
 	{"process", "PROCESS", ANSWER_TYPE_TEXT, 4, 0},

@@ -21,6 +21,7 @@
 #include "store/writer.h"
 #include "system/child.h"
 #include "system/log.h"
+#include "system/signals.h"
 
 enum {
 	QUEUE_MAX = 16 << 20,    /* bytes that wait for the writer */
@@ -28,6 +29,7 @@ enum {
 	DETAILS_PER_SECOND = 50, /* handshakes kept in full, and as many failures */
 	START_MS = 10000,        /* an old schema is migrated meanwhile */
 	END_MS = 5000,
+	WAIT_MS = 10,
 	FOLDER_MODE = 0750,
 	NOBODY = 65534,
 };
@@ -41,6 +43,7 @@ struct budget {
 struct store {
 	struct writer_options writer;
 	bool redact;
+	bool waits;
 	struct child child;
 	uint8_t *queue;
 	size_t length;
@@ -125,6 +128,7 @@ int store_open(struct store **result, const struct store_options *options)
 		return -ENOMEM;
 	store->writer = (struct writer_options){.path = options->path, .limits = options->limits};
 	store->redact = options->redact;
+	store->waits = options->waits;
 	store->queue = malloc(QUEUE_MAX);
 	error = store->queue
 	                ? child_start(&store->child, "writes the store", no_capabilities, writer_work, &store->writer)
@@ -165,6 +169,20 @@ static void hand_over(struct store *store)
 	memmove(store->queue, store->queue + sent, store->length);
 }
 
+/* Wait until the writer takes more, and hand over. */
+static void wait_and_hand_over(struct store *store)
+{
+	struct pollfd poll_socket = {.fd = store->child.socket, .events = POLLOUT};
+
+	poll(&poll_socket, 1, WAIT_MS);
+	hand_over(store);
+}
+
+static bool has_room(const struct store *store)
+{
+	return store->length + STORE_RECORD_PACKED_MAX <= QUEUE_MAX;
+}
+
 static bool spend(struct budget *budget, time_t second)
 {
 	if (budget->second != second)
@@ -183,7 +201,9 @@ static int take(void *state, const struct handshake *handshake)
 	struct detail_texts texts = {};
 	time_t second = time(NULL);
 
-	if (store->status.gone || store->length + STORE_RECORD_PACKED_MAX > QUEUE_MAX) {
+	while (store->waits && !has_room(store) && !store->status.gone && !signals_stop())
+		wait_and_hand_over(store);
+	if (store->status.gone || !has_room(store)) {
 		store->status.dropped++;
 		return 0;
 	}
@@ -224,15 +244,11 @@ static void close_store(void *state)
 {
 	struct store *store = state;
 
-	for (int waited_ms = 0; store->length && !store->status.gone && waited_ms < END_MS; waited_ms += 10) {
-		struct pollfd poll_socket = {.fd = store->child.socket, .events = POLLOUT};
-
-		poll(&poll_socket, 1, 10);
-		hand_over(store);
-	}
-	if (store->length || store->status.dropped)
-		log_warning("%llu handshakes were not stored: the writer was too slow",
-		            (unsigned long long)store->status.dropped);
+	for (int waits = 0; store->length && !store->status.gone && waits < END_MS / WAIT_MS; waits++)
+		wait_and_hand_over(store);
+	if (store->status.queued || store->status.dropped)
+		log_warning("%llu handshakes were not stored",
+		            (unsigned long long)(store->status.queued + store->status.dropped));
 	child_stop(&store->child);
 	free(store->queue);
 	free(store);

@@ -19,6 +19,7 @@ struct store_options {
 	const char *path; /* NULL: no store is wanted */
 	struct store_limits limits;
 	bool redact;
+	bool waits; /* the records come from a file: where the queue is full the reader waits, and nothing is dropped */
 };
 
 /* How the store fares. */

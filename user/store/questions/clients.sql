@@ -10,7 +10,7 @@ SELECT coalesce(k.address, '*'), k.process, z.subject, z.names, s.address, s.por
        sum(c.count * (o.trusted IS 0)),
        (SELECT CASE p.failure WHEN '' THEN p.verdict ELSE p.failure END
           FROM failure f JOIN outcome p ON p.id = f.outcome
-         WHERE f.service = s.id AND f.client = c.client AND p.role = o.role AND f.time >= ?1 AND f.time <= ?2
+         WHERE f.service = s.id AND f.client = c.client AND f.certificate = c.certificate AND p.role = o.role AND f.time >= ?1 AND f.time <= ?2
          ORDER BY f.time DESC LIMIT 1),
        min(c.first), max(c.last), z.issuer, z.sha256, z.not_after,
        CASE WHEN k.pod != '' THEN k.namespace || '/' || k.pod

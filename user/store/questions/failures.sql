@@ -3,10 +3,10 @@
 SELECT s.address, s.port, s.name, coalesce(k.address, '*'), z.subject, o.verdict, nullif(o.failure, ''),
        nullif(o.failed_by, ''), sum(c.count), min(c.first), max(c.last),
        (SELECT f.detail FROM failure f JOIN outcome p ON p.id = f.outcome
-         WHERE f.service = c.service AND f.client = c.client AND p.failure = o.failure AND p.verdict = o.verdict
+         WHERE f.service = c.service AND f.client = c.client AND f.certificate = c.certificate AND p.failure = o.failure AND p.verdict = o.verdict
            AND p.role = o.role ORDER BY f.time DESC LIMIT 1),
        (SELECT f.event FROM failure f JOIN outcome p ON p.id = f.outcome
-         WHERE f.service = c.service AND f.client = c.client AND p.failure = o.failure AND p.verdict = o.verdict
+         WHERE f.service = c.service AND f.client = c.client AND f.certificate = c.certificate AND p.failure = o.failure AND p.verdict = o.verdict
            AND p.role = o.role ORDER BY f.time DESC LIMIT 1),
        o.role
   FROM cell c

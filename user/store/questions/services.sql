@@ -1,6 +1,6 @@
 -- Each TLS service of each role and what came of its handshakes.
 -- ?1 since, ?2 until (seconds since the epoch), ?3 rows at most; FILTER stands for the condition of the expression.
-SELECT s.address, s.port, s.name, o.role, s.process,
+SELECT s.address, s.port, CASE s.transport WHEN 6 THEN 'tcp' WHEN 17 THEN 'udp' END, s.name, o.role, s.process,
        CASE WHEN s.pod != '' THEN s.namespace || '/' || s.pod
             WHEN s.container != '' THEN substr(s.container, 1, 12)
             ELSE s.unit END,
@@ -29,5 +29,5 @@ SELECT s.address, s.port, s.name, o.role, s.process,
   LEFT JOIN certificate z ON z.id = c.certificate
  WHERE c.count > 0 AND c.last >= ?1 AND c.first <= ?2 AND FILTER
  GROUP BY s.id, o.role
- ORDER BY s.address, s.port, s.name, o.role
+ ORDER BY s.address, s.port, s.transport, s.name, o.role
  LIMIT ?3
