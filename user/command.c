@@ -74,26 +74,24 @@ static struct ask_options ask_options_of(const struct options *options)
 	                                      .limit = options->rows}};
 }
 
-/* The files are open: what they hold was chosen by strangers. */
-static int open_store(const char *path, sqlite3 **database)
-{
-	int error = store_database_open(database, path, STORE_READ);
-
-	if (!error)
-		store_database_number(*database, "SELECT count(*) FROM meta", 0);
-	if (!error)
-		error = privileges_drop();
-	if (!error)
-		sandbox_enter(SANDBOX_STORE);
-	return error;
-}
-
 static struct top_options top_options_of(const struct options *options, const char *source)
 {
 	return (struct top_options){.source = source,
 	                            .expression = options->expression,
 	                            .colour = getenv("NO_COLOR") == NULL,
 	                            .redact = options->redact};
+}
+
+/* What the files hold was chosen by strangers: they are open, and so is the terminal. */
+static int confine(sqlite3 *database)
+{
+	int error;
+
+	store_database_number(database, "SELECT count(*) FROM meta", 0);
+	error = privileges_drop();
+	if (!error)
+		sandbox_enter(SANDBOX_STORE);
+	return error;
 }
 
 static int watch(sqlite3 *database, const struct options *options)
@@ -104,21 +102,29 @@ static int watch(sqlite3 *database, const struct options *options)
 
 	if (error)
 		return error;
-	error = top_run(top);
+	error = confine(database);
+	if (!error)
+		error = top_run(top);
 	top_close(top);
 	return error;
 }
 
-int command_alone(const struct options *options)
+static int ask_store(sqlite3 *database, const struct options *options)
 {
 	const struct ask_options ask = ask_options_of(options);
-	sqlite3 *database;
-	int error = open_store(options->store, &database);
+	int error = confine(database);
 
-	if (!error && options->command == COMMAND_TOP)
-		error = watch(database, options);
-	else if (!error)
-		error = ask_database(database, &ask, stdout);
+	return error ? error : ask_database(database, &ask, stdout);
+}
+
+int command_alone(const struct options *options)
+{
+	sqlite3 *database;
+	int error = store_database_open(&database, options->store, STORE_READ);
+
+	if (error)
+		return error;
+	error = options->command == COMMAND_TOP ? watch(database, options) : ask_store(database, options);
 	sqlite3_close(database);
 	return error;
 }

@@ -59,6 +59,10 @@ static const struct rule common[] = {
 	{CALL(gettimeofday), {}},
 	/* standard output asks once whether it is a terminal */
 	{CALL(ioctl), VALUE(1, TCGETS)},
+	/* a terminal has a size, and gets its settings back at the end */
+	{CALL(ioctl), VALUE(1, TCSETS)},
+	{CALL(ioctl), VALUE(1, TCSETSW)},
+	{CALL(ioctl), VALUE(1, TIOCGWINSZ)},
 	{CALL(lseek), {}},
 	{CALL(madvise), {}},
 	{CALL(mmap), BITS(2, PROT_EXEC, 0)},
@@ -78,17 +82,10 @@ static const struct rule common[] = {
 	{CALL(writev), {}},
 };
 
-/* Standard output waits for its reader. A terminal has a size, and gets its settings back at the end. */
+/* Standard output waits for its reader. */
 static const struct rule capture[] = {
 	/* to a child of its own that writes the store, and for that child's end */
-	{CALL(recvfrom), {}},
-	{CALL(sendto), VALUE(4, 0)},
-	{CALL(wait4), {}},
-	{CALL(ioctl), VALUE(1, TCSETS)},
-	{CALL(ioctl), VALUE(1, TCSETSW)},
-	{CALL(ioctl), VALUE(1, TIOCGWINSZ)},
-	{CALL(poll), {}},
-	{CALL(ppoll), {}},
+	{CALL(recvfrom), {}}, {CALL(sendto), VALUE(4, 0)}, {CALL(wait4), {}}, {CALL(poll), {}}, {CALL(ppoll), {}},
 };
 
 /* The loop that reads events, and the thread that answers scrapes. */
@@ -104,9 +101,6 @@ static const struct rule live[] = {
 	{CALL(fcntl), VALUE(1, F_SETFD)},
 	{CALL(getsockname), {}},
 	{CALL(getsockopt), {}},
-	{CALL(ioctl), VALUE(1, TCSETS)},
-	{CALL(ioctl), VALUE(1, TCSETSW)},
-	{CALL(ioctl), VALUE(1, TIOCGWINSZ)},
 	{CALL(poll), {}},
 	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},

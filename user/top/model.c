@@ -156,6 +156,7 @@ static void read_service(struct top_service *service, const struct store_answer 
 		.plaintext = number(answer, row, "plaintext", 0),
 	};
 	copy_text(service->address, sizeof(service->address), answer, row, "address");
+	copy_text(service->transport, sizeof(service->transport), answer, row, "transport");
 	copy_text(service->name, sizeof(service->name), answer, row, "name");
 	copy_text(service->role, sizeof(service->role), answer, row, "role");
 	copy_text(service->process, sizeof(service->process), answer, row, "process");
@@ -169,7 +170,8 @@ static struct history *history_of(struct top_model *model, const struct top_serv
 	struct history *unused = NULL;
 	char key[sizeof(unused->key)];
 
-	snprintf(key, sizeof(key), "%s %d %s %s", service->address, service->port, service->role, service->name);
+	snprintf(key, sizeof(key), "%s %d %s %s %s", service->address, service->port, service->transport, service->role,
+	         service->name);
 	for (size_t index = 0; index < model->history_count; index++) {
 		if (!strcmp(model->histories[index].key, key))
 			return &model->histories[index];
@@ -209,6 +211,7 @@ static int compare_addresses(const struct top_service *one, const struct top_ser
 	int order = strcmp(one->address, other->address);
 
 	order = order ? order : one->port - other->port;
+	order = order ? order : strcmp(one->transport, other->transport);
 	order = order ? order : strcmp(one->name, other->name);
 	return order ? order : strcmp(one->role, other->role);
 }

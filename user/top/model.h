@@ -31,6 +31,7 @@ enum top_order {
 struct top_service {
 	char address[48];
 	int port;
+	char transport[4]; /* "tcp", "udp" */
 	char name[128];
 	char role[12];
 	char process[20];

@@ -264,8 +264,9 @@ static void service_text(char *text, size_t size, const struct top_service *serv
 {
 	bool six = strchr(service->address, ':');
 
-	snprintf(text, size, "%s%s%s:%d%s%s%s", six ? "[" : "", service->address, six ? "]" : "", service->port,
-	         *service->name ? " " : "", service->name, strcmp(service->role, "client") ? "" : " (as client)");
+	snprintf(text, size, "%s%s%s:%d%s%s%s%s", six ? "[" : "", service->address, six ? "]" : "", service->port,
+	         strcmp(service->transport, "udp") ? "" : " (udp)", *service->name ? " " : "", service->name,
+	         strcmp(service->role, "client") ? "" : " (as client)");
 }
 
 static void draw_service(const struct top_service *service, struct service_columns columns)
@@ -304,8 +305,8 @@ struct column {
 };
 
 static const struct column failure_columns[] = {
-	{"last_seen", "LAST", 17, 0}, {"reason", "REASON", 24, 0},   {"by", "BY", 7, 90},
-	{"count", "COUNT", 7, 0},     {"address", "SERVICE", 16, 0}, {"port", "PORT", 6, 0},
+	{"last_seen", "LAST", 17, 0}, {"reason", "REASON", 30, 0},    {"by", "BY", 7, 90},
+	{"count", "COUNT", 7, 0},     {"address", "SERVICE", 16, 90}, {"port", "PORT", 6, 0},
 	{"name", "SNI", 22, 130},     {"client", "CLIENT", 0, 0},
 };
 
@@ -454,6 +455,8 @@ static void draw_last_line(const struct top_view *view)
 	size_t length;
 
 	if (view->prompting) {
+		if (*view->message)
+			put_line(LINES - 2, A_BOLD, view->message);
 		/* the end of a long expression is where it is being typed */
 		snprintf(text, sizeof(text), "/%s", view->input);
 		length = strlen(text);
