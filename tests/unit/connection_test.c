@@ -28,6 +28,9 @@ static void play(enum feed_form form, const char *words, struct feed_reports *re
 
 	feed_init(&feed, table, form, 1);
 	feed_play(&feed, words);
+	/* a time-out in a file is reported when the file ends */
+	if (form == FEED_CAPTURE || form == FEED_CAPTURE_SHUFFLED)
+		tracker_finish(table);
 	feed_release(&feed);
 	tracker_free(table);
 }
@@ -79,7 +82,7 @@ static const struct scenario scenarios[] = {
 	{"the client goes away", IN_ORDER, FLIGHT "> rst",
          "not_requested asked:no answer:none established:no resumed:no end:>rst"},
 	{"the client falls silent", ANY, FLIGHT "pause:61",
-         "not_requested asked:no answer:none established:no resumed:no end:timeout"},
+         "not_requested asked:no answer:none established:? resumed:no end:timeout"},
 	{"the tracer stops", ANY, FLIGHT FINISHES "stop",
          "not_requested asked:no answer:none established:? resumed:no end:none"},
 	{"a warning does not end it", ANY,
@@ -135,7 +138,7 @@ static const struct scenario scenarios[] = {
 
 	/* unanswered */
 	{"no answer", ANY, REQUESTING_FLIGHT "pause:61",
-         "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+         "unknown:unfinished asked:yes answer:? established:? resumed:no end:timeout"},
 	{"the client refuses the server first", ANY, REQUESTING_FLIGHT "> fatal:48 pause:3",
          "unanswered asked:yes answer:none established:no resumed:no end:>alert"},
 	{"the client closes instead", TCP, REQUESTING_FLIGHT "> fin < fin",
@@ -148,7 +151,7 @@ static const struct scenario scenarios[] = {
          REQUESTING_FLIGHT "< fin " ANSWERS "> fin",
          "unanswered asked:yes answer:none established:no resumed:no end:<fin"},
 	{"no_certificate means nothing in TLS", TCP, REQUESTING_FLIGHT "> warning:41 pause:61",
-         "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+         "unknown:unfinished asked:yes answer:? established:? resumed:no end:timeout"},
 
 	/* resumed */
 	{"abbreviated", ANY, "> client_hello < server_hello:same ccs finished > ccs finished",
@@ -160,7 +163,7 @@ static const struct scenario scenarios[] = {
          "> client_hello:ticket < server_hello ccs finished > ccs finished",
          "resumed asked:no answer:none established:yes resumed:yes end:completed"},
 	{"abbreviated, and the client falls silent", ANY, "> client_hello < server_hello:same ccs finished pause:61",
-         "resumed asked:no answer:none established:no resumed:yes end:timeout"},
+         "resumed asked:no answer:none established:? resumed:yes end:timeout"},
 	{"abbreviated, and the server closes before the client has finished", IN_ORDER,
          "> client_hello < server_hello:same ccs finished fin > ccs finished",
          "resumed asked:no answer:none established:yes resumed:yes end:completed"},
@@ -191,8 +194,30 @@ static const struct scenario scenarios[] = {
          "rejected_without_certificate asked:yes answer:empty established:no resumed:no end:<fin"},
 	{"TLS 1.3, and the server keeps the connection without a word", TCP,
          "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
-         "pause:3",
-         "declined asked:yes answer:empty established:? resumed:no end:completed"},
+         "pause:61",
+         "unknown:unfinished asked:yes answer:empty established:? resumed:no end:timeout"},
+	{"TLS 1.3, the server is silent for 4 s and refuses, and the client has nothing to say", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 pause:4 < data:19 fin > fin",
+         "unknown:abandoned asked:yes answer:certificate established:? resumed:no end:<fin"},
+	{"TLS 1.3, the server is silent for 4 s and goes on", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 pause:4 < data:250",
+         "presented asked:yes answer:certificate established:yes resumed:no end:completed"},
+	{"TLS 1.3, the client refuses the server with an alert, and the server closes first", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > data:19 < fin > fin",
+         "unanswered asked:yes answer:none established:no resumed:no end:>fin"},
+	{"TLS 1.3, the server refuses with an alert, and the client closes first", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 < data:19 > fin < fin",
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<fin"},
+	{"TLS 1.3, the server refuses with an alert and goes on in cleartext: MariaDB", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
+         "data:53 < data:19 http pause:3",
+         "rejected_certificate asked:yes answer:certificate established:no resumed:no end:<not_tls"},
+	{"TLS 1.3, the client hangs up when it is asked", TCP,
+         "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > fin < fin",
+         "unanswered asked:yes answer:none established:no resumed:no end:>fin"},
 	{"TLS 1.3, the server owes a reply to more than the flight, and is slow to refuse", TCP,
          "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
          "data:96 pause:5 < data:19 fin > fin",
@@ -208,15 +233,15 @@ static const struct scenario scenarios[] = {
 	{"TLS 1.3, the same, and the server never says a word", TCP,
          "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
          "data:53 data:96 pause:61",
-         "unknown:abandoned asked:yes answer:certificate established:? resumed:no end:timeout"},
+         "unknown:unfinished asked:yes answer:certificate established:? resumed:no end:timeout"},
 	{"TLS 1.3, the same, and the client closes its side", TCP,
          "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:811 data:281 "
          "data:53 data:96 fin pause:3",
          "unknown:abandoned asked:yes answer:certificate established:? resumed:no end:>fin"},
 	{"TLS 1.3, no more than a parting word: the server owes nothing", TCP,
          "> client_hello < server_hello:1.3 ccs data:27 data:62 data:811 data:281 data:53 > ccs data:25 data:53 "
-         "data:19 pause:3",
-         "declined asked:yes answer:empty established:? resumed:no end:completed"},
+         "data:19 pause:61",
+         "unknown:unfinished asked:yes answer:empty established:? resumed:no end:timeout"},
 	{"TLS 1.3, not asked: the verdict hangs on no reply", TCP,
          "> client_hello < server_hello:1.3 ccs data:27 data:811 data:281 data:53 > ccs data:53 data:96 pause:3",
          "not_requested asked:no answer:none established:? resumed:no end:completed"},
@@ -243,11 +268,11 @@ static const struct scenario scenarios[] = {
 	{"the client dislikes ServerHello", ANY, "> client_hello < server_hello > fatal:70 pause:3",
          "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
 	{"the server falls silent within its flight", ANY, "> client_hello < server_hello certificate pause:61",
-         "failed_before_request asked:? answer:? established:no resumed:no end:timeout"},
+         "unknown:unfinished asked:? answer:? established:? resumed:no end:timeout"},
 	{"HelloRetryRequest and no more", TCP, "> client_hello < server_hello:retry > fatal:47 pause:3",
          "failed_before_request asked:? answer:? established:no resumed:? end:>alert"},
 	{"HelloVerifyRequest and no more", DTLS, "> client_hello < hello_verify_request pause:61",
-         "failed_before_request asked:? answer:? established:no resumed:? end:timeout"},
+         "unknown:unfinished asked:? answer:? established:? resumed:? end:timeout"},
 
 	/* unknown */
 	{"the tracer stops at once", SEGMENTS, "> client_hello stop",
@@ -260,7 +285,7 @@ static const struct scenario scenarios[] = {
          REQUESTING_FLIGHT "> certificate client_key_exchange fatal:80 pause:3",
          "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:>alert"},
 	{"the client answers and nobody goes on", ANY, REQUESTING_FLIGHT ANSWERS "pause:61",
-         "unknown:abandoned asked:yes answer:certificate established:no resumed:no end:timeout"},
+         "unknown:unfinished asked:yes answer:certificate established:? resumed:no end:timeout"},
 	{"asked, and no answer in the client's flight", ANY, REQUESTING_FLIGHT FINISHES "< ccs finished",
          "unknown:malformed asked:yes answer:none established:yes resumed:no end:completed"},
 	{"an answer that was not asked for", ANY, FLIGHT ANSWERS "< ccs finished",
@@ -339,7 +364,7 @@ static const struct scenario scenarios[] = {
 	{"a hole of which nobody tells, and nobody goes on", CAPTURES,
          "> client_hello < server_hello certificate _certificate_status server_key_exchange certificate_request "
          "server_hello_done pause:61",
-         "unanswered asked:yes answer:none established:no resumed:no end:timeout"},
+         "unknown:unfinished asked:yes answer:? established:? resumed:no end:timeout"},
 	{"a hole of which nobody tells, and the server's FIN behind it", CAPTURES,
          "> client_hello < server_hello certificate _certificate_status certificate_request server_hello_done " ANSWERS
          "< fin pause:61",
@@ -1050,6 +1075,171 @@ static void table_has_room_for_so_many(void **state)
 	tracker_free(table);
 }
 
+/* A record that a time-out brought is corrected by a second one if the handshake goes on; it is no second handshake. */
+static void a_time_out_is_corrected(void **state)
+{
+	struct tracker *table;
+	struct feed_reports reports;
+	struct feed feed;
+	char first[EVENT_ID_MAX];
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_SEGMENTS, 1);
+	feed_play(&feed, REQUESTING_FLIGHT "pause:61");
+	assert_string_equal(reports.text, "unknown:unfinished asked:yes answer:? established:? resumed:no end:timeout");
+	memcpy(first, reports.last.id, sizeof(first));
+	assert_int_equal(strlen(first), EVENT_ID_MAX - 1);
+	assert_string_equal(reports.last.corrects, "");
+	feed_play(&feed, "pause:600 " ANSWERS "< ccs finished");
+	assert_int_equal(reports.count, 2);
+	assert_string_equal(strchr(reports.text, '\n') + 1,
+	                    "presented asked:yes answer:certificate established:yes resumed:no end:completed");
+	assert_string_equal(reports.last.corrects, first);
+	assert_int_equal(tracker_counts(table)->handshakes, 1);
+	feed_release(&feed);
+	tracker_free(table);
+}
+
+/* Nothing new behind the time-out: no second record. */
+static void a_time_out_that_stands(void **state)
+{
+	struct tracker *table;
+	struct feed_reports reports;
+	struct feed feed;
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_SEGMENTS, 1);
+	feed_play(&feed,
+	          "> client_hello < server_hello certificate server_key_exchange server_hello_done pause:61 stop");
+	assert_string_equal(reports.text, "not_requested asked:no answer:none established:? resumed:no end:timeout");
+	feed_release(&feed);
+	tracker_free(table);
+}
+
+/* Half-open handshakes fill the table: after some seconds without an event each gives way to another connection. */
+static void half_open_handshakes_give_way(void **state)
+{
+	enum {
+		ROOM = 8
+	};
+	const struct tracker_limits few = {.connections = ROOM, .handshake_timeout_ns = limits.handshake_timeout_ns};
+	struct feed_reports reports = {0};
+	struct tracker *table = tracker_new(&few, feed_report, &reports);
+	struct feed stranger[ROOM], answered;
+
+	(void)state;
+	assert_non_null(table);
+	for (int i = 0; i < ROOM; i++) {
+		feed_init(&stranger[i], table, FEED_EVENTS, 10 + i);
+		feed_play(&stranger[i], FLIGHT);
+	}
+	feed_init(&answered, table, FEED_EVENTS, 1);
+	answered.time_ns += 6 * FEED_SECOND_NS;
+	feed_play(&answered, FLIGHT FINISHES "< ccs finished");
+	assert_int_equal(reports.last.connection, 1);
+	assert_int_equal(reports.last.verdict.established, KNOWN_YES);
+	assert_int_equal(tracker_counts(table)->table_full, 1);
+	for (int i = 0; i < ROOM; i++)
+		feed_release(&stranger[i]);
+	feed_release(&answered);
+	tracker_free(table);
+}
+
+/* DTLS ClientHellos that nobody answers have a small part of the table, and 5 s. */
+static void unanswered_associations_have_a_table_of_their_own(void **state)
+{
+	enum {
+		ROOM = 64,
+		FLOOD = 200
+	};
+	const struct tracker_limits few = {.connections = ROOM, .handshake_timeout_ns = limits.handshake_timeout_ns};
+	struct feed_reports reports = {0};
+	struct tracker *table = tracker_new(&few, feed_report, &reports);
+	struct feed feed;
+	uint32_t followed[TRACKER_STATES];
+
+	(void)state;
+	assert_non_null(table);
+	for (int i = 0; i < FLOOD; i++) {
+		feed_init(&feed, table, FEED_DATAGRAMS, 100 + i);
+		feed_play(&feed, "> client_hello");
+		feed_release(&feed);
+	}
+	tracker_followed(table, followed);
+	assert_int_equal(followed[TRACKER_HANDSHAKE], ROOM / 16 + 1);
+	assert_int_equal(tracker_counts(table)->table_full, FLOOD - ROOM / 16 - 1);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed_play(&feed, FLIGHT FINISHES "< ccs finished");
+	assert_int_equal(reports.count, 1);
+	tracker_time(table, feed.time_ns + 6 * FEED_SECOND_NS);
+	tracker_followed(table, followed);
+	assert_int_equal(followed[TRACKER_HANDSHAKE], 0);
+	feed_release(&feed);
+	tracker_free(table);
+}
+
+/* The first bytes of a connection to a service of TLS are no ClientHello. */
+static void plain_text_to_a_service(void **state)
+{
+	struct tracker *table;
+	struct feed_reports reports;
+	struct feed feed;
+	struct event_bytes plain = {.event = {.kind = EVENT_PLAINTEXT, .direction = EVENT_RECEIVED}, .length = 4};
+
+	(void)state;
+	table = table_new(&reports);
+	feed_init(&feed, table, FEED_EVENTS, 1);
+	feed_open(&feed);
+	feed_event_bytes(&feed, &plain, (const uint8_t *)"GET ");
+	assert_string_equal(reports.text, "not_tls asked:no answer:none established:no resumed:no end:>not_tls");
+	assert_int_equal(reports.last.server.port, 443);
+	assert_int_equal(reports.last.role, ROLE_SERVER);
+	feed_release(&feed);
+	tracker_free(table);
+}
+
+/* The host's NAT: the record names the end that was dialled, and the end that answers. */
+static void translated_addresses(void **state)
+{
+	static const struct {
+		uint8_t client_direction;
+		uint16_t local_port, remote_port, server_port, nat_port;
+	} cases[] = {
+		/* as client the socket has what was dialled, the packets what answers */
+		{EVENT_SENT, 40001, 8443, 443, 8443},
+		/* as server the socket has what answers, the packets what was dialled */
+		{EVENT_RECEIVED, 8443, 40001, 8443, 443},
+	};
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		struct event_translated translated = {
+			.event = {.kind = EVENT_TRANSLATED, .direction = EVENT_SENT},
+			.local_port = cases[index].local_port,
+			.remote_port = cases[index].remote_port,
+			.family = 4,
+		};
+		struct feed_reports reports;
+		struct tracker *table = table_new(&reports);
+		struct feed feed;
+
+		feed_init(&feed, table, FEED_EVENTS, 1);
+		feed.client_direction = cases[index].client_direction;
+		feed_play(&feed, "> client_hello");
+		feed_event(&feed, &translated, sizeof(translated));
+		feed_play(&feed, "< fatal:40");
+		if (!reports.count)
+			tracker_finish(table);
+		assert_true(reports.last.has_nat);
+		assert_int_equal(reports.last.server.port, cases[index].server_port);
+		assert_int_equal(reports.last.nat.port, cases[index].nat_port);
+		feed_release(&feed);
+		tracker_free(table);
+	}
+}
+
 /* The same id again: the first one goes on. */
 static void open_comes_twice(void **state)
 {
@@ -1443,6 +1633,12 @@ int main(void)
 		cmocka_unit_test(finish_reports_what_is_open),
 		cmocka_unit_test(table_has_room_for_so_many),
 		cmocka_unit_test(open_comes_twice),
+		cmocka_unit_test(a_time_out_is_corrected),
+		cmocka_unit_test(a_time_out_that_stands),
+		cmocka_unit_test(half_open_handshakes_give_way),
+		cmocka_unit_test(unanswered_associations_have_a_table_of_their_own),
+		cmocka_unit_test(plain_text_to_a_service),
+		cmocka_unit_test(translated_addresses),
 		cmocka_unit_test(events_of_nobody),
 		cmocka_unit_test(events_without_their_predecessors),
 		cmocka_unit_test(malformed_events),

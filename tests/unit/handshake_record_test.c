@@ -449,9 +449,9 @@ static void ends(void **state)
 
 			if (second == END_COMPLETED)
 				continue;
-			handshake_record_end(&handshake, first, FROM_CLIENT);
+			handshake_record_end(&handshake, first, FROM_CLIENT, 0);
 			assert_int_equal(handshake_record_ended(&handshake), ended[first]);
-			handshake_record_end(&handshake, second, FROM_SERVER);
+			handshake_record_end(&handshake, second, FROM_SERVER, 0);
 			assert_int_equal(handshake.facts.end, first);
 			assert_int_equal(handshake.facts.ended_by, FROM_CLIENT);
 		}
@@ -477,7 +477,7 @@ static void completion(void **state)
 		assert_false(handshake.facts.finished[!side]);
 		assert_int_equal(handshake.facts.end, END_NONE);
 		/* the side that has finished closes: the other completes it all the same */
-		handshake_record_end(&handshake, END_FIN, side);
+		handshake_record_end(&handshake, END_FIN, side, 0);
 		finish(&handshake, !side);
 		assert_int_equal(handshake.facts.end, END_COMPLETED);
 		assert_true(handshake_record_ended(&handshake));
@@ -572,7 +572,7 @@ static void parting_words(void **state)
 		server_hello_of(&handshake, VERSION, any_random, "001301000006002b00020304");
 		say_record(&handshake, FROM_SERVER, TLS_APPLICATION_DATA, 23);
 		if (cases[i].how != END_NONE)
-			handshake_record_end(&handshake, cases[i].how, cases[i].closes);
+			handshake_record_end(&handshake, cases[i].how, cases[i].closes, 0);
 		say_record(&handshake, cases[i].from, TLS_APPLICATION_DATA, 40);
 		if (handshake.facts.client_records.count + handshake.facts.server_records.count != 1 + cases[i].kept ||
 		    handshake.facts.client_closed_first != cases[i].client_closed_first ||
@@ -591,7 +591,7 @@ static void answers_behind_a_fin(void **state)
 
 	(void)state;
 	say(&handshake, FROM_SERVER, TLS_CERTIFICATE_REQUEST, 10);
-	handshake_record_end(&handshake, END_FIN, FROM_SERVER);
+	handshake_record_end(&handshake, END_FIN, FROM_SERVER, 0);
 	say_hex(&handshake, FROM_CLIENT, TLS_CERTIFICATE, certificate);
 	say(&handshake, FROM_CLIENT, TLS_CLIENT_KEY_EXCHANGE, 60);
 	finish(&handshake, FROM_CLIENT);
@@ -610,13 +610,13 @@ static void answers_behind_a_fin(void **state)
 	/* what it had said before stays said */
 	handshake = (struct handshake){0};
 	say(&handshake, FROM_CLIENT, TLS_CLIENT_KEY_EXCHANGE, 60);
-	handshake_record_end(&handshake, END_FIN, FROM_SERVER);
+	handshake_record_end(&handshake, END_FIN, FROM_SERVER, 0);
 	say(&handshake, FROM_CLIENT, TLS_CLIENT_KEY_EXCHANGE, 60);
 	assert_true(handshake.facts.client_key_exchange);
 
 	/* of its own FIN the client's bytes that came late stand in front */
 	handshake = (struct handshake){0};
-	handshake_record_end(&handshake, END_FIN, FROM_CLIENT);
+	handshake_record_end(&handshake, END_FIN, FROM_CLIENT, 0);
 	say(&handshake, FROM_CLIENT, TLS_CERTIFICATE, 600);
 	assert_true(handshake.facts.client_certificate);
 }

@@ -29,8 +29,7 @@ struct vector {
 #define CBC_FLIGHT    " s22:144 s22:944 s22:176 s22:64 "
 
 static const struct vector vectors[] = {
-	{"HelloRequest alone", "s22:28", RENEGOTIATED_NOTHING, CLIENT_AUTH_FAILED_BEFORE_REQUEST, END_TIMEOUT,
-         FROM_CLIENT},
+	{"HelloRequest alone", "s22:28", RENEGOTIATED_NOTHING, CLIENT_AUTH_UNKNOWN, END_TIMEOUT, FROM_CLIENT},
 	{"the client refuses", "s22:28 c21:26", RENEGOTIATED_NOTHING, CLIENT_AUTH_FAILED_BEFORE_REQUEST, END_FIN,
          FROM_CLIENT},
 	{"the server refuses", "c22:430 s21:26", RENEGOTIATED_NOTHING, CLIENT_AUTH_FAILED_BEFORE_REQUEST, END_FIN,

@@ -56,7 +56,7 @@ static inline const char *broken_form(const struct verdict *verdict)
 /* What is missing makes the verdict unknown. */
 static inline const char *broken_certainty(const struct handshake_facts *facts, const struct verdict *verdict)
 {
-	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN)
+	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN || verdict->client_auth == CLIENT_AUTH_NOT_TLS)
 		return NULL;
 	if (facts->lost_events)
 		return "known although events were lost";
@@ -76,7 +76,7 @@ static inline const char *broken_certainty(const struct handshake_facts *facts, 
 static inline bool verdict_says_no(const struct verdict *verdict)
 {
 	return verdict->client_auth == CLIENT_AUTH_NOT_REQUESTED || verdict->client_auth == CLIENT_AUTH_RESUMED ||
-	       verdict->client_auth == CLIENT_AUTH_PSK;
+	       verdict->client_auth == CLIENT_AUTH_PSK || verdict->client_auth == CLIENT_AUTH_NOT_TLS;
 }
 
 /* "Not requested" has to be proved. */

@@ -34,10 +34,16 @@
  * flight is five records where it requests; what it says behind the client's flight follows.
  */
 #define TLS_1_3                   HELLOS, .version_1_3 = true, .cipher_suite = 0x1301
-#define CLIENT_SENDS(number, ...) .client_records = {.count = (number), .after = {5, 5, 5}, .length = {__VA_ARGS__}}
+#define CLIENT_SENDS(number, ...) .client_records = {.count = (number), .after = {5, 5, 5, 5}, .length = {__VA_ARGS__}}
 #define SERVER_SENT               .server_records = {.count = 5, .length = {27, 62, 811, 281, 53}}
 #define SERVER_REPLIES(record)                                                                                         \
 	.server_records = {.count = 6, .after = {[5] = 1}, .length = {27, 62, 811, 281, 53, (record)}}
+
+/* The same of a server that does not ask: four records. */
+#define FINISHED_ALONE     .client_records = {.count = 1, .after = {4}, .length = {53}}
+#define SILENT_SERVER_SENT .server_records = {.count = 4, .length = {27, 811, 281, 53}}
+#define SILENT_SERVER_REPLIES(record)                                                                                  \
+	.server_records = {.count = 5, .after = {[4] = 1}, .length = {27, 811, 281, 53, (record)}}
 
 struct verdict_case {
 	const char *name;
@@ -93,7 +99,7 @@ static const struct verdict_case cases[] = {
          VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
 	{"the client falls silent behind ServerHelloDone",
          {FULL_FLIGHT, TIMED_OUT},
-         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
+         VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_NO)},
 	{"the tracer stops behind ServerHelloDone",
          {FULL_FLIGHT},
          VERDICT(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_NO)},
@@ -159,7 +165,7 @@ static const struct verdict_case cases[] = {
 	/* unanswered: requested, and it ended before the client answered */
 	{"the client falls silent",
          {REQUESTING_FLIGHT, TIMED_OUT},
-         VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
+         UNKNOWN(UNFINISHED, KNOWN_YES, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
 	{"the client refuses the server's certificate instead",
          {REQUESTING_FLIGHT, ENDED(END_ALERT, FROM_CLIENT)},
          VERDICT(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
@@ -199,6 +205,11 @@ static const struct verdict_case cases[] = {
           .end = END_COMPLETED},
          UNKNOWN(GAP, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 
+	/* not_tls */
+	{"the client speaks HTTP to a service of TLS",
+         {.plaintext = true, ENDED(END_NOT_TLS, FROM_CLIENT)},
+         VERDICT(NOT_TLS, KNOWN_NO, NONE, KNOWN_NO, KNOWN_NO)},
+
 	/* failed_before_request: it ended before it could be known */
 	{"the server's alert instead of ServerHello",
          {.client_hello = true, ENDED(END_ALERT, FROM_SERVER)},
@@ -217,13 +228,13 @@ static const struct verdict_case cases[] = {
          VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the server falls silent",
          {.client_hello = true, TIMED_OUT},
-         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
+         UNKNOWN(UNFINISHED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
 	{"the client dislikes ServerHello",
          {HELLOS, ENDED(END_ALERT, FROM_CLIENT)},
          VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
 	{"the flight breaks off where a request could still come",
          {HELLOS, .server_certificate = true, .server_key_exchange = true, TIMED_OUT},
-         VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, KNOWN_NO)},
+         UNKNOWN(UNFINISHED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
 	{"HelloRetryRequest with its ChangeCipherSpec, and no more",
          {.client_hello = true, .change_cipher_spec = {[FROM_SERVER] = true}, ENDED(END_FIN, FROM_CLIENT)},
          VERDICT(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO, NOT_KNOWN)},
@@ -270,7 +281,7 @@ static const struct verdict_case cases[] = {
          UNKNOWN(ABANDONED, KNOWN_YES, EMPTY, KNOWN_NO, KNOWN_NO)},
 	{"the client answers and nobody goes on",
          {REQUESTING_FLIGHT, CERTIFICATE, KEY_EXCHANGE, CLIENT_FINISHED, TIMED_OUT},
-         UNKNOWN(ABANDONED, KNOWN_YES, CERTIFICATE, KNOWN_NO, KNOWN_NO)},
+         UNKNOWN(UNFINISHED, KNOWN_YES, CERTIFICATE, NOT_KNOWN, KNOWN_NO)},
 	{"asked, and the key exchange comes without an answer",
          {REQUESTING_FLIGHT, KEY_EXCHANGE, ENDED(END_ALERT, FROM_SERVER)},
          UNKNOWN(MALFORMED, KNOWN_YES, NONE, KNOWN_NO, KNOWN_NO)},
@@ -317,23 +328,49 @@ static const struct verdict_case cases[] = {
           ENDED(END_FIN, FROM_CLIENT)},
          VERDICT(RESUMED, KNOWN_NO, NONE, NOT_KNOWN, KNOWN_YES)},
 	{"1.3: Finished alone, and the server goes on",
-         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
+         {TLS_1_3, FINISHED_ALONE, SILENT_SERVER_REPLIES(250), .end = END_COMPLETED},
          INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_YES)},
 	{"1.3: Finished alone, and the server stays silent",
-         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_SENT, .end = END_COMPLETED},
+         {TLS_1_3, FINISHED_ALONE, SILENT_SERVER_SENT, .end = END_COMPLETED},
          INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN)},
 	{"1.3: Finished alone, and the tracer stops",
-         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_SENT},
+         {TLS_1_3, FINISHED_ALONE, SILENT_SERVER_SENT},
          INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, NOT_KNOWN)},
 	{"1.3: Finished alone, and the server's alert",
-         {TLS_1_3, CLIENT_SENDS(1, 53), SERVER_REPLIES(19), ENDED(END_FIN, FROM_SERVER)},
+         {TLS_1_3, FINISHED_ALONE, SILENT_SERVER_REPLIES(19), ENDED(END_FIN, FROM_SERVER)},
          INFERRED(NOT_REQUESTED, KNOWN_NO, NONE, KNOWN_NO)},
 	{"1.3: a certificate, and the server goes on",
          {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
          INFERRED(PRESENTED, KNOWN_YES, CERTIFICATE, KNOWN_YES)},
-	{"1.3: a certificate, and the server stays silent",
-         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT, .end = END_COMPLETED},
-         INFERRED(PRESENTED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: a certificate, and the server stays silent: it may still look at the certificate",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT, TIMED_OUT},
+         NOT_INFERRED(UNFINISHED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: a certificate, and the server closes 4 s later: it refuses, or is restarted",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT, ENDED(END_FIN, FROM_SERVER), .end_ms = 4000},
+         NOT_INFERRED(ABANDONED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: a certificate, and the server sends an alert's length 4 s later: its refusal, or close_notify",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), ENDED(END_FIN, FROM_SERVER),
+          .server_records =
+                  {.count = 6, .after = {[5] = 3}, .length = {27, 62, 811, 281, 53, 19}, .time_ms = {[5] = 4000}}},
+         NOT_INFERRED(ABANDONED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: a certificate and data at once, and the server's alert 4 s later: the data has waited for an answer",
+         {TLS_1_3, CLIENT_SENDS(4, 811, 281, 53, 100), ENDED(END_FIN, FROM_SERVER),
+          .server_records =
+                  {.count = 6, .after = {[5] = 4}, .length = {27, 62, 811, 281, 53, 19}, .time_ms = {[5] = 4000}}},
+         INFERRED(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO)},
+	{"1.3: a certificate and data for 60 s, and the server's alert: it was content with the client",
+         {TLS_1_3,
+          .client_records = {.count = 5,
+                             .after = {5, 5, 5, 5, 5},
+                             .length = {811, 281, 53, 100, 100},
+                             .time_ms = {0, 0, 0, 0, 59900}},
+          ENDED(END_FIN, FROM_SERVER),
+          .server_records =
+                  {.count = 6, .after = {[5] = 5}, .length = {27, 62, 811, 281, 53, 19}, .time_ms = {[5] = 60000}}},
+         NOT_INFERRED(ABANDONED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+	{"1.3: the server's alert, and then cleartext: MariaDB",
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(19), ENDED(END_NOT_TLS, FROM_SERVER)},
+         INFERRED(REJECTED_CERTIFICATE, KNOWN_YES, CERTIFICATE, KNOWN_NO)},
 	{"1.3: none, and the server goes on",
          {TLS_1_3, CLIENT_SENDS(2, 25, 53), SERVER_REPLIES(250), .end = END_COMPLETED},
          INFERRED(DECLINED, KNOWN_YES, EMPTY, KNOWN_YES)},
@@ -354,16 +391,19 @@ static const struct verdict_case cases[] = {
          INFERRED(REJECTED_WITHOUT_CERTIFICATE, KNOWN_YES, EMPTY, KNOWN_NO)},
 	{"1.3: the client ends it in the place of its flight",
          {TLS_1_3, SERVER_SENT, ENDED(END_RST, FROM_CLIENT)},
+         INFERRED(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO)},
+	{"1.3: the client ends it in the place of its flight, and the server's flight does not show a request",
+         {TLS_1_3, .server_records = {.count = 4, .length = {27, 811, 281, 53}}, ENDED(END_RST, FROM_CLIENT)},
          INFERRED(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
 	{"1.3: the client's alert in the place of its flight",
          {TLS_1_3, CLIENT_SENDS(1, 19), SERVER_SENT, ENDED(END_FIN, FROM_CLIENT)},
-         INFERRED(FAILED_BEFORE_REQUEST, NOT_KNOWN, NOT_KNOWN, KNOWN_NO)},
+         INFERRED(UNANSWERED, KNOWN_YES, NONE, KNOWN_NO)},
 	{"1.3: a certificate, and the client closes",
          {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_SENT, ENDED(END_FIN, FROM_CLIENT)},
          NOT_INFERRED(ABANDONED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
 	{"1.3: a certificate, an alert, and nobody closes",
-         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(19), .end = END_COMPLETED},
-         NOT_INFERRED(ABANDONED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
+         {TLS_1_3, CLIENT_SENDS(3, 811, 281, 53), SERVER_REPLIES(19), TIMED_OUT},
+         NOT_INFERRED(UNFINISHED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
 	{"1.3: none and no Finished, and the client closes",
          {TLS_1_3, CLIENT_SENDS(1, 25), SERVER_SENT, ENDED(END_FIN, FROM_CLIENT)},
          NOT_INFERRED(ABANDONED, KNOWN_YES, EMPTY, KNOWN_NO)},
@@ -372,7 +412,7 @@ static const struct verdict_case cases[] = {
          NOT_INFERRED(UNFINISHED, KNOWN_YES, CERTIFICATE, NOT_KNOWN)},
 	{"1.3: the tracer stops before the client's flight",
          {TLS_1_3, SERVER_SENT},
-         NOT_INFERRED(UNFINISHED, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)},
+         NOT_INFERRED(UNFINISHED, KNOWN_YES, NOT_KNOWN, NOT_KNOWN)},
 	{"1.3: a client that pads to 512 bytes took its leave, and the server answered that",
          {TLS_1_3, CLIENT_SENDS(3, 1040, 528, 528), SERVER_REPLIES(19), ENDED(END_FIN, FROM_SERVER)},
          NOT_INFERRED(PADDING, KNOWN_YES, NOT_KNOWN, NOT_KNOWN)},
@@ -458,10 +498,10 @@ static void words(void **state)
 	}
 }
 
-/* Every word of the contract is what some case expects, except words that no verdict on a ClientHello can be. */
+/* Every word of the contract is what some case expects. */
 static void every_word_has_a_case(void **state)
 {
-	bool seen[CLIENT_AUTHS] = {[CLIENT_AUTH_NOT_TLS] = true};
+	bool seen[CLIENT_AUTHS] = {false};
 	size_t i;
 
 	(void)state;

@@ -65,10 +65,11 @@ enum handshake_end {
 
 /* The encrypted records of one side, in order. */
 struct handshake_records {
-	uint8_t count;                          /* at most HANDSHAKE_RECORDS_MAX; later ones are not kept */
-	uint8_t after[HANDSHAKE_RECORDS_MAX];   /* how many of the other side had been seen when each came */
-	uint16_t length[HANDSHAKE_RECORDS_MAX]; /* in the record header: with type byte and tag */
-	uint8_t type[HANDSHAKE_RECORDS_MAX];    /* ContentType: of a renegotiation, where it is not always the same */
+	uint8_t count;                           /* at most HANDSHAKE_RECORDS_MAX; later ones are not kept */
+	uint8_t after[HANDSHAKE_RECORDS_MAX];    /* how many of the other side had been seen when each came */
+	uint16_t length[HANDSHAKE_RECORDS_MAX];  /* in the record header: with type byte and tag */
+	uint8_t type[HANDSHAKE_RECORDS_MAX];     /* ContentType: of a renegotiation, where it is not always the same */
+	uint32_t time_ms[HANDSHAKE_RECORDS_MAX]; /* since the handshake began */
 };
 
 /* A message as a TLS library had it: in plaintext. */
@@ -125,11 +126,13 @@ struct handshake_facts {
 	uint16_t cipher_suite;       /* of ServerHello */
 	bool early_data;             /* offered: records of data may come before the client's flight */
 	bool more_messages;          /* TLS 1.3: the client's flight may have messages that RFC 8446 does not know */
+	bool channel_id;             /* and one of them is a Channel ID */
 	bool records_before_hello;   /* encrypted ones of the client came before ServerHello */
 	bool client_closed_first;    /* its FIN came before the handshake had ended otherwise */
 	uint8_t client_closed_after; /* how many encrypted records of the server had been seen then */
 	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello; all of a renegotiation's */
 	struct handshake_records server_records;
+	bool plaintext;   /* no ClientHello: the client's first bytes, to a service of TLS, are something else */
 	bool ssl2_hello;  /* ClientHello came in SSL 2.0's framing */
 	bool ssl2;        /* SSL 2.0 itself, not only its ClientHello */
 	bool lost_events; /* an event of this connection was lost, or a bound was hit */
@@ -138,6 +141,7 @@ struct handshake_facts {
 	bool malformed;   /* it left the protocol in the middle of a handshake */
 	uint8_t end;      /* enum handshake_end */
 	uint8_t ended_by; /* enum handshake_side, for ALERT, FIN, RST, NOT_TLS */
+	uint32_t end_ms;  /* when, since the handshake began */
 	struct library_view library;
 };
 
@@ -203,6 +207,8 @@ struct verdict {
 	uint8_t established; /* enum known */
 	uint8_t resumed;     /* enum known */
 	uint8_t conflict;    /* not 0: two kinds of evidence say what cannot both be */
+	/* EVIDENCE_INFERRED: not 0: the server's own records agree. Else the verdict is the client's own word. */
+	uint8_t server_agrees;
 };
 
 enum process_bounds {

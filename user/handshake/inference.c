@@ -14,6 +14,14 @@ enum {
 	CERTIFICATE_MIN = 4 + 5 + 44,
 	/* EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished */
 	REQUESTING_SERVER_RECORDS = 5,
+	SILENT_SERVER_RECORDS = 4, /* the same without CertificateRequest */
+	/* EncryptedExtensions with a list of extensions, of which ALPN (h2, say: 9 bytes) comes with ALPS (4 bytes at least) */
+	ENCRYPTED_EXTENSIONS_ALPS_MIN = MESSAGE_HEADER + 2 + 8 + 4,
+	CLIENT_ENCRYPTED_EXTENSIONS = MESSAGE_HEADER + 2 + 4, /* of a client that has no settings to send */
+	/* A server that refuses answers so soon. If the client asked for something at once, and waits, it may take longer. */
+	PROMPT_MS = 2000,
+	AT_ONCE_MS = 2000,
+	PATIENT_MS = 10000,
 	/* Lengths that records are padded to, where they are, are multiples of one of these. */
 	BLOCK_BINARY = 64,
 	BLOCK_DECIMAL = 50,
@@ -81,7 +89,7 @@ static struct record_lengths record_lengths_of(const struct suite_lengths *suite
 	};
 }
 
-/* The lengths that the server's records have, by the Finished among its first count. False where none is to be seen. */
+/* The lengths that the server's records have, by the Finished among its first count. False: no Finished is visible. */
 static bool find_server_lengths(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
                                 struct record_lengths *lengths)
 {
@@ -95,28 +103,111 @@ static bool find_server_lengths(const struct handshake_facts *facts, const struc
 }
 
 /*
- * Whether the server's flight has a record for each message of one that requests, its Finished last. Alone that would not
- * do: a long Certificate takes two records. It decides where the client's flight leaves open only whether it is padded.
+ * What the server's flight shows, if each message has a record of its own and the last one is Finished. With five records
+ * the second is a CertificateRequest, or the first part of a Certificate that takes two. All parts of a cut message but its
+ * last are as long as a record may be: a second record that is shorter than the third is no such part.
  */
-static bool server_seems_to_request(const struct handshake_facts *facts, const struct suite_lengths *suite)
+static enum inferred_request find_request(const struct handshake_facts *facts, const struct suite_lengths *suite)
 {
-	uint8_t count = facts->client_records.after[0];
+	const uint16_t *length = facts->server_records.length;
+	uint8_t count = facts->client_records.count ? facts->client_records.after[0] : facts->server_records.count;
 	struct record_lengths lengths;
 
-	return count == REQUESTING_SERVER_RECORDS && find_server_lengths(facts, suite, count, &lengths) &&
-	       facts->server_records.length[REQUESTING_SERVER_RECORDS - 1] == lengths.finished;
+	if (count < SILENT_SERVER_RECORDS || count > REQUESTING_SERVER_RECORDS ||
+	    !find_server_lengths(facts, suite, count, &lengths) || length[count - 1] != lengths.finished)
+		return REQUEST_UNCLEAR;
+	if (length[count - 2] < lengths.certificate_verify_min || length[count - 3] < lengths.certificate_min)
+		return count == REQUESTING_SERVER_RECORDS ? REQUEST_LIKELY : REQUEST_UNCLEAR;
+	if (count == SILENT_SERVER_RECORDS)
+		return REQUEST_ABSENT;
+	return length[1] < length[2] ? REQUEST_CERTAIN : REQUEST_LIKELY;
+}
+
+/* Whether the server's EncryptedExtensions, in a record of its own, has no room for an answer to the client's ALPS. */
+static bool alps_is_refused(const struct handshake_facts *facts, const struct suite_lengths *suite)
+{
+	uint16_t overhead = INNER_CONTENT_TYPE + suite->tag;
+
+	return facts->client_records.count && facts->client_records.after[0] >= SILENT_SERVER_RECORDS &&
+	       !facts->channel_id && facts->server_records.length[0] < overhead + ENCRYPTED_EXTENSIONS_ALPS_MIN;
+}
+
+/* All that the rules of the client's flight look at. */
+struct flight {
+	const struct handshake_facts *facts;
+	const struct suite_lengths *suite;
+	const struct handshake_records *client;
+	struct record_lengths lengths; /* with the padding that is tried */
+	uint8_t request;               /* enum inferred_request */
+	bool alps;                     /* the client's flight may begin with its own EncryptedExtensions */
+	uint8_t last;                  /* which record is the last of the flight */
+};
+
+static bool first_is(const struct flight *flight, uint16_t length)
+{
+	uint16_t first = flight->client->length[0];
+
+	return first == length || (flight->alps && first == length + CLIENT_ENCRYPTED_EXTENSIONS);
+}
+
+static bool is_alert(struct flight *flight)
+{
+	return flight->client->length[0] == flight->lengths.alert;
 }
 
 /*
- * Whether the client's records before number last can be a Certificate and a CertificateVerify: both in one, each in one, or
- * a Certificate in several, of which all but its own last are as long as a record may be.
+ * The first two records have the same length, and the server said nothing between: they may be parts of one message, cut at
+ * a negotiated or chosen limit (RFC 8449, RFC 6066 section 4).
  */
-static bool may_be_certificate(const struct handshake_records *client, const struct record_lengths *lengths,
-                               uint8_t last)
+static bool is_cut(struct flight *flight)
 {
-	if (last == 1)
-		return client->length[0] >= lengths->certificate_min + lengths->certificate_verify_min;
-	if (client->length[last - 1] < lengths->certificate_verify_min || client->length[0] < lengths->certificate_min)
+	const struct handshake_records *client = flight->client;
+
+	return client->count > 1 && client->length[0] == client->length[1] && client->after[0] == client->after[1] &&
+	       (first_is(flight, flight->lengths.finished) || first_is(flight, flight->lengths.empty_finished) ||
+	        first_is(flight, flight->lengths.empty));
+}
+
+static bool is_finished(struct flight *flight)
+{
+	return first_is(flight, flight->lengths.finished);
+}
+
+static bool is_finished_against_request(struct flight *flight)
+{
+	return flight->request == REQUEST_CERTAIN && is_finished(flight);
+}
+
+static bool is_empty_and_finished(struct flight *flight)
+{
+	if (first_is(flight, flight->lengths.empty_finished))
+		return true;
+	if (!first_is(flight, flight->lengths.empty) || flight->client->count == 1)
+		return false;
+	flight->last = 1;
+	return flight->client->length[1] == flight->lengths.finished;
+}
+
+static bool is_empty(struct flight *flight)
+{
+	return first_is(flight, flight->lengths.empty) && flight->client->count == 1;
+}
+
+static bool is_answer_without_request(struct flight *flight)
+{
+	return flight->request == REQUEST_ABSENT && (is_empty_and_finished(flight) || is_empty(flight));
+}
+
+/*
+ * Whether the client's records before number last can be a Certificate and a CertificateVerify, each in one record, or a
+ * Certificate in several, of which all but its own last are as long as a record may be.
+ */
+static bool may_be_certificate(const struct flight *flight, uint8_t last)
+{
+	const struct handshake_records *client = flight->client;
+
+	if (last < 2 || client->length[last - 1] < flight->lengths.certificate_verify_min ||
+	    client->length[0] < flight->lengths.certificate_min)
 		return false;
 	for (uint8_t index = 1; index + 2 < last; index++)
 		if (client->length[index] != client->length[0])
@@ -124,37 +215,35 @@ static bool may_be_certificate(const struct handshake_records *client, const str
 	return last == 2 || client->length[last - 2] <= client->length[0];
 }
 
-/* The client's first record is none of a fixed length: does a Finished end the flight of a Certificate? */
-static bool find_certificate_flight(const struct handshake_facts *facts, const struct record_lengths *lengths,
-                                    uint8_t *last)
+/* The first record has no fixed length: does a Finished end the flight of a Certificate? */
+static bool is_certificate(struct flight *flight)
 {
-	const struct handshake_records *client = &facts->client_records;
-
-	for (*last = 1; *last < client->count; ++*last)
-		if (client->length[*last] == lengths->finished && may_be_certificate(client, lengths, *last))
+	for (flight->last = 1; flight->last < flight->client->count; flight->last++)
+		if (flight->client->length[flight->last] == flight->lengths.finished &&
+		    may_be_certificate(flight, flight->last))
 			return true;
 	return false;
 }
 
-/* What the flight is if its first record has a fixed length, and which record is its last. */
-static uint8_t find_fixed_flight(const struct handshake_facts *facts, const struct record_lengths *lengths,
-                                 uint8_t *last)
+static bool is_certificate_without_request(struct flight *flight)
 {
-	const struct handshake_records *client = &facts->client_records;
+	return flight->request == REQUEST_ABSENT && is_certificate(flight);
+}
 
-	*last = 0;
-	if (client->length[0] == lengths->alert)
-		return FLIGHT_ALERT;
-	if (client->length[0] == lengths->finished)
-		return FLIGHT_FINISHED;
-	if (client->length[0] == lengths->empty_finished)
-		return FLIGHT_EMPTY;
-	if (client->length[0] != lengths->empty)
-		return FLIGHT_UNCLEAR;
-	if (client->count == 1)
-		return FLIGHT_EMPTY_ONLY;
-	*last = 1;
-	return client->length[1] == lengths->finished ? FLIGHT_EMPTY : FLIGHT_UNCLEAR;
+/*
+ * A long record and a Finished: a Certificate and a CertificateVerify in one record, or an empty Certificate with padding.
+ * No stack is known that puts just these two into one record.
+ */
+static bool is_long_and_finished(struct flight *flight)
+{
+	flight->last = 1;
+	return flight->client->count > 1 && flight->client->length[1] == flight->lengths.finished &&
+	       flight->client->length[0] >= flight->lengths.certificate_min + flight->lengths.certificate_verify_min;
+}
+
+static bool is_long_and_finished_asked(struct flight *flight)
+{
+	return flight->request >= REQUEST_LIKELY && is_long_and_finished(flight);
 }
 
 static uint32_t greatest_common_divisor(uint32_t left, uint32_t right)
@@ -173,90 +262,140 @@ static uint32_t greatest_common_divisor(uint32_t left, uint32_t right)
  * Certificate and Finished would be a record like the first. Padding to a block is what libraries offer (OpenSSL's
  * record_padding); a single record could always be the result of it.
  */
-static bool padding_may_hide_emptiness(const struct handshake_facts *facts, const struct suite_lengths *suite,
-                                       const struct record_lengths *lengths)
+static bool padding_may_hide_emptiness(const struct flight *flight)
 {
-	const struct handshake_records *client = &facts->client_records;
+	const struct handshake_records *client = flight->client;
 	uint32_t block = 0;
 
 	for (uint8_t index = 0; index < client->count; index++)
-		block = greatest_common_divisor(block, client->length[index] - suite->tag);
-	return block > (uint32_t)(lengths->whole_answer_min - lengths->empty_finished);
+		block = greatest_common_divisor(block, client->length[index] - flight->suite->tag);
+	return block > (uint32_t)(flight->lengths.whole_answer_min - flight->lengths.empty_finished);
 }
 
-/*
- * Whether the client's first record has a length that somebody would choose to pad to. For a record so long to be a padded
- * Finished, its block has to be all of it: half of it holds a Finished too.
- */
-static bool is_block(const struct handshake_facts *facts, const struct suite_lengths *suite)
+/* Whether the client's first record has a length that somebody would choose to pad to. */
+static bool is_block(const struct flight *flight)
 {
-	uint16_t content = facts->client_records.length[0] - suite->tag;
+	uint16_t content = flight->client->length[0] - flight->suite->tag;
 
 	return content % BLOCK_BINARY == 0 || content % BLOCK_DECIMAL == 0;
 }
 
-/* Whether the client's first record is long enough for a Certificate, a CertificateVerify and a Finished together. */
-static bool may_be_whole_answer(const struct handshake_facts *facts, const struct record_lengths *lengths)
+/* Whether the first record has room for a Certificate, a CertificateVerify and a Finished together (RFC 8448 section 6). */
+static bool may_be_whole_answer(const struct flight *flight)
 {
-	return !facts->more_messages && facts->client_records.count &&
-	       facts->client_records.length[0] >= lengths->whole_answer_min;
+	return !flight->alps && flight->client->length[0] >= flight->lengths.whole_answer_min;
 }
 
-/*
- * One long record where a flight of three is expected: stacks put all of a flight into one (RFC 8448 section 6). Unpadded,
- * nothing but a Certificate makes it so long. That the client does not pad is shown by its other records, which no block
- * divides; one that pads its handshake alone, by this one's length, which is none that anybody chooses. Where the length
- * is, the server's flight can still say that there was a request. Where there is no other record yet, the length alone says
- * that there is a Certificate in this one, and nothing that the rest of the flight is, too: JSSE writes it by itself.
- */
-static uint8_t judge_single_record(const struct handshake_facts *facts, const struct suite_lengths *suite,
-                                   const struct record_lengths *lengths)
+static bool is_lone_answer(struct flight *flight)
 {
-	bool may_be_empty = padding_may_hide_emptiness(facts, suite, lengths);
-
-	if (!may_be_whole_answer(facts, lengths))
-		return FLIGHT_UNCLEAR;
-	if (server_seems_to_request(facts, suite) && facts->client_records.count == 1)
-		return is_block(facts, suite) ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE_ONLY;
-	if (server_seems_to_request(facts, suite))
-		return may_be_empty ? FLIGHT_ANSWER : FLIGHT_CERTIFICATE;
-	return may_be_empty || is_block(facts, suite) ? FLIGHT_UNCLEAR : FLIGHT_CERTIFICATE;
+	return may_be_whole_answer(flight) && flight->request >= REQUEST_LIKELY && flight->client->count == 1 &&
+	       !is_block(flight);
 }
 
-/* Whether a second record of the client's can make clear what the first one leaves open. */
-static bool is_open(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t flight)
+static bool is_long_unpadded_asked(struct flight *flight)
 {
-	struct record_lengths lengths = record_lengths_of(suite, 0);
+	return may_be_whole_answer(flight) && flight->request >= REQUEST_LIKELY && flight->client->count > 1 &&
+	       !padding_may_hide_emptiness(flight);
+}
 
-	return (flight == FLIGHT_UNCLEAR || flight == FLIGHT_ANSWER || flight == FLIGHT_CERTIFICATE_ONLY) &&
-	       facts->client_records.count == 1 && may_be_whole_answer(facts, &lengths);
+static bool is_long_asked(struct flight *flight)
+{
+	return may_be_whole_answer(flight) && flight->request >= REQUEST_LIKELY;
+}
+
+static bool is_long_unpadded(struct flight *flight)
+{
+	return may_be_whole_answer(flight) && flight->request == REQUEST_UNCLEAR &&
+	       !padding_may_hide_emptiness(flight) && !is_block(flight);
+}
+
+static bool is_asked(struct flight *flight)
+{
+	return flight->request == REQUEST_CERTAIN;
+}
+
+/* The first rule that holds decides. docs/design/inference.md repeats these tables row by row. */
+struct flight_rule {
+	bool (*holds)(struct flight *flight);
+	uint8_t flight; /* enum inferred_flight */
+};
+
+/* Each of these is tried with each known padding. A first record of a fixed length says more than a later record. */
+static const struct flight_rule fixed_rules[] = {
+	{is_alert, FLIGHT_ALERT},
+	{is_cut, FLIGHT_UNCLEAR},
+	{is_finished_against_request, FLIGHT_ANSWER},
+	{is_finished, FLIGHT_FINISHED},
+	{is_answer_without_request, FLIGHT_UNCLEAR},
+	{is_empty_and_finished, FLIGHT_EMPTY},
+	{is_empty, FLIGHT_EMPTY_ONLY},
+};
+
+static const struct flight_rule certificate_rules[] = {
+	{is_certificate_without_request, FLIGHT_UNCLEAR},
+	{is_certificate, FLIGHT_CERTIFICATE},
+	{is_long_and_finished_asked, FLIGHT_ANSWER},
+	{is_long_and_finished, FLIGHT_UNCLEAR},
+};
+
+/* And these without padding: one long record where a flight of three is expected, and whatever else the client sends. */
+static const struct flight_rule long_rules[] = {
+	{is_lone_answer, FLIGHT_CERTIFICATE_ONLY},
+	{is_long_unpadded_asked, FLIGHT_CERTIFICATE},
+	{is_long_asked, FLIGHT_ANSWER},
+	{is_long_unpadded, FLIGHT_CERTIFICATE},
+	{is_asked, FLIGHT_ANSWER},
+};
+
+#define RULES(rules) (rules), sizeof(rules) / sizeof(*(rules))
+
+/* Returns the rule that holds, NULL where none does. */
+static const struct flight_rule *rule_of(struct flight *flight, const struct flight_rule *rules, size_t count)
+{
+	for (size_t index = 0; index < count; index++) {
+		flight->last = 0;
+		if (rules[index].holds(flight))
+			return &rules[index];
+	}
+	flight->last = 0;
+	return NULL;
+}
+
+static const struct flight_rule *padded_rule_of(struct flight *flight, const struct flight_rule *rules, size_t count)
+{
+	const struct flight_rule *rule = NULL;
+
+	for (size_t padding = 0; padding < sizeof(paddings) && !rule; padding++) {
+		flight->lengths = record_lengths_of(flight->suite, paddings[padding]);
+		rule = rule_of(flight, rules, count);
+	}
+	return rule;
 }
 
 /* What the flight is, which record is its last, and the lengths that the client's records have. */
-static uint8_t find_flight(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t *last,
-                           struct record_lengths *lengths)
+static uint8_t find_flight(struct flight *flight)
 {
-	const struct handshake_records *client = &facts->client_records;
-	uint8_t flight;
+	const struct flight_rule *rule;
 
-	if (client->count == 0)
+	if (flight->client->count == 0)
 		return FLIGHT_NONE;
-	/* a first record of a fixed length says more than a later one that looks like Finished: data can */
-	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
-		*lengths = record_lengths_of(suite, paddings[padding]);
-		flight = find_fixed_flight(facts, lengths, last);
-		if (flight != FLIGHT_UNCLEAR)
-			return flight;
-	}
-	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
-		*lengths = record_lengths_of(suite, paddings[padding]);
-		if (find_certificate_flight(facts, lengths, last))
-			return FLIGHT_CERTIFICATE;
-	}
-	*lengths = record_lengths_of(suite, 0);
-	lengths->other_alert = record_lengths_of(suite, paddings[1]).alert;
-	*last = 0;
-	return judge_single_record(facts, suite, lengths);
+	rule = padded_rule_of(flight, RULES(fixed_rules)) ?: padded_rule_of(flight, RULES(certificate_rules));
+	if (rule)
+		return rule->flight;
+	flight->lengths = record_lengths_of(flight->suite, 0);
+	flight->lengths.other_alert = record_lengths_of(flight->suite, paddings[1]).alert;
+	rule = rule_of(flight, RULES(long_rules));
+	return rule ? rule->flight : FLIGHT_UNCLEAR;
+}
+
+/* Whether a second record of the client's can make clear what the first one leaves open. */
+static bool is_open(const struct flight *flight, uint8_t found)
+{
+	struct flight plain = *flight;
+
+	plain.lengths = record_lengths_of(flight->suite, 0);
+	return (found == FLIGHT_UNCLEAR || found == FLIGHT_ANSWER || found == FLIGHT_CERTIFICATE_ONLY) &&
+	       flight->client->count == 1 && may_be_whole_answer(&plain);
 }
 
 /*
@@ -286,8 +425,8 @@ static bool client_said_more(const struct handshake_facts *facts, const struct r
 }
 
 /*
- * Whether a record of this length from the server is an alert: NOT_KNOWN where it may pad, which the Finished among its first
- * count records would show.
+ * Whether a record of this length from the server is an alert: NOT_KNOWN if the server may pad, which the Finished among its
+ * first count records would show. The length of an alert with a known padding is one.
  */
 static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
                             uint16_t length)
@@ -296,8 +435,10 @@ static uint8_t server_alert(const struct handshake_facts *facts, const struct su
 
 	if (find_server_lengths(facts, suite, count, &lengths))
 		return length == lengths.alert ? KNOWN_YES : KNOWN_NO;
-	lengths = record_lengths_of(suite, 0);
-	return length == lengths.alert ? KNOWN_YES : NOT_KNOWN;
+	for (size_t padding = 0; padding < sizeof(paddings); padding++)
+		if (length == record_lengths_of(suite, paddings[padding]).alert)
+			return KNOWN_YES;
+	return NOT_KNOWN;
 }
 
 /* Whether all records of the server from number first on are alerts: GnuTLS says with two why it refuses. */
@@ -349,19 +490,37 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct suit
 	return replied ? REPLY_ALERT : REPLY_NONE;
 }
 
-/* In a resumed handshake early data may come first: the flight ends with the first Finished (RFC 8446 section 4.5). */
-static uint8_t find_resumed_flight(const struct handshake_facts *facts, const struct suite_lengths *suite,
-                                   uint8_t *last, struct record_lengths *lengths)
+/*
+ * Whether the server's reply, or its end of the connection, came so long after the client's flight that it may have another
+ * reason: the server was restarted, say, or its close_notify ends a session that it was content with.
+ */
+static bool reply_is_late(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last)
 {
 	const struct handshake_records *client = &facts->client_records;
+	uint8_t first = find_reply_begin(facts, suite, last);
+	bool replied = first < facts->server_records.count;
+	uint32_t reply_ms = replied ? facts->server_records.time_ms[first] : facts->end_ms;
+	uint32_t flight_ms = client->time_ms[last], said_ms = flight_ms;
+
+	for (uint8_t index = last + 1; index < client->count && client->after[index] <= first; index++)
+		said_ms = client->time_ms[index];
+	if (reply_ms <= flight_ms + PROMPT_MS)
+		return false;
+	return client->count == last + 1 || said_ms > flight_ms + AT_ONCE_MS || reply_ms > flight_ms + PATIENT_MS;
+}
+
+/* In a resumed handshake early data may come first: the flight ends with the first Finished (RFC 8446 section 4.5). */
+static uint8_t find_resumed_flight(struct flight *flight)
+{
+	const struct handshake_records *client = flight->client;
 
 	for (size_t padding = 0; padding < sizeof(paddings); padding++) {
-		*lengths = record_lengths_of(suite, paddings[padding]);
-		for (*last = 0; *last < client->count; ++*last)
-			if (client->length[*last] == lengths->finished)
+		flight->lengths = record_lengths_of(flight->suite, paddings[padding]);
+		for (flight->last = 0; flight->last < client->count; flight->last++)
+			if (client->length[flight->last] == flight->lengths.finished)
 				return FLIGHT_FINISHED;
-		*last = 0;
-		if (client->count && client->length[0] == lengths->alert)
+		flight->last = 0;
+		if (client->count && client->length[0] == flight->lengths.alert)
 			return FLIGHT_ALERT;
 	}
 	return FLIGHT_NONE;
@@ -374,10 +533,13 @@ static bool ended_by_anybody(const struct handshake_facts *facts)
 
 bool inference_refused(const struct handshake_facts *facts, const struct inference *inference)
 {
+	bool ended = ended_by_anybody(facts) || facts->end == END_NOT_TLS;
+
+	if (inference->late)
+		return false;
 	if (inference->reply == REPLY_ALERT)
-		return ended_by_anybody(facts);
-	return inference->reply == REPLY_NONE && (ended_by_anybody(facts) || facts->end == END_NOT_TLS) &&
-	       facts->ended_by == FROM_SERVER;
+		return ended;
+	return inference->reply == REPLY_NONE && ended && facts->ended_by == FROM_SERVER;
 }
 
 bool inference_is_possible(const struct handshake_facts *facts)
@@ -385,23 +547,41 @@ bool inference_is_possible(const struct handshake_facts *facts)
 	return find_suite(facts->cipher_suite) != NULL;
 }
 
+/* Whether what the client's flight says of a request is what the server's own flight says. */
+static bool server_agrees(uint8_t found, uint8_t request)
+{
+	switch (found) {
+	case FLIGHT_FINISHED:
+		return request == REQUEST_ABSENT;
+	case FLIGHT_EMPTY:
+	case FLIGHT_EMPTY_ONLY:
+	case FLIGHT_CERTIFICATE:
+	case FLIGHT_CERTIFICATE_ONLY:
+	case FLIGHT_ANSWER:
+		return request == REQUEST_CERTAIN;
+	default:
+		return false;
+	}
+}
+
 struct inference inference_of(const struct handshake_facts *facts)
 {
-	const struct suite_lengths *suite = find_suite(facts->cipher_suite);
 	struct inference inference = {.flight = FLIGHT_NONE, .reply = REPLY_NONE};
-	struct record_lengths lengths;
-	uint8_t last;
+	struct flight flight = {
+		.facts = facts, .suite = find_suite(facts->cipher_suite), .client = &facts->client_records};
 
-	if (!suite)
+	if (!flight.suite)
 		return inference;
-	if (facts->pre_shared_key)
-		inference.flight = find_resumed_flight(facts, suite, &last, &lengths);
-	else
-		inference.flight = find_flight(facts, suite, &last, &lengths);
-	inference.open = !facts->pre_shared_key && is_open(facts, suite, inference.flight);
+	inference.request = find_request(facts, flight.suite);
+	flight.request = inference.request;
+	flight.alps = facts->more_messages && !alps_is_refused(facts, flight.suite);
+	inference.flight = facts->pre_shared_key ? find_resumed_flight(&flight) : find_flight(&flight);
+	inference.open = !facts->pre_shared_key && is_open(&flight, inference.flight);
+	inference.server_agrees = server_agrees(inference.flight, inference.request);
 	if (inference.flight == FLIGHT_NONE)
 		return inference;
-	inference.reply = find_reply(facts, suite, last, &lengths);
-	inference.owing = inference.reply == REPLY_NONE && client_said_more(facts, &lengths, last);
+	inference.reply = find_reply(facts, flight.suite, flight.last, &flight.lengths);
+	inference.owing = inference.reply == REPLY_NONE && client_said_more(facts, &flight.lengths, flight.last);
+	inference.late = reply_is_late(facts, flight.suite, flight.last);
 	return inference;
 }

@@ -35,11 +35,22 @@ enum inferred_reply {
 	REPLY_PARTING, /* nothing or such a record, where it may be close_notify: the client closed, or padding hides it */
 };
 
+/* Whether the server's own flight has a CertificateRequest. Its lengths are not the client's to choose. */
+enum inferred_request {
+	REQUEST_UNCLEAR,
+	REQUEST_ABSENT,  /* four records: EncryptedExtensions, Certificate, CertificateVerify, Finished */
+	REQUEST_LIKELY,  /* five, of which one may be a second part of the Certificate */
+	REQUEST_CERTAIN, /* five, of which none can be */
+};
+
 struct inference {
-	uint8_t flight; /* enum inferred_flight */
-	uint8_t reply;  /* enum inferred_reply */
-	bool open;      /* one more record of the client may make its flight clear */
-	bool owing;     /* the client said more behind its flight, a request say: the server owes it a reply */
+	uint8_t flight;     /* enum inferred_flight */
+	uint8_t reply;      /* enum inferred_reply */
+	bool open;          /* one more record of the client may make its flight clear */
+	bool owing;         /* the client said more behind its flight, a request say: the server owes it a reply */
+	uint8_t request;    /* enum inferred_request */
+	bool server_agrees; /* the server's own records show the request, or the lack of one, that the flight shows */
+	bool late;          /* the reply, or the end, came so late that it may have another reason than the flight */
 };
 
 /* What the encrypted records seen so far show. facts->version_1_3 is set. */

@@ -78,6 +78,12 @@ struct verdict verdict_known(struct verdict verdict, enum client_auth client_aut
 	return verdict;
 }
 
+/* Nobody has ended the handshake: the tracer stopped, or time went by. A time-out is no end, and no fact. */
+static bool may_go_on(const struct handshake_facts *facts)
+{
+	return facts->end == END_NONE || facts->end == END_TIMEOUT;
+}
+
 static bool ended_by_peer(const struct handshake_facts *facts, enum handshake_side side)
 {
 	return (facts->end == END_ALERT || facts->end == END_FIN || facts->end == END_RST ||
@@ -88,7 +94,7 @@ static bool ended_by_peer(const struct handshake_facts *facts, enum handshake_si
 /* Requested, and the handshake did not complete. */
 static struct verdict judge_failed_request(const struct handshake_facts *facts, struct verdict verdict)
 {
-	if (facts->end == END_NONE) {
+	if (may_go_on(facts)) {
 		if (verdict.answer == ANSWER_NONE)
 			verdict.answer = ANSWER_NOT_KNOWN;
 		return verdict_unknown(verdict, REASON_UNFINISHED);
@@ -133,7 +139,7 @@ static struct verdict judge_not_requested(const struct handshake_facts *facts, s
 		verdict.answer = ANSWER_NONE;
 		return verdict_known(verdict, CLIENT_AUTH_NOT_REQUESTED);
 	}
-	if (facts->end == END_NONE)
+	if (may_go_on(facts))
 		return verdict_unknown(verdict, REASON_UNFINISHED);
 	return verdict_known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 }
@@ -144,7 +150,7 @@ static uint8_t established_by(const struct handshake_facts *facts, const struct 
 		return NOT_KNOWN;
 	if (inference->flight == FLIGHT_NONE || inference->flight == FLIGHT_ALERT ||
 	    inference->flight == FLIGHT_EMPTY_ONLY)
-		return facts->end == END_NONE ? NOT_KNOWN : KNOWN_NO;
+		return may_go_on(facts) ? NOT_KNOWN : KNOWN_NO;
 	if (inference->reply == REPLY_WENT_ON)
 		return KNOWN_YES;
 	/* of a client that pads close_notify is not known either: the server's alert may answer that */
@@ -153,7 +159,7 @@ static uint8_t established_by(const struct handshake_facts *facts, const struct 
 	return inference_refused(facts, inference) ? KNOWN_NO : NOT_KNOWN;
 }
 
-/* The client answered a request; was the answer taken? Silence of a server that keeps the connection is consent. */
+/* The client answered a request. Whether the server took the answer, its records show; silence is neither yes nor no. */
 static struct verdict judge_inferred_answer(const struct handshake_facts *facts, struct verdict verdict,
                                             const struct inference *inference)
 {
@@ -166,11 +172,28 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 	if (inference_refused(facts, inference))
 		return verdict_known(verdict, certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE
 		                                          : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
-	if (facts->end == END_NONE)
+	if (verdict.established != KNOWN_YES && may_go_on(facts))
 		return verdict_unknown(verdict, REASON_UNFINISHED);
-	if (verdict.established != KNOWN_YES && (facts->end != END_COMPLETED || inference->reply == REPLY_ALERT))
+	if (verdict.established != KNOWN_YES)
 		return verdict_unknown(verdict, REASON_ABANDONED);
 	return verdict_known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
+}
+
+/* The client sent no answer. The server's own flight may show that it was asked for one. */
+static struct verdict judge_without_flight(const struct handshake_facts *facts, struct verdict verdict,
+                                           const struct inference *inference)
+{
+	bool asked = inference->request == REQUEST_CERTAIN;
+
+	if (asked) {
+		verdict.requested = KNOWN_YES;
+		verdict.server_agrees = true;
+	}
+	if (facts->end == END_NONE || (inference->flight == FLIGHT_NONE && may_go_on(facts)))
+		return verdict_unknown(verdict, REASON_UNFINISHED);
+	if (asked)
+		verdict.answer = ANSWER_NONE;
+	return verdict_known(verdict, asked ? CLIENT_AUTH_UNANSWERED : CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 }
 
 static struct verdict judge_inferred(const struct handshake_facts *facts, struct verdict verdict,
@@ -179,10 +202,7 @@ static struct verdict judge_inferred(const struct handshake_facts *facts, struct
 	switch (inference->flight) {
 	case FLIGHT_NONE:
 	case FLIGHT_ALERT:
-		/* the client may have been asked or not: it gave no answer that would show */
-		if (facts->end == END_NONE)
-			return verdict_unknown(verdict, REASON_UNFINISHED);
-		return verdict_known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+		return judge_without_flight(facts, verdict, inference);
 	case FLIGHT_FINISHED:
 		verdict.requested = KNOWN_NO;
 		verdict.answer = ANSWER_NONE;
@@ -202,6 +222,8 @@ static struct verdict judge_inferred(const struct handshake_facts *facts, struct
 		verdict.requested = KNOWN_YES;
 		return verdict_unknown(verdict, REASON_PADDING);
 	default:
+		if (inference->request == REQUEST_CERTAIN)
+			verdict.requested = KNOWN_YES;
 		return verdict_unknown(verdict, REASON_PADDING);
 	}
 }
@@ -232,6 +254,7 @@ static struct verdict judge_encrypted(const struct handshake_facts *facts, struc
 	if (facts->records_before_hello)
 		return verdict_unknown(verdict, REASON_GAP);
 	verdict.established = established_by(facts, &inference);
+	verdict.server_agrees = inference.server_agrees;
 	return judge_inferred(facts, verdict, &inference);
 }
 
@@ -239,7 +262,7 @@ static struct verdict judge_cleartext(const struct handshake_facts *facts, struc
 {
 	if (both_finished(facts))
 		verdict.established = KNOWN_YES;
-	else if (facts->end != END_NONE)
+	else if (!may_go_on(facts))
 		verdict.established = KNOWN_NO;
 	if (full(facts))
 		verdict.resumed = KNOWN_NO;
@@ -270,7 +293,7 @@ static struct verdict judge_renegotiated_answer(const struct handshake_facts *fa
 		return verdict_unknown(verdict, REASON_ENCRYPTED);
 	if (both_finished(facts))
 		return verdict_known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
-	if (facts->end == END_NONE)
+	if (may_go_on(facts) && !server_refused(facts))
 		return verdict_unknown(verdict, REASON_UNFINISHED);
 	if (!server_refused(facts))
 		return verdict_unknown(verdict, REASON_ABANDONED);
@@ -289,8 +312,8 @@ static struct verdict judge_renegotiation(const struct handshake_facts *facts, s
 	case RENEGOTIATED_NOTHING:
 		if (both_finished(facts))
 			return verdict_unknown(verdict, REASON_MALFORMED);
-		return facts->end == END_NONE ? verdict_unknown(verdict, REASON_UNFINISHED)
-		                              : verdict_known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
+		return may_go_on(facts) ? verdict_unknown(verdict, REASON_UNFINISHED)
+		                        : verdict_known(verdict, CLIENT_AUTH_FAILED_BEFORE_REQUEST);
 	case RENEGOTIATED_SESSION:
 	case RENEGOTIATED_NOT_REQUESTED:
 		verdict.requested = KNOWN_NO;
@@ -306,7 +329,7 @@ static struct verdict judge_renegotiation(const struct handshake_facts *facts, s
 	case RENEGOTIATED_ANSWER:
 		return judge_renegotiated_answer(facts, verdict);
 	default:
-		return verdict_unknown(verdict, facts->end == END_NONE ? REASON_UNFINISHED : REASON_ENCRYPTED);
+		return verdict_unknown(verdict, may_go_on(facts) ? REASON_UNFINISHED : REASON_ENCRYPTED);
 	}
 }
 
@@ -322,6 +345,13 @@ static struct verdict verdict_of_wire(const struct handshake_facts *facts)
 		.resumed = NOT_KNOWN,
 	};
 
+	if (facts->plaintext) {
+		verdict.requested = KNOWN_NO;
+		verdict.answer = ANSWER_NONE;
+		verdict.established = KNOWN_NO;
+		verdict.resumed = KNOWN_NO;
+		return verdict_known(verdict, CLIENT_AUTH_NOT_TLS);
+	}
 	if (facts->lost_events)
 		return verdict_unknown(verdict, REASON_LOST_EVENTS);
 	if (facts->ssl2)

@@ -142,14 +142,14 @@ static struct verdict judge_no_answer(const struct library_view *view, struct ve
 		verdict.answer = wire->answer;
 		return verdict_unknown(verdict, REASON_ABANDONED);
 	}
-	/* the client's flight, as the wire has it, is an answer or none: the request stands behind both */
-	if (wire->requested == KNOWN_YES && wire->client_auth != CLIENT_AUTH_UNKNOWN)
-		return *wire;
-	if (wire->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST) {
+	if (wire->client_auth == CLIENT_AUTH_FAILED_BEFORE_REQUEST || wire->client_auth == CLIENT_AUTH_UNANSWERED) {
 		verdict.established = wire->established;
 		verdict.answer = ANSWER_NONE;
 		return verdict_known(verdict, CLIENT_AUTH_UNANSWERED);
 	}
+	/* the client's flight, as the wire has it, is an answer: the request comes before it */
+	if (wire->requested == KNOWN_YES && wire->client_auth != CLIENT_AUTH_UNKNOWN)
+		return *wire;
 	verdict.answer =
 		wire->answer == ANSWER_CERTIFICATE || wire->answer == ANSWER_EMPTY ? wire->answer : ANSWER_NOT_KNOWN;
 	if (wire->client_auth == CLIENT_AUTH_UNKNOWN)
@@ -252,11 +252,8 @@ struct verdict verdict_of_later(const struct handshake_facts *facts)
 
 	if (requested_by(&facts->library) == NOT_KNOWN)
 		return nothing;
-	/* nobody answered for as long as is waited */
-	if (verdict.client_auth == CLIENT_AUTH_UNKNOWN && verdict.answer == ANSWER_NOT_KNOWN &&
-	    !facts->library.damaged) {
-		verdict.answer = ANSWER_NONE;
-		return verdict_known(verdict, CLIENT_AUTH_UNANSWERED);
-	}
+	/* nobody has answered yet */
+	if (verdict.client_auth == CLIENT_AUTH_UNKNOWN && verdict.answer == ANSWER_NOT_KNOWN && !facts->library.damaged)
+		return verdict_unknown(verdict, REASON_UNFINISHED);
 	return verdict;
 }

@@ -240,6 +240,7 @@ static void read_client_extension(uint16_t type, struct reader *extension, struc
 	case EXTENSION_APPLICATION_SETTINGS_OLD:
 	case EXTENSION_APPLICATION_SETTINGS:
 	case EXTENSION_CHANNEL_ID:
+		hello->channel_id |= type == EXTENSION_CHANNEL_ID;
 		hello->more_messages = true;
 		break;
 	}

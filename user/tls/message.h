@@ -55,6 +55,7 @@ struct client_hello {
 	bool post_handshake_auth;    /* RFC 8446 section 4.2.6 */
 	uint8_t renegotiated_length; /* RFC 5746 section 3.2; 0 in a connection's first handshake */
 	uint8_t renegotiated[MESSAGE_VERIFY_DATA_MAX]; /* the Finished that the client sent in the handshake before */
+	bool channel_id;                               /* draft-balfanz-tls-channelid */
 	bool more_messages; /* an extension by which its flight may have messages that RFC 8446 does not know */
 };
 

@@ -77,6 +77,20 @@ static struct endpoint endpoint_of(const uint8_t *address, uint16_t port)
 	return endpoint;
 }
 
+/* handshake.server is the end that the client dialled, handshake.nat the end that answers. */
+static void name_both_servers(const struct connection *connection, struct handshake *handshake)
+{
+	if (!connection->translated)
+		return;
+	handshake->has_nat = true;
+	if (handshake->role == ROLE_SERVER) {
+		handshake->nat = endpoint_of(connection->open.local_address, connection->open.local_port);
+		handshake->server = connection->nat_local;
+	} else {
+		handshake->nat = connection->nat_remote;
+	}
+}
+
 /* The client is known: fill in who speaks with whom. */
 static void begin_handshake(struct connection *connection, const struct event *event)
 {
@@ -104,6 +118,7 @@ static void begin_handshake(struct connection *connection, const struct event *e
 	handshake->writer = connection->writer;
 	handshake->start_ns = event->time_ns;
 	handshake->start_realtime_ns = event->time_ns + connection->surroundings->realtime_offset_ns;
+	name_both_servers(connection, handshake);
 	connection->handshake = handshake;
 }
 
@@ -175,7 +190,8 @@ static void close_direction(struct connection *connection, uint8_t direction, ui
 	side->close_waits = false;
 	side->closed = true;
 	if (handshake)
-		handshake_record_end(handshake, how == EVENT_RST ? END_RST : END_FIN, side_of(connection, direction));
+		handshake_record_end(handshake, how == EVENT_RST ? END_RST : END_FIN, side_of(connection, direction),
+		                     connection->last_ns);
 	if (how == EVENT_RST || connection->side[!direction].closed)
 		connection_happens(connection, HAPPENING_ENDS);
 	else
@@ -223,6 +239,9 @@ void connection_gather(struct connection *connection)
 	handshake = connection->handshake;
 	if (!handshake)
 		return;
+	if (connection->overdue)
+		handshake_record_end(handshake, END_TIMEOUT, FROM_CLIENT, connection->last_ns);
+	handshake_record_blame(handshake);
 	/* EVENT_LOST marks lost events of TCP connections only: an event that ends a TCP connection has lost no other */
 	complete = ended_by_event(connection) && connection->open.transport != IPPROTO_UDP;
 	gather_gaps(connection);
@@ -251,6 +270,7 @@ void connection_go_on(struct connection *connection)
 	connection->established = true;
 	connection->draining = false;
 	connection->timed_out = false;
+	connection->overdue = false;
 	connection->gathered = false;
 	connection->loss = LOSS_NONE;
 	connection_happens(connection, HAPPENING_REPORTED);
@@ -314,11 +334,7 @@ static void take_not_tls(struct connection *connection, const struct event *even
 
 	if (!handshake)
 		return;
-	/* either the server does not speak TLS, or a stream lost its framing */
-	if (side_of(connection, event->direction) == FROM_SERVER && !handshake->facts.server_hello)
-		handshake_record_end(handshake, END_NOT_TLS, FROM_SERVER);
-	else
-		handshake->facts.malformed = true;
+	handshake_record_not_tls(handshake, side_of(connection, event->direction), event->time_ns);
 	end_by_event(connection, event);
 }
 
@@ -476,10 +492,39 @@ static void take_owner(struct connection *connection, const struct event_owner *
 		connection->handshake->writer = connection->writer;
 }
 
+/*
+ * Packets carry other addresses than the socket. At the client the address that answers differs from the address that was
+ * dialled; at the server it is the other way round.
+ */
+static void take_translated(struct connection *connection, const struct event_translated *translated)
+{
+	connection->translated = translated->event.direction == EVENT_SENT;
+	connection->nat_local = endpoint_of(translated->local_address, translated->local_port);
+	connection->nat_remote = endpoint_of(translated->remote_address, translated->remote_port);
+	if (connection->handshake)
+		name_both_servers(connection, connection->handshake);
+}
+
+/* The first bytes of a connection to a service of TLS are no ClientHello: a record of its own. */
+static void take_plaintext(struct connection *connection, const struct event *event)
+{
+	if (connection->handshake)
+		return;
+	connection->client_direction = event->direction;
+	begin_handshake(connection, event);
+	if (!connection->handshake)
+		return;
+	connection->handshake->facts.plaintext = true;
+	handshake_record_end(connection->handshake, END_NOT_TLS, FROM_CLIENT, event->time_ns);
+	connection_happens(connection, HAPPENING_ENDS);
+}
+
 void connection_take(struct connection *connection, const struct event *event)
 {
 	connection->last_ns = event->time_ns;
 	connection->side[event->direction].seen = true;
+	if (connection->side[!event->direction].seen)
+		connection_happens(connection, HAPPENING_ANSWERED);
 	if (event->flags & EVENT_LOST)
 		connection->loss = LOSS_OWN;
 	switch (event->kind) {
@@ -500,11 +545,31 @@ void connection_take(struct connection *connection, const struct event *event)
 		take_owner(connection, (const struct event_owner *)event);
 		break;
 	case EVENT_TRANSLATED:
+		take_translated(connection, (const struct event_translated *)event);
+		break;
 	case EVENT_PLAINTEXT:
+		take_plaintext(connection, event);
 		break;
 	default:
 		take_found(connection, event);
 	}
+}
+
+/* Whether the handshake may go on behind the time-out. UDP shows no end, and a renegotiation is reported once. */
+static bool may_go_on(const struct connection *connection)
+{
+	return connection->phase == PHASE_HANDSHAKE && connection->open.transport != IPPROTO_UDP &&
+	       !connection->established;
+}
+
+/* Bytes that are held behind a gap for so long may show that the handshake had ended before. */
+static void drain_gaps(struct connection *connection)
+{
+	connection->draining = true;
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++)
+		if (stream_has_gap(connection->side[direction].stream))
+			stream_finish(connection->side[direction].stream);
+	connection->draining = false;
 }
 
 void connection_time_out(struct connection *connection)
@@ -512,16 +577,39 @@ void connection_time_out(struct connection *connection)
 	struct handshake *handshake;
 	bool doubted = connection->phase == PHASE_DOUBTED;
 
+	if (may_go_on(connection)) {
+		drain_gaps(connection);
+		if (may_go_on(connection)) {
+			connection->overdue = true;
+			connection_happens(connection, HAPPENING_TIMES_OUT);
+			return;
+		}
+	}
 	connection->timed_out = true;
-	/* held bytes may show that the handshake had ended before */
 	drain(connection);
 	handshake = connection->handshake;
-	/* silence is consent, unless somebody has ended the handshake */
+	/* a client that was not asked has said all, and the server need not speak: the handshake is complete */
 	if (handshake && !doubted)
 		handshake_record_end(handshake,
 		                     handshake_record_waits_for_server(handshake) ? END_COMPLETED : END_TIMEOUT,
-		                     FROM_CLIENT);
+		                     FROM_CLIENT, connection->last_ns);
 	connection_happens(connection, HAPPENING_ENDS);
+}
+
+void connection_give_way(struct connection *connection)
+{
+	connection->overdue = true;
+	connection_happens(connection, HAPPENING_ENDS);
+}
+
+void connection_preview(const struct connection *connection, struct handshake *record)
+{
+	*record = *connection->handshake;
+	handshake_record_end(record, END_TIMEOUT, FROM_CLIENT, connection->last_ns);
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++)
+		record->facts.gap |= direction_has_gap(connection, direction);
+	record->facts.lost_events = connection->loss != LOSS_NONE;
+	record->end_ns = connection->last_ns;
 }
 
 bool connection_wants_more(const struct connection *connection, uint8_t direction)

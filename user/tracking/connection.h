@@ -58,15 +58,19 @@ struct connection {
 	struct event_open open;
 	uint64_t random; /* DTLS: tells one association from the next on the same ports; 0: not known */
 	uint64_t last_ns;
-	uint32_t held;               /* bytes behind gaps and of incomplete messages, as of the last event */
-	__u8 phase;                  /* enum phase */
-	__u8 queue;                  /* enum phase: the table's queue that the connection stands in */
-	__u8 loss;                   /* enum loss */
-	bool established;            /* a handshake up to TLS 1.2 has completed: what comes is a renegotiation */
-	bool draining;               /* events that were held back come out: all of them precede the end */
-	bool timed_out;              /* the handshake took longer than the time-out */
-	bool gathered;               /* the record is complete */
-	__u8 client_direction;       /* enum event_direction of the ClientHello; EVENT_DIRECTIONS: not known yet */
+	uint32_t held;             /* bytes behind gaps and of incomplete messages, as of the last event */
+	__u8 phase;                /* enum phase */
+	__u8 queue;                /* enum phase: the table's queue that the connection stands in */
+	__u8 loss;                 /* enum loss */
+	bool established;          /* a handshake up to TLS 1.2 has completed: what comes is a renegotiation */
+	bool draining;             /* events that were held back come out: all of them precede the end */
+	bool timed_out;            /* the absence of events ended the handshake */
+	bool overdue;              /* the handshake took longer than the time-out, or gave way to another one */
+	bool translated;           /* nat_local and nat_remote are known */
+	bool gathered;             /* the record is complete */
+	__u8 client_direction;     /* enum event_direction of the ClientHello; EVENT_DIRECTIONS: not known yet */
+	struct endpoint nat_local; /* the addresses in the packets that the local end sends */
+	struct endpoint nat_remote;
 	struct writer writer;        /* of the local end, the latest */
 	struct handshake *handshake; /* NULL before the first message */
 	struct early_record early;
@@ -85,8 +89,17 @@ void connection_take(struct connection *connection, const struct event *event);
 /* The kernel saw the connection's handshake end. open says which end is the client of a renegotiation. */
 void connection_establish(struct connection *connection, const struct event_open *open);
 
-/* The time of the phase is over: END_... is set where silence says so. The phase says what follows. */
+/*
+ * The time of the phase is over. The phase says what follows: PHASE_OVER, or PHASE_OVERDUE if the handshake may go on. A
+ * time-out is no end.
+ */
 void connection_time_out(struct connection *connection);
+
+/* The connection leaves the table before its handshake has ended. */
+void connection_give_way(struct connection *connection);
+
+/* The record as far as it is complete. Whatever it points at stays the connection's. */
+void connection_preview(const struct connection *connection, struct handshake *record);
 
 /* Nothing more comes: let out what is held back, and complete the record. */
 void connection_gather(struct connection *connection);

@@ -478,6 +478,14 @@ bool library_join_waits(struct library_join *join, const struct handshake *hands
 	return best && !best->seen.view.damaged && best->seen.view.version_1_3 && !best->seen.view.client_finished;
 }
 
+bool library_join_accepted(struct library_join *join, const struct handshake *handshake)
+{
+	enum handshake_role role = ROLE_OBSERVER;
+	const struct sighting *best = best_of(join, handshake, &role);
+
+	return best && role == ROLE_SERVER && best->seen.view.client_finished && !best->seen.view.damaged;
+}
+
 /*
  * The wire followed the connection to a renegotiation: the library's view of it is of this record, and of none of its own.
  * Whose connection it is is known without a view.

@@ -46,6 +46,9 @@ void library_join_take(struct library_join *join, const struct library_handshake
  */
 bool library_join_waits(struct library_join *join, const struct handshake *handshake);
 
+/* Whether the library of the server's end went on to the client's Finished: the server took the client's answer. */
+bool library_join_accepted(struct library_join *join, const struct handshake *handshake);
+
 /* Whether a renegotiation was told already, as the library saw it. */
 bool library_join_told(struct library_join *join, const struct handshake *handshake);
 

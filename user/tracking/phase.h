@@ -29,6 +29,7 @@ enum happening {
 	HAPPENING_END_DOUBTED, /* an end that TCP may refuse */
 	HAPPENING_ENDS,
 	HAPPENING_TIMES_OUT,
+	HAPPENING_STAYS_SILENT, /* the server has not reacted to the client's answer, and may still refuse it */
 	HAPPENING_LIBRARY_OWES, /* the handshake has ended, and a library owes its last word */
 	HAPPENING_REPORTED,     /* the record is out, and the connection lives on */
 	HAPPENINGS,

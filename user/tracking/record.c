@@ -165,6 +165,7 @@ static void take_client_hello_body(struct handshake *handshake, const struct bod
 	/* after a HelloRetryRequest the second ClientHello counts: it offers none (RFC 8446 section 4.1.2) */
 	handshake->facts.early_data = handshake->client_hello.early_data;
 	handshake->facts.more_messages = handshake->client_hello.more_messages;
+	handshake->facts.channel_id = handshake->client_hello.channel_id;
 	compare_hellos(handshake);
 }
 
@@ -251,8 +252,17 @@ static bool both_finished(const struct handshake_facts *facts)
 	return facts->finished[FROM_CLIENT] && facts->finished[FROM_SERVER];
 }
 
-static void add_encrypted(struct handshake_facts *facts, enum handshake_side from, uint16_t length)
+/* Milliseconds since the handshake began. */
+static uint32_t milliseconds(const struct handshake *handshake, uint64_t time_ns)
 {
+	uint64_t since_ms = time_ns > handshake->start_ns ? (time_ns - handshake->start_ns) / 1000000 : 0;
+
+	return since_ms < UINT32_MAX ? since_ms : UINT32_MAX;
+}
+
+static void add_encrypted(struct handshake *handshake, enum handshake_side from, const struct event_record *record)
+{
+	struct handshake_facts *facts = &handshake->facts;
 	struct handshake_records *own = from == FROM_CLIENT ? &facts->client_records : &facts->server_records;
 	struct handshake_records *other = from == FROM_CLIENT ? &facts->server_records : &facts->client_records;
 
@@ -266,8 +276,9 @@ static void add_encrypted(struct handshake_facts *facts, enum handshake_side fro
 	/* parting words of the side that did not close first */
 	if (from == FROM_CLIENT && facts->end == END_FIN && facts->ended_by == FROM_SERVER)
 		return;
-	own->length[own->count] = length;
+	own->length[own->count] = record->length;
 	own->after[own->count] = other->count;
+	own->time_ms[own->count] = milliseconds(handshake, record->event.time_ns);
 	own->count++;
 }
 
@@ -329,7 +340,7 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 	else if (record->type == TLS_HANDSHAKE) /* encrypted: in DTLS it may come before ChangeCipherSpec does */
 		facts->finished[from] = true;
 	else
-		add_encrypted(facts, from, record->length);
+		add_encrypted(handshake, from, record);
 	if (both_finished(facts) || (facts->version_1_3 && server_went_on(facts)))
 		complete(handshake);
 }
@@ -361,15 +372,59 @@ void handshake_record_alert(struct handshake *handshake, enum handshake_side fro
 	}
 	/* who says close_notify says nothing more (RFC 5246 section 7.2.1): in a handshake that is its end */
 	if (alert->level == TLS_ALERT_FATAL || alert->description == ALERT_CLOSE_NOTIFY)
-		handshake_record_end(handshake, END_ALERT, from);
+		handshake_record_end(handshake, END_ALERT, from, alert->event.time_ns);
+	else
+		return;
+	/* a refusal that crosses the client's FIN is one */
+	if (alert->description != ALERT_CLOSE_NOTIFY && from == FROM_SERVER && handshake->facts.end == END_FIN &&
+	    handshake->facts.ended_by == FROM_CLIENT && handshake->facts.client_key_exchange) {
+		handshake->facts.end = END_ALERT;
+		handshake->facts.ended_by = FROM_SERVER;
+	}
 }
 
-void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by)
+/* Whether the last encrypted record of this side is as long as an alert: TLS 1.3. */
+static bool ends_with_alert(const struct handshake_facts *facts, enum handshake_side from)
+{
+	struct inference inference = inference_of(facts);
+
+	if (from == FROM_CLIENT)
+		return inference.flight == FLIGHT_ALERT;
+	return inference.reply == REPLY_ALERT;
+}
+
+void handshake_record_not_tls(struct handshake *handshake, enum handshake_side from, uint64_t time_ns)
+{
+	struct handshake_facts *facts = &handshake->facts;
+
+	/* either the server does not speak TLS, or this side gave TLS up by an alert, or a stream lost its framing */
+	if ((from == FROM_SERVER && !facts->server_hello) || (facts->version_1_3 && ends_with_alert(facts, from)))
+		handshake_record_end(handshake, END_NOT_TLS, from, time_ns);
+	else
+		facts->malformed = true;
+}
+
+void handshake_record_blame(struct handshake *handshake)
+{
+	struct handshake_facts *facts = &handshake->facts;
+	struct inference inference;
+
+	if (!facts->version_1_3 || (facts->end != END_FIN && facts->end != END_RST))
+		return;
+	inference = inference_of(facts);
+	if (inference.flight == FLIGHT_ALERT)
+		facts->ended_by = FROM_CLIENT;
+	else if (!facts->pre_shared_key && inference_refused(facts, &inference))
+		facts->ended_by = FROM_SERVER;
+}
+
+void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by, uint64_t time_ns)
 {
 	if (handshake->facts.end != END_NONE)
 		return;
 	handshake->facts.end = end;
 	handshake->facts.ended_by = by;
+	handshake->facts.end_ms = milliseconds(handshake, time_ns);
 	if (end == END_FIN && by == FROM_CLIENT) {
 		handshake->facts.client_closed_first = true;
 		handshake->facts.client_closed_after = handshake->facts.server_records.count;
@@ -403,7 +458,6 @@ bool handshake_record_waits_for_server(const struct handshake *handshake)
 	switch (inference.flight) {
 	case FLIGHT_EMPTY:
 	case FLIGHT_CERTIFICATE:
-		/* a server that has been asked something may be slow to refuse, but is not content to be silent */
 		return !inference.owing;
 	case FLIGHT_FINISHED:
 	case FLIGHT_ANSWER:
@@ -414,6 +468,17 @@ bool handshake_record_waits_for_server(const struct handshake *handshake)
 	}
 }
 
+bool handshake_record_may_be_refused(const struct handshake *handshake)
+{
+	struct inference inference;
+
+	if (!handshake->facts.version_1_3 || handshake->facts.pre_shared_key)
+		return false;
+	inference = inference_of(&handshake->facts);
+	return (inference.reply == REPLY_NONE || inference.reply == REPLY_PARTING) && inference.flight != FLIGHT_NONE &&
+	       inference.flight != FLIGHT_FINISHED;
+}
+
 void handshake_record_release(struct handshake *handshake)
 {
 	free(handshake->request);
@@ -422,4 +487,15 @@ void handshake_record_release(struct handshake *handshake)
 	handshake->request = NULL;
 	handshake->certificate = NULL;
 	handshake->server_certificate = NULL;
+}
+
+void handshake_record_release_copy(struct handshake *copy, const struct handshake *original)
+{
+	if (copy->request == original->request)
+		copy->request = NULL;
+	if (copy->certificate == original->certificate)
+		copy->certificate = NULL;
+	if (copy->server_certificate == original->server_certificate)
+		copy->server_certificate = NULL;
+	handshake_record_release(copy);
 }

@@ -33,19 +33,35 @@ void handshake_record_unread(struct handshake *handshake, enum handshake_side fr
 /* An alert in cleartext; a fatal one ends the handshake, and so does close_notify. */
 void handshake_record_alert(struct handshake *handshake, enum handshake_side from, const struct event_alert *alert);
 
-/* It ended so, unless it had ended before. */
-void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by);
+/* The handshake ended so at time_ns, unless it had ended before. */
+void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by,
+                          uint64_t time_ns);
+
+/* What this side sends is no TLS. */
+void handshake_record_not_tls(struct handshake *handshake, enum handshake_side from, uint64_t time_ns);
+
+/*
+ * The handshake has ended: correct who ended it. A side that sent an alert has, whoever closed the connection first upon
+ * that (TLS 1.3, where the alert is known by its length).
+ */
+void handshake_record_blame(struct handshake *handshake);
 
 /* Whether there is no more to come that could change the verdict. */
 bool handshake_record_ended(const struct handshake *handshake);
 
-/*
- * Whether the client has said all that it says in the handshake, and only the server's answer is open: TLS 1.3, where the
- * answer may be silence.
- */
+/* TLS 1.3: whether the client has said all that it says in the handshake, and only the server's reaction is open. */
 bool handshake_record_waits_for_server(const struct handshake *handshake);
+
+/*
+ * TLS 1.3: whether the server has not reacted to an answer yet. It may need any time to look at a certificate: silence alone
+ * is not consent.
+ */
+bool handshake_record_may_be_refused(const struct handshake *handshake);
 
 /* Free what the record holds. */
 void handshake_record_release(struct handshake *handshake);
+
+/* Free what a copy holds and the original does not. */
+void handshake_record_release_copy(struct handshake *copy, const struct handshake *original);
 
 #endif /* TRACKING_RECORD_H */

@@ -6,15 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handshake/event_id.h"
 #include "handshake/verdict.h"
 #include "stream/dtls.h"
 #include "tracking/association.h"
 #include "tracking/connection_table.h"
+#include "tracking/record.h"
 
 enum {
 	/* Handshakes of libraries that wait for their connection's record, and connections that are remembered. */
 	SIGHTINGS_MAX = 8192,
+	/* Of the connections that may be followed at once, these parts: */
+	UNANSWERED_PART = 16, /* DTLS associations that nobody has answered */
+	OVERDUE_PART = 4,     /* handshakes that took longer than the time-out */
 };
+
+/* A handshake that was quiet for so long may give way to another connection. */
+static const uint64_t GIVES_WAY_NS = 5ull * 1000 * 1000 * 1000;
 
 struct tracker {
 	struct tracker_limits limits;
@@ -27,6 +35,7 @@ struct tracker {
 	struct connection_surroundings surroundings;
 	struct connection_table table;
 	struct associations associations;
+	struct event_ids ids; /* of records that may be corrected */
 };
 
 struct tracker *tracker_new(const struct tracker_limits *limits, tracker_report report, void *context)
@@ -74,13 +83,22 @@ void tracker_set_realtime_offset(struct tracker *tracker, int64_t offset_ns)
 static void report(struct tracker *tracker, struct handshake *handshake)
 {
 	handshake->policy = policy_judge(tracker->policy, handshake);
-	tracker->counts.handshakes++;
+	tracker->counts.handshakes += !*handshake->corrects;
 	tracker->counts.conflicts += handshake->verdict.conflict;
 	tracker->report(handshake, tracker->context);
 }
 
+/* Whether a verdict says more than the record that was reported before the handshake had ended. */
+static bool is_news(const struct early_record *early, const struct verdict *verdict)
+{
+	return verdict->client_auth != CLIENT_AUTH_UNKNOWN &&
+	       (verdict->client_auth != early->verdict.client_auth ||
+	        verdict->established != early->verdict.established || verdict->requested != early->verdict.requested ||
+	        verdict->answer != early->verdict.answer);
+}
+
 /* Join the record with the view of its end's library, judge it, and remember it for later handshakes of the connection. */
-static void judge_and_report(struct tracker *tracker, struct handshake *handshake)
+static void judge_and_report(struct tracker *tracker, struct handshake *handshake, const struct early_record *early)
 {
 	uint64_t failed_ns = 0;
 
@@ -92,16 +110,49 @@ static void judge_and_report(struct tracker *tracker, struct handshake *handshak
 		failed_ns = library_statements_fill(tracker->statements, handshake);
 	handshake->verdict = verdict_of(&handshake->facts);
 	library_statements_settle(handshake, failed_ns);
-	report(tracker, handshake);
+	if (early->reported)
+		memcpy(handshake->corrects, early->id, sizeof(handshake->corrects));
+	if (!early->reported || is_news(early, &handshake->verdict))
+		report(tracker, handshake);
 	if (tracker->join)
 		library_join_remember(tracker->join, handshake);
+}
+
+/* The ids of such records differ from those of other runs and hosts by the connection's id, which holds random bits. */
+static void name_early_record(struct tracker *tracker, const struct handshake *handshake, char id[EVENT_ID_MAX])
+{
+	if (!tracker->ids.run)
+		tracker->ids.run = (handshake->connection ^ handshake->start_realtime_ns) * 0x9e3779b97f4a7c15ull;
+	event_id_next(&tracker->ids, id);
+}
+
+/*
+ * The handshake takes longer than the time-out, which is no end: the record says what is known. If the connection goes on
+ * and shows more, a second record corrects this one. A reader of files need not report before the end.
+ */
+static void report_early(struct tracker *tracker, struct connection *connection)
+{
+	struct handshake record;
+
+	if (!connection->handshake || connection->early.reported || connection->open.source == EVENT_FROM_FILE)
+		return;
+	connection_preview(connection, &record);
+	if (tracker->join)
+		library_join_fill(tracker->join, &record);
+	record.verdict = verdict_of(&record.facts);
+	name_early_record(tracker, &record, record.id);
+	connection->early.reported = true;
+	connection->early.verdict = record.verdict;
+	memcpy(connection->early.id, record.id, sizeof(record.id));
+	report(tracker, &record);
+	handshake_record_release_copy(&record, connection->handshake);
 }
 
 /* Report the complete record, and forget the connection unless it lives on. */
 static void conclude(struct tracker *tracker, struct connection *connection)
 {
 	if (connection->handshake)
-		judge_and_report(tracker, connection->handshake);
+		judge_and_report(tracker, connection->handshake, &connection->early);
 	if (connection_goes_on(connection)) {
 		connection_go_on(connection);
 		connection_table_touch(&tracker->table, connection);
@@ -128,15 +179,42 @@ static void end(struct tracker *tracker, struct connection *connection)
 	conclude(tracker, connection);
 }
 
-/* A connection that is merely followed gives way to one in its handshake. */
-static void make_room(struct tracker *tracker)
+/* Report a handshake before its end, and forget the connection. */
+static void give_way(struct tracker *tracker, struct connection *connection)
 {
-	struct connection *oldest = connection_table_oldest(&tracker->table, PHASE_FOLLOWED);
+	connection_give_way(connection);
+	connection_gather(connection);
+	conclude(tracker, connection);
+}
 
-	if (!oldest)
+/* The connection of this phase that was quiet for longest; NULL if none was quiet for quiet_ns. */
+static struct connection *quiet_since(const struct tracker *tracker, enum phase phase, uint64_t now_ns,
+                                      uint64_t quiet_ns)
+{
+	struct connection *oldest = connection_table_oldest(&tracker->table, phase);
+
+	return oldest && now_ns >= oldest->last_ns && now_ns - oldest->last_ns >= quiet_ns ? oldest : NULL;
+}
+
+/*
+ * A full table: connections give way that need it least. Nobody can keep the table full with handshakes that begin and
+ * never end: each gives way once it was quiet for GIVES_WAY_NS.
+ */
+static void make_room(struct tracker *tracker, uint64_t now_ns)
+{
+	struct connection *connection = quiet_since(tracker, PHASE_FOLLOWED, now_ns, 0);
+
+	if (connection) {
+		tracker->counts.unfollowed++;
+		connection_table_remove(&tracker->table, connection);
 		return;
-	tracker->counts.unfollowed++;
-	connection_table_remove(&tracker->table, oldest);
+	}
+	connection = quiet_since(tracker, PHASE_OVERDUE, now_ns, 0)
+	                     ?: quiet_since(tracker, PHASE_HANDSHAKE, now_ns, GIVES_WAY_NS);
+	if (!connection)
+		return;
+	tracker->counts.table_full++;
+	give_way(tracker, connection);
 }
 
 static struct connection *add(struct tracker *tracker, const struct event_open *open)
@@ -144,7 +222,7 @@ static struct connection *add(struct tracker *tracker, const struct event_open *
 	struct connection *connection = NULL;
 
 	if (connection_table_is_full(&tracker->table))
-		make_room(tracker);
+		make_room(tracker, open->event.time_ns);
 	if (!connection_table_is_full(&tracker->table))
 		connection = connection_new(open, &tracker->surroundings);
 	if (!connection) {
@@ -153,6 +231,36 @@ static struct connection *add(struct tracker *tracker, const struct event_open *
 	}
 	connection_table_add(&tracker->table, connection);
 	return connection;
+}
+
+/* How many connections may be in a phase that has a part of the table to itself. */
+static uint32_t part_of(const struct tracker *tracker, uint32_t part)
+{
+	return tracker->limits.connections / part + 1;
+}
+
+/* Associations that nobody has answered have a small part of the table: the oldest of them gives way to the next one. */
+static struct connection *add_association(struct tracker *tracker, const struct event_open *open)
+{
+	struct connection *connection;
+
+	if (tracker->table.queued[PHASE_UNANSWERED] >= part_of(tracker, UNANSWERED_PART)) {
+		tracker->counts.table_full++;
+		connection_table_remove(&tracker->table, connection_table_oldest(&tracker->table, PHASE_UNANSWERED));
+	}
+	connection = add(tracker, open);
+	if (!connection)
+		return NULL;
+	connection->phase = PHASE_UNANSWERED;
+	connection_table_touch(&tracker->table, connection);
+	return connection;
+}
+
+/* Handshakes beyond the time-out: the one that was quiet for longest is forgotten. Its record is out, or goes out now. */
+static void bound_overdue(struct tracker *tracker)
+{
+	if (tracker->table.queued[PHASE_OVERDUE] > part_of(tracker, OVERDUE_PART))
+		give_way(tracker, connection_table_oldest(&tracker->table, PHASE_OVERDUE));
 }
 
 /*
@@ -174,7 +282,7 @@ static struct connection *association_of(struct tracker *tracker, const struct e
 	}
 	open = connection ? NULL : associations_find_open(&tracker->associations, id);
 	if (open && !associations_repeats(&tracker->associations, &datagram->event, random))
-		connection = add(tracker, open);
+		connection = add_association(tracker, open);
 	if (connection && random)
 		connection->random = random;
 	return connection;
@@ -228,9 +336,9 @@ static bool take_open(struct tracker *tracker, const struct event_open *open)
 		return true;
 	}
 	connection = connection_table_find(&tracker->table, open->event.connection);
-	if (connection && !(open->event.flags & EVENT_RENEGOTIATES))
+	/* the kernel repeats itself, or has seen the handshake end, even if events of that were lost on the way here */
+	if (connection && !(open->event.flags & EVENT_RENEGOTIATES) && connection->phase == PHASE_HANDSHAKE)
 		return true;
-	/* the kernel has seen the handshake end, even if events of that were lost on the way here */
 	if (connection)
 		end(tracker, connection);
 	connection = add(tracker, open);
@@ -279,14 +387,34 @@ bool tracker_follows(const struct tracker *tracker, uint64_t connection)
 	return connection_table_find(&tracker->table, connection);
 }
 
-static void time_out(struct tracker *tracker, struct connection *connection)
+/* Whether a silent server may still refuse the client's answer. Its library may know that the server took the answer. */
+static bool silence_says_nothing(struct tracker *tracker, const struct connection *connection)
 {
+	return connection->phase == PHASE_LAST_WORD && connection->handshake && !connection->side[0].closed &&
+	       !connection->side[1].closed && handshake_record_may_be_refused(connection->handshake) &&
+	       !(tracker->join && library_join_accepted(tracker->join, connection->handshake));
+}
+
+static void time_out(struct tracker *tracker, struct connection *connection, uint64_t now_ns)
+{
+	if (silence_says_nothing(tracker, connection)) {
+		connection_happens(connection, HAPPENING_STAYS_SILENT);
+		connection_table_touch(&tracker->table, connection);
+		if (now_ns - connection->last_ns < tracker->limits.handshake_timeout_ns)
+			return;
+	}
 	if (connection->phase == PHASE_LIBRARY) {
 		conclude(tracker, connection);
 		return;
 	}
 	connection_time_out(connection);
-	end(tracker, connection);
+	if (connection->phase != PHASE_OVERDUE) {
+		end(tracker, connection);
+		return;
+	}
+	report_early(tracker, connection);
+	connection_table_touch(&tracker->table, connection);
+	bound_overdue(tracker);
 }
 
 /* A handshake that no packet shows: a library alone reported it. */
@@ -305,7 +433,7 @@ void tracker_time(struct tracker *tracker, uint64_t now_ns)
 		while ((connection = connection_table_oldest(&tracker->table, phase))) {
 			if (now_ns < connection->last_ns || now_ns - connection->last_ns < time_to_live)
 				break;
-			time_out(tracker, connection);
+			time_out(tracker, connection, now_ns);
 		}
 	}
 	if (tracker->join)
