@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handshake/cause.h"
 #include "handshake/event_id.h"
 #include "handshake/verdict.h"
 #include "stream/dtls.h"
@@ -82,10 +83,20 @@ void tracker_set_realtime_offset(struct tracker *tracker, int64_t offset_ns)
 
 static void report(struct tracker *tracker, struct handshake *handshake)
 {
+	struct hints hints;
+
+	/* a library's word is stronger than the wire's */
+	if (!handshake->failure.reason)
+		handshake->failure = cause_of(handshake);
+	if (!tracker->limits.no_certificates) {
+		hints_of(handshake, &hints);
+		handshake->hints = &hints;
+	}
 	handshake->policy = policy_judge(tracker->policy, handshake);
 	tracker->counts.handshakes += !*handshake->corrects;
 	tracker->counts.conflicts += handshake->verdict.conflict;
 	tracker->report(handshake, tracker->context);
+	handshake->hints = NULL;
 }
 
 /* Whether a verdict says more than the record that was reported before the handshake had ended. */
