@@ -15,7 +15,9 @@ enum {
 	TRANSCRIPTS_MAX = 16384,
 	EXECS_BYTES = 64 * 1024, /* of 16 each: found by a later look at all processes where there is no room */
 	CHUNKS_MAX = LIBRARY_CALL_MAX / LIBRARY_DATA_MAX,
-	MESSAGE_HEADER = 4, /* HandshakeType and a length of 24 bits: RFC 8446 section 4 */
+	MESSAGE_HEADER = 4,       /* HandshakeType and a length of 24 bits: RFC 8446 section 4 */
+	MESSAGE_HEADER_DTLS = 12, /* with a sequence number and a fragment: RFC 6347 section 4.2.2 */
+	FINISHED_MAX = 2,         /* one of each side */
 	MESSAGE_HASH_MAX = 64,
 };
 
@@ -23,6 +25,9 @@ enum {
 enum {
 	CLIENT_HELLO = 1,
 	CERTIFICATE_REQUEST = 13,
+	FINISHED = 20,
+	NEXT_PROTOCOL = 67,
+	CHANNEL_ID = 203,
 	MESSAGE_HASH = 254,
 };
 
@@ -50,7 +55,9 @@ struct transcript_key {
 struct transcript {
 	__u64 instruction; /* address of the probe that it began at, in the process */
 	__u32 target;
-	__u32 lost; /* bytes of an earlier call were not told */
+	__u8 lost;     /* bytes of an earlier call were not reported */
+	__u8 finished; /* Finished messages: the second one ends the transcript */
+	__u16 reserved;
 };
 
 struct {
@@ -180,12 +187,12 @@ static __always_inline int emit_from(const struct call *call, __u32 position)
 }
 
 /*
- * Whether bytes are the beginning of a transcript: ClientHello; behind a HelloRetryRequest the hash of the first one in
+ * The type of the message that begins a transcript, 0 if the bytes are no beginning: ClientHello; behind a HelloRetryRequest the hash of the first one in
  * its place (RFC 8446 section 4.4.1); or a request behind the handshake (section 4.6.2) on a context that was forgotten.
  * OpenSSL hashes none of these in parts. A ClientHello that ends early is what a pre-shared key is bound to (section
  * 4.2.11.2), in a context of its own.
  */
-static __always_inline int transcript_begins(const struct call *call)
+static __always_inline __u32 transcript_begins(const struct call *call)
 {
 	__u8 head[MESSAGE_HEADER];
 	__u32 end;
@@ -195,14 +202,39 @@ static __always_inline int transcript_begins(const struct call *call)
 	end = MESSAGE_HEADER + ((__u32)head[1] << 16 | (__u32)head[2] << 8 | head[3]);
 	switch (head[0]) {
 	case CLIENT_HELLO:
-		return end <= call->length;
+		return end <= call->length ? CLIENT_HELLO : 0;
 	case MESSAGE_HASH:
-		return end <= MESSAGE_HEADER + MESSAGE_HASH_MAX && end <= call->length;
+		return end <= MESSAGE_HEADER + MESSAGE_HASH_MAX && end <= call->length ? MESSAGE_HASH : 0;
 	case CERTIFICATE_REQUEST:
-		return end == call->length;
+		return end == call->length ? CERTIFICATE_REQUEST : 0;
 	default:
 		return 0;
 	}
+}
+
+/* The types below 32 that a transcript may go on with: RFC 8446 section 4, RFC 5246 section 7.4, RFC 4680, 6066, 8879. */
+#define TYPES_OF_TRANSCRIPT                                                                                            \
+	(1u << 1 | 1u << 2 | 1u << 4 | 1u << 5 | 1u << 8 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15 |      \
+	 1u << 16 | 1u << 20 | 1u << 22 | 1u << 23 | 1u << 25)
+
+/*
+ * The type of the message that a call goes on with, 0 if it is none: the libraries hash whole messages, each in a call of its
+ * own. Everything else that is hashed at an address where a handshake was is none of the reader's business.
+ */
+static __always_inline __u32 message_of_call(const struct call *call)
+{
+	__u8 head[MESSAGE_HEADER];
+	__u32 body, type;
+
+	if (call->length < sizeof(head) || bpf_probe_read_user(head, sizeof(head), call->bytes))
+		return 0;
+	body = (__u32)head[1] << 16 | (__u32)head[2] << 8 | head[3];
+	type = head[0];
+	if (call->length != MESSAGE_HEADER + body && call->length != MESSAGE_HEADER_DTLS + body)
+		return 0;
+	if (type < 32)
+		return TYPES_OF_TRANSCRIPT >> type & 1 ? type : 0;
+	return type == NEXT_PROTOCOL || type == CHANNEL_ID ? type : 0;
 }
 
 /* A call with bytes that go on in the transcript of the handshake call->handle. */
@@ -210,7 +242,7 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 {
 	struct transcript_key key = {.handle = call->handle, .process = bpf_get_current_pid_tgid() >> 32};
 	struct transcript *transcript = bpf_map_lookup_elem(&transcripts, &key);
-	int begins = transcript_begins(call);
+	__u32 begins = transcript_begins(call), type;
 
 	if (!transcript && !begins) {
 		statistic_add(LIBRARY_STATISTIC_STRANGERS);
@@ -222,9 +254,21 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 	 */
 	if (transcript && transcript->target != call->target && (!begins || transcript->instruction == instruction))
 		return;
+	type = message_of_call(call);
+	if (!begins && !type) {
+		/* the context is in other use, or the handshake is of no form known: an event without bytes says so */
+		statistic_add(LIBRARY_STATISTIC_STRANGERS);
+		emit_sized(call, 0, 0, LIBRARY_DATA_SMALL);
+		bpf_map_delete_elem(&transcripts, &key);
+		return;
+	}
 	if (begins) {
 		struct transcript fresh = {
 			.instruction = instruction, .target = call->target, .lost = transcript ? transcript->lost : 0};
+
+		/* a request in the handshake changes nothing; one after the handshake is answered with one Finished */
+		if (begins == CERTIFICATE_REQUEST)
+			fresh.finished = transcript ? transcript->finished : 1;
 
 		if (bpf_map_update_elem(&transcripts, &key, &fresh, BPF_ANY))
 			statistic_add(LIBRARY_STATISTIC_LOST_STATE);
@@ -242,6 +286,9 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 	}
 	if (!emit_from(call, 0))
 		transcript->lost = 1;
+	/* what is hashed at this address from now on belongs to another handshake, or to none */
+	if (type == FINISHED && ++transcript->finished >= FINISHED_MAX)
+		bpf_map_delete_elem(&transcripts, &key);
 }
 
 #include "library/openssl.bpf.h"
