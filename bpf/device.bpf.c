@@ -13,7 +13,7 @@
 #include "bpf/shared/tcp_order.h"
 #include "hook/packet.bpf.h"
 #define CONNECTION_SOURCE EVENT_FROM_DEVICE
-#include "hook/connection.bpf.h"
+#include "hook/segment.bpf.h"
 #include "hook/datagram.bpf.h"
 #include "hook/encapsulation.bpf.h"
 

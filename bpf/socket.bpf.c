@@ -14,7 +14,7 @@
 #include "bpf/shared/tcp_order.h"
 #include "hook/packet.bpf.h"
 #define CONNECTION_SOURCE EVENT_FROM_SOCKET
-#include "hook/connection.bpf.h"
+#include "hook/segment.bpf.h"
 #include "hook/datagram.bpf.h"
 
 enum {
@@ -308,6 +308,33 @@ static __always_inline int stream_starts_of(struct bpf_sock *socket, struct stre
 	return 1;
 }
 
+/*
+ * All of the state but the counters of who is in it: another CPU may have entered the new place, or be in the old one. What
+ * that one still writes is lost.
+ */
+static __always_inline void connection_move(struct connection *to, const struct connection *from)
+{
+	struct direction *received = &to->direction[EVENT_RECEIVED];
+	const struct direction *before = &from->direction[EVENT_RECEIVED];
+
+	to->id = from->id;
+	to->opened = from->opened;
+	to->hello = from->hello;
+	to->lost = from->lost;
+	to->search_elsewhere = from->search_elsewhere;
+	to->addresses_compared = from->addresses_compared;
+	to->plaintext = from->plaintext;
+	to->contended = from->contended;
+	received->walk = before->walk;
+	received->next_sequence = before->next_sequence;
+	received->handed_over = before->handed_over;
+	received->state = before->state;
+	if (before->busy) {
+		to->lost = EVENT_LOST;
+		statistic_add(STATISTIC_CONTENDED);
+	}
+}
+
 /* The socket of a connection whose first bytes came before it: its state moves in. Returns 0 where there is none. */
 static __always_inline int connection_adopt(const struct sight *sight, const struct packet *packet,
                                             const struct stream_starts *starts)
@@ -328,13 +355,8 @@ static __always_inline int connection_adopt(const struct sight *sight, const str
 	}
 	if (!found || found->first_sequence != starts->received)
 		return 0;
-	*connection = *found;
-	connection->begun = 1;
+	connection_move(connection, found);
 	connection->first_sequence = received->next_sequence;
-	if (received->busy) {
-		received->busy = 0;
-		sight_lost(sight, STATISTIC_CONTENDED);
-	}
 	sent->next_sequence = starts->sent;
 	sent->state = DIRECTION_WALKED;
 	bpf_map_delete_elem(&early, &flow);

@@ -139,6 +139,9 @@ __noinline __u32 packet_transport(struct __sk_buff *skb, __u32 network_offset)
 	case 4:
 		if (packet_u16(header + 6) & 0x1fff)
 			return packet_transport_pack(IPV4_HEADER, 4, PROTOCOL_FRAGMENT);
+		/* RFC 791 section 3.1: at least 5 words; a receiver drops what has fewer */
+		if ((header[0] & 0xf) * 4 < IPV4_HEADER)
+			return 0;
 		return packet_skip_extensions(skb, network_offset, (header[0] & 0xf) * 4, 4, header[9]);
 	case 6:
 		return packet_skip_extensions(skb, network_offset, IPV6_HEADER, 6, header[6]);
@@ -159,7 +162,8 @@ static __always_inline int packet_parse_tcp(struct __sk_buff *skb, __u32 offset,
 	packet->acknowledgment = packet_u32(header + 8);
 	packet->tcp_flags = header[13];
 	packet->payload_offset = offset + (header[12] >> 4) * 4;
-	return 1;
+	/* RFC 9293 section 3.1: at least 5 words */
+	return (header[12] >> 4) * 4 >= TCP_HEADER;
 }
 
 static __always_inline int packet_parse_udp(struct __sk_buff *skb, __u32 offset, struct packet *packet)

@@ -13,29 +13,6 @@
 #ifndef TURN_BPF_H
 #define TURN_BPF_H
 
-/* The first to come: for what happens once. */
-static __always_inline int turn_claim_once(__u32 *count)
-{
-	__sync_fetch_and_add(count, 1);
-	return *(volatile __u32 *)count == 1;
-}
-
-#if defined(__TARGET_ARCH_x86)
-
-static __always_inline int turn_claim(__u32 *count, __u64 id)
-{
-	(void)id;
-	return turn_claim_once(count);
-}
-
-static __always_inline void turn_release(__u32 *count, __u64 id)
-{
-	(void)id;
-	__sync_fetch_and_add(count, -1);
-}
-
-#else
-
 enum {
 	TURN_LOCKS = 256,
 };
@@ -60,6 +37,56 @@ static __always_inline struct turn *turn_of(__u64 id)
 	return bpf_map_lookup_elem(&turns, &index);
 }
 
+/*
+ * The first to come: for what happens once. Exactly one CPU gets 1: two that only add may both read 2, and nobody would be
+ * the first. once must be 0 before. Which lock is taken makes no difference, as long as it is the same one.
+ */
+static __noinline int turn_claim_once(__u32 *once)
+{
+	struct turn *turn = turn_of(0);
+	int first;
+
+	if (!turn)
+		return 0;
+	bpf_spin_lock(&turn->lock);
+	first = *once == 0;
+	*once = 1;
+	bpf_spin_unlock(&turn->lock);
+	return first;
+}
+
+/* Of the CPUs that are in it, this one among them, at most one reads 1. A count below 1 has gone wrong (turn_is_broken()). */
+static __always_inline int turn_count(__u32 *count)
+{
+	__sync_fetch_and_add(count, 1);
+	return *(volatile __u32 *)count == 1;
+}
+
+/*
+ * Whether a counter is wrong, asked by a CPU that has counted itself and not yet left. A counter goes wrong where an entry
+ * of an LRU hash is used for another connection while a CPU is still in it: that CPU leaves what it never entered.
+ */
+static __always_inline int turn_is_broken(const __u32 *count)
+{
+	return (__s32) * (const volatile __u32 *)count < 1;
+}
+
+#if defined(__TARGET_ARCH_x86)
+
+static __always_inline int turn_claim(__u32 *count, __u64 id)
+{
+	(void)id;
+	return turn_count(count);
+}
+
+static __always_inline void turn_release(__u32 *count, __u64 id)
+{
+	(void)id;
+	__sync_fetch_and_add(count, -1);
+}
+
+#else
+
 /* Not inlined, these two: the key on the stack would make a larger frame of their caller's. */
 static __noinline int turn_claim(__u32 *count, __u64 id)
 {
@@ -69,7 +96,7 @@ static __noinline int turn_claim(__u32 *count, __u64 id)
 	if (!turn)
 		return 0;
 	bpf_spin_lock(&turn->lock);
-	alone = turn_claim_once(count);
+	alone = turn_count(count);
 	bpf_spin_unlock(&turn->lock);
 	return alone;
 }

@@ -31,7 +31,8 @@ enum {
 	IN_FRONT = 1 << 3,   /* BPF_F_BEFORE, with nothing that it is relative to: before all others */
 	MADE_QDISC = 1 << 0, /* in a handle: the qdisc was made for these filters */
 	LEASES_TRIED = 16,
-	FILTERS_MAX = 256, /* that are told apart in one sweep of a device */
+	FILTERS_MAX = 256,  /* that are told apart in one sweep of a device */
+	SWEEP_DEVICES = 64, /* room for so many devices to begin with */
 };
 
 static const enum bpf_tc_attach_point points[ATTACHMENT_WAYS] = {
@@ -385,8 +386,10 @@ static int sweep_way(struct filters *filters, int device, int way, bool *made)
 
 struct sweep {
 	struct filters filters;
-	int device[FILTERS_MAX]; /* that have the qdisc clsact */
+	int *device; /* that have the qdisc clsact, or its elder */
 	int devices;
+	int room;
+	bool full; /* no memory for more */
 };
 
 static int take_clsact(const struct nlmsghdr *header, void *context)
@@ -394,9 +397,19 @@ static int take_clsact(const struct nlmsghdr *header, void *context)
 	const struct tcmsg *traffic = mnl_nlmsg_get_payload(header);
 	struct sweep *sweep = context;
 
-	if (header->nlmsg_len >= mnl_nlmsg_size(sizeof(*traffic)) && traffic->tcm_parent == TC_H_INGRESS &&
-	    sweep->devices < FILTERS_MAX)
-		sweep->device[sweep->devices++] = traffic->tcm_ifindex;
+	if (header->nlmsg_len < mnl_nlmsg_size(sizeof(*traffic)) || traffic->tcm_parent != TC_H_INGRESS)
+		return MNL_CB_OK;
+	if (sweep->devices == sweep->room) {
+		int room = sweep->room ? 2 * sweep->room : SWEEP_DEVICES;
+		int *device = reallocarray(sweep->device, room, sizeof(*device));
+
+		sweep->full = !device;
+		if (!device)
+			return MNL_CB_STOP;
+		sweep->device = device;
+		sweep->room = room;
+	}
+	sweep->device[sweep->devices++] = traffic->tcm_ifindex;
 	return MNL_CB_OK;
 }
 
@@ -409,6 +422,8 @@ int attachment_sweep(void)
 	if (!sweep)
 		return -ENOMEM;
 	error = netlink_ask(traffic_request(buffer, RTM_GETQDISC, NLM_F_DUMP, 0, 0), take_clsact, sweep);
+	if (sweep->full)
+		error = -ENOMEM;
 	for (int index = 0; !error && index < sweep->devices; index++) {
 		bool made = false;
 
@@ -417,6 +432,7 @@ int attachment_sweep(void)
 		if (made)
 			remove_empty_qdisc(sweep->device[index]);
 	}
+	free(sweep->device);
 	free(sweep);
 	return error ? error : removed;
 }
