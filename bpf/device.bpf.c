@@ -85,6 +85,12 @@ static __always_inline void writer_fill(struct __sk_buff *skb, struct event_owne
 	(void)owner;
 }
 
+static __always_inline int urgent_is_inline(struct __sk_buff *skb)
+{
+	(void)skb;
+	return 0;
+}
+
 /* Of the two ends of a connection the one with the higher address and port counts as the local one. */
 static __always_inline __u32 direction_of(const struct packet_flow *flow)
 {
@@ -224,13 +230,28 @@ static __noinline int place_look(const struct packet_flow *flow, __u32 index)
 }
 
 /*
- * A SYN begins a connection, unless it is the one that began it come again, while the handshake lasts. What answers a SYN
- * begins none.
+ * Whether a packet begins a connection where there is the state of another one. A SYN alone does not: anyone can send one,
+ * and a connection whose ends have seen each other's SYN answers it and stays (RFC 5961 section 4.2). It counts once the
+ * other end acknowledges it, or bytes follow it. If the connection that was there is over, it counts at once.
  */
-static __always_inline int begins_anew(const struct connection *connection, const struct packet *packet)
+static __always_inline int begins_anew(const struct connection *connection, const struct packet *packet, __u32 index)
 {
-	return !(packet->tcp_flags & TCP_FLAG_BIT_ACK) &&
-	       (connection->first_sequence != packet->sequence + 1 || connection_is_over(connection));
+	if (!(packet->tcp_flags & TCP_SYN))
+		return connection->renewing == 1 + index && packet->payload_length &&
+		       packet->sequence == connection->renewed;
+	if (packet->tcp_flags & TCP_ACK)
+		return connection->renewing == 1 + !index && packet->acknowledgment == connection->renewed;
+	return connection_is_over(connection);
+}
+
+/* A SYN with another number than the one that began the connection. */
+static __always_inline int note_other_syn(struct connection *connection, const struct packet *packet, __u32 index)
+{
+	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || packet->sequence + 1 == connection->first_sequence)
+		return 0;
+	connection->renewed = packet->sequence + 1;
+	connection->renewing = 1 + index;
+	return 1;
 }
 
 /* On a device the ServerHello may be seen before the ClientHello, or alone: the two may come different ways. */
@@ -248,8 +269,8 @@ static __always_inline void flow_synchronize(const struct sight *sight, const st
 {
 	struct sight other;
 
-	direction_begin(sight->direction, packet->sequence + 1);
-	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK))
+	direction_begin(sight->direction, packet->sequence + !!(packet->tcp_flags & TCP_SYN));
+	if (!(packet->tcp_flags & TCP_SYN) || !(packet->tcp_flags & TCP_ACK))
 		return;
 	sight->connection->answer_sequence = packet->sequence + 1;
 	if (sight_take(&other, sight->skb, sight->connection, !sight->index))
@@ -264,7 +285,7 @@ static __always_inline void flow_choose_answer(const struct sight *sight, const 
 {
 	struct sight other;
 
-	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK) || packet->acknowledgment != sight->connection->answer_sequence)
+	if (!(packet->tcp_flags & TCP_ACK) || packet->acknowledgment != sight->connection->answer_sequence)
 		return;
 	if (sight_take(&other, sight->skb, sight->connection, !sight->index) &&
 	    other.direction->state == DIRECTION_WALKED && !(other.direction->walk.flags & TLS_WALK_STARTED))
@@ -281,8 +302,12 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 	if (!packet_at_hand(skb, where, &packet) ||
 	    !packet_flow_of(skb, &packet, where_index(where) == EVENT_SENT, &flow))
 		return 0;
-	if (sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), where) &&
-	    begins_anew(sight.connection, &packet)) {
+	if (sight_take(&sight, skb, bpf_map_lookup_elem(&flows, &flow), where)) {
+		if (!begins_anew(sight.connection, &packet, sight.index)) {
+			if (!note_other_syn(sight.connection, &packet, sight.index))
+				flow_synchronize(&sight, &packet);
+			return 0;
+		}
 		if (sight.connection->opened)
 			emit_cut(&sight, sight.direction->next_sequence, 0);
 		place_free(sight.connection->id, &flow);
@@ -296,8 +321,9 @@ __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 	if (turn_claim_once(&sight.connection->begun)) {
 		sight.connection->id = id_of_hash(packet_flow_hash(&flow, &flow_key)) | (bpf_get_prandom_u32() & ~TOLD);
 		place_take(sight.connection, &flow, sight.index);
-		sight.connection->first_sequence =
-			packet.tcp_flags & TCP_FLAG_BIT_ACK ? packet.acknowledgment : packet.sequence + 1;
+		sight.connection->first_sequence = packet.sequence + !!(packet.tcp_flags & TCP_SYN);
+		if ((packet.tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+			sight.connection->first_sequence = packet.acknowledgment;
 		statistic_add(STATISTIC_CONNECTIONS);
 	}
 	flow_synchronize(&sight, &packet);
@@ -344,11 +370,16 @@ static __always_inline void device_segment(struct __sk_buff *skb, __u32 where, c
 	struct sight sight;
 	__u8 told;
 
-	if (packet->tcp_flags & TCP_FLAG_BIT_SYN)
+	if (packet->tcp_flags & TCP_SYN)
 		flow_begin(skb, where);
 	if (!sight_take(&sight, skb, bpf_map_lookup_elem(&flows, flow), where)) {
 		place_look(flow, where_index(where));
 		return;
+	}
+	if (!(packet->tcp_flags & TCP_SYN) && begins_anew(sight.connection, packet, sight.index)) {
+		flow_begin(skb, where);
+		if (!sight_take(&sight, skb, bpf_map_lookup_elem(&flows, flow), where))
+			return;
 	}
 	flow_choose_answer(&sight, packet);
 	told = sight.connection->opened;

@@ -70,7 +70,7 @@ static __always_inline int early_key_of_packet(struct __sk_buff *skb, const stru
 {
 	int loaded = packet_flow_of(skb, packet, 0, flow);
 
-	flow->acknowledgment = packet->tcp_flags & TCP_FLAG_BIT_ACK ? packet->acknowledgment : 0;
+	flow->acknowledgment = packet->tcp_flags & TCP_ACK ? packet->acknowledgment : 0;
 	return loaded;
 }
 
@@ -222,6 +222,15 @@ static __always_inline void writer_fill(struct __sk_buff *skb, struct event_owne
 		owner->network_namespace = BPF_CORE_READ(kernel_socket(shown), __sk_common.skc_net.net, ns.inum);
 }
 
+/* Whether the application reads urgent bytes in their place: SO_OOBINLINE. */
+static __always_inline int urgent_is_inline(struct __sk_buff *skb)
+{
+	struct bpf_sock *shown = socket_of(skb);
+	__u64 bit = bpf_core_enum_value(enum sock_flags, SOCK_URGINLINE);
+
+	return shown && BPF_CORE_READ(kernel_socket(shown), __sk_common.skc_flags) >> bit & 1;
+}
+
 static __always_inline struct connection *connection_of_packet(struct __sk_buff *skb, __u32 where,
                                                                const struct packet *packet)
 {
@@ -274,7 +283,7 @@ __noinline int early_begin(struct __sk_buff *skb)
 	received = &connection->direction[EVENT_RECEIVED];
 	if (received->state == DIRECTION_UNKNOWN) {
 		connection->id = connection_random_id();
-		connection->first_sequence = packet.sequence + !!(packet.tcp_flags & TCP_FLAG_BIT_SYN);
+		connection->first_sequence = packet.sequence + !!(packet.tcp_flags & TCP_SYN);
 		received->next_sequence = connection->first_sequence;
 		received->state = DIRECTION_WALKED;
 	}
@@ -381,13 +390,13 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 		return 0;
 	/* a socket that is disconnected and connects again keeps its cookie */
 	sight.connection->id = bpf_get_socket_cookie(skb) << 16 | (bpf_get_prandom_u32() & 0xffff);
-	if ((packet.tcp_flags & (TCP_FLAG_BIT_SYN | TCP_FLAG_BIT_ACK)) == TCP_FLAG_BIT_SYN) {
+	if ((packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
 		statistic_add(STATISTIC_CONNECTIONS);
 		return 0;
 	}
 	if (!stream_starts_of(socket, &starts) || connection_adopt(&sight, &packet, &starts))
 		return 0;
-	if (packet.tcp_flags & TCP_FLAG_BIT_SYN) {
+	if (packet.tcp_flags & TCP_SYN) {
 		statistic_add(STATISTIC_CONNECTIONS);
 		return 0;
 	}
@@ -429,7 +438,8 @@ static __always_inline void direction_synchronize(const struct sight *sight, con
 static __always_inline struct connection *connection_of_listener(struct __sk_buff *skb, __u32 index,
                                                                  const struct packet *packet)
 {
-	if (packet->payload_length == 0 || index != EVENT_RECEIVED)
+	/* an urgent pointer counts without payload, too: it may be ahead of the segment */
+	if (index != EVENT_RECEIVED || !(packet->payload_length || packet->tcp_flags & TCP_URG))
 		return NULL;
 	early_begin(skb);
 	return connection_at_hand(skb, index);
@@ -462,40 +472,54 @@ static __always_inline int reset_acceptable(const struct packet *packet, const s
 	return packet->sequence == receive_next;
 }
 
-/* Far from what TCP expects next, before or behind it: of no bytes that the peer sends or sent lately. */
-static __always_inline int number_is_foreign(__u32 sequence, __u32 receive_next)
+/* The end of the window that the socket has offered: tcp_receive_window() in the kernel's include/net/tcp.h. */
+static __always_inline __u32 window_end(struct bpf_sock *socket)
 {
-	return sequence - receive_next + TCP_ORDER_WINDOW > 2 * TCP_ORDER_WINDOW;
+	const struct tcp_sock *tcp = (const struct tcp_sock *)kernel_socket(socket);
+
+	return BPF_CORE_READ(tcp, rcv_wup) + BPF_CORE_READ(tcp, rcv_wnd);
 }
 
 /*
- * Whether TCP will take a segment that is received, as far as its counters tell (RFC 9293 section 3.10.7.4). rcv_nxt may lag
- * behind what waits in the socket's backlog. What TCP will not take is counted where it can be none of the peer's own: a FIN
- * that comes again and a RST that is late, the answer to what was sent to a socket that is gone, are ordinary.
+ * Whether TCP will take a segment that is received, as far as its counters tell. rcv_nxt may lag behind what waits in the
+ * socket's backlog. What TCP refuses is counted where it can be none of the peer's own: a FIN that comes again and a RST
+ * that is late, the answer to what was sent to a socket that is gone, are ordinary. Not inlined: the caller's frame would grow.
  */
-static __always_inline int segment_acceptable(struct bpf_sock *socket, const struct packet *packet,
-                                              const struct direction *received, __u32 tcp_state)
+static __noinline int segment_acceptable(struct bpf_sock *socket, struct packet *packet,
+                                         const struct direction *received, __u32 tcp_state)
 {
 	volatile struct bpf_tcp_sock *tcp = bpf_tcp_sock(socket);
-	__u32 receive_next, send_next, end = packet->sequence + packet->payload_length;
+	struct tcp_receiver receiver = {
+		.known = TCP_KNOWN_NEXT | TCP_KNOWN_EXACT | TCP_KNOWN_SEND_NEXT | TCP_KNOWN_SYNCHRONIZED,
+	};
+	struct tcp_segment segment = {
+		.sequence = packet->sequence,
+		.acknowledgment = packet->acknowledgment,
+		.length = packet->payload_length,
+		.flags = packet->tcp_flags,
+	};
+	int reception;
 
-	if (!tcp || !(packet->payload_length || packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)))
+	if (!tcp || !(packet->payload_length || packet->tcp_flags & (TCP_FIN | TCP_RST)))
 		return 1;
-	receive_next = tcp->rcv_nxt;
-	send_next = tcp->snd_nxt;
-	if (packet->tcp_flags & TCP_FLAG_BIT_RST) {
-		if (reset_acceptable(packet, received, receive_next, tcp_state))
+	receiver.next = tcp->rcv_nxt;
+	receiver.send_next = tcp->snd_nxt;
+	if (tcp_ahead(packet->sequence, receiver.next) > 0) {
+		receiver.known |= TCP_KNOWN_WINDOW;
+		receiver.window_end = window_end(socket);
+	}
+	if (packet->tcp_flags & TCP_RST) {
+		if (reset_acceptable(packet, received, receiver.next, tcp_state))
 			return 1;
-		if (number_is_foreign(packet->sequence, receive_next))
+		if (tcp_is_far(packet->sequence, receiver.next))
 			statistic_add(STATISTIC_OUTSIDE);
 		return 0;
 	}
-	/* snd_nxt moves only after a segment is on its way: on loopback its acknowledgment can be here before */
-	if (!(packet->tcp_flags & TCP_FLAG_BIT_ACK) || (__s32)(packet->acknowledgment - send_next) > TCP_ORDER_WINDOW) {
+	packet->taken = tcp_receiver_old(&receiver, packet->sequence, packet->payload_length);
+	reception = tcp_receiver_judge(&receiver, &segment);
+	if (reception == TCP_FOREIGN)
 		statistic_add(STATISTIC_OUTSIDE);
-		return 0;
-	}
-	return !(packet->tcp_flags & TCP_FLAG_BIT_FIN) || (__s32)(end - receive_next) >= 0;
+	return reception == TCP_TAKES || reception == TCP_UNSURE;
 }
 
 /*
@@ -556,7 +580,7 @@ static __always_inline void segment_compare(struct __sk_buff *skb, struct bpf_so
  */
 static __always_inline int syn_is_void(const struct packet *packet, __u32 tcp_state)
 {
-	return packet->tcp_flags & TCP_FLAG_BIT_SYN && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT;
+	return packet->tcp_flags & TCP_SYN && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT;
 }
 
 static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
@@ -603,7 +627,7 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 			return;
 		segment_compare(skb, socket, &packet, sight.connection);
 	}
-	if (packet.tcp_flags & TCP_FLAG_BIT_SYN)
+	if (packet.tcp_flags & TCP_SYN)
 		direction_synchronize(&sight, &packet, tcp_state);
 	connection_packet(&sight, &packet);
 }

@@ -76,7 +76,10 @@ struct connection {
 	__u8 plaintext; /* the connection was held against the services, and EVENT_PLAINTEXT went out if it is one */
 	__u8 contended; /* a packet was lost to another CPU before EVENT_OPEN: counted once that goes out */
 	__u8 reserved;
-	__u32 owner;           /* tgid of the process in the last EVENT_OWNER, 0: none yet */
+	__u32 owner;   /* tgid of the process in the last EVENT_OWNER, 0: none yet */
+	__u32 renewed; /* device: number of the first byte after a SYN that may begin another connection, if renewing */
+	__u8 renewing; /* 1 + the direction of that SYN */
+	__u8 reserved_end[3];
 	__u32 answer_sequence; /* of the first byte behind the latest SYN/ACK, where it is not known yet which one counts */
 	struct direction direction[EVENT_DIRECTIONS];
 };
@@ -167,6 +170,8 @@ static void ends_of(struct __sk_buff *skb, const struct packet *packet, __u32 in
 /* The tgid of the task that writes, where the packet at hand leaves a socket; else 0. And the rest of what is told of it. */
 static __u32 writer_of(struct __sk_buff *skb);
 static void writer_fill(struct __sk_buff *skb, struct event_owner *owner);
+/* Whether the receiver of the packet at hand is a socket here that reads urgent bytes in their place. */
+static int urgent_is_inline(struct __sk_buff *skb);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
                                       __u32 where)

@@ -133,7 +133,7 @@ static __always_inline int connection_unmoved(struct __sk_buff *skb, struct conn
 	struct direction *direction =
 		index == EVENT_SENT ? &connection->direction[EVENT_SENT] : &connection->direction[EVENT_RECEIVED];
 
-	if (packet->tcp_flags & (TCP_FLAG_BIT_SYN | TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST))
+	if (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_URG))
 		return 0;
 	if (direction->state == DIRECTION_FOLLOWED)
 		return (__s32)(packet->sequence + packet->payload_length - direction->next_sequence) <= 0 ||

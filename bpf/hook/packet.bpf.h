@@ -9,6 +9,7 @@
 #define PACKET_BPF_H
 
 #include "bpf/shared/flow_hash.h"
+#include "bpf/shared/tcp_receiver.h"
 
 enum packet_numbers {
 	PROTOCOL_HOP_BY_HOP = 0,
@@ -33,11 +34,6 @@ enum packet_numbers {
 	IPV6_EXTENSIONS_MAX = 8,
 	IPV4_LENGTH_AT = 2, /* total length, with the header */
 	IPV6_LENGTH_AT = 4, /* payload length, without it */
-
-	TCP_FLAG_BIT_FIN = 1 << 0,
-	TCP_FLAG_BIT_SYN = 1 << 1,
-	TCP_FLAG_BIT_RST = 1 << 2,
-	TCP_FLAG_BIT_ACK = 1 << 4,
 };
 
 struct packet {
@@ -46,6 +42,7 @@ struct packet {
 	__u32 payload_length;
 	__u32 sequence; /* TCP, host byte order */
 	__u32 acknowledgment;
+	__u32 taken;       /* bytes at the payload's start that the receiver is known to have taken before */
 	__u16 source_port; /* host byte order */
 	__u16 destination_port;
 	__u8 family;   /* 4 or 6 */
@@ -219,7 +216,7 @@ static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_off
 	if (!parsed || packet->payload_offset > end)
 		return 0;
 	/* what a reset carries is none of the stream (RFC 9293 section 3.5.3) */
-	packet->payload_length = packet->tcp_flags & TCP_FLAG_BIT_RST ? 0 : end - packet->payload_offset;
+	packet->payload_length = packet->tcp_flags & TCP_RST ? 0 : end - packet->payload_offset;
 	return 1;
 }
 

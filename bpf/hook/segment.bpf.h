@@ -44,7 +44,7 @@ static __always_inline int direction_segment(const struct sight *sight, const st
 {
 	const struct connection *connection = sight->connection;
 	struct direction *direction = sight->direction;
-	__u32 sequence = packet->sequence + !!(packet->tcp_flags & TCP_FLAG_BIT_SYN);
+	__u32 sequence = packet->sequence + !!(packet->tcp_flags & TCP_SYN);
 	/* an empty segment takes part only by its FIN, which stands for one byte */
 	struct tcp_order order = tcp_order_place(direction->next_sequence, sequence, packet->payload_length ?: 1);
 
@@ -58,9 +58,11 @@ static __always_inline int direction_segment(const struct sight *sight, const st
 	if (packet->payload_length == 0)
 		return 1;
 	if (direction->state == DIRECTION_HANDED_OVER) {
-		direction->sequence = sequence;
-		direction->offset = packet->payload_offset;
-		direction->left = packet->payload_length;
+		if (packet->taken >= packet->payload_length)
+			return 1;
+		direction->sequence = sequence + packet->taken;
+		direction->offset = packet->payload_offset + packet->taken;
+		direction->left = packet->payload_length - packet->taken;
 		direction_forward(sight);
 	} else if (direction->state == DIRECTION_WALKED && order.kind == TCP_ORDER_NEW) {
 		direction->offset = packet->payload_offset + order.skip;
@@ -78,7 +80,7 @@ static __always_inline void direction_close(const struct sight *sight, const str
 {
 	struct direction *direction = sight->direction;
 	__u32 sequence = packet->sequence + packet->payload_length;
-	int reset = packet->tcp_flags & TCP_FLAG_BIT_RST;
+	int reset = packet->tcp_flags & TCP_RST;
 	int from_us = CONNECTION_SOURCE == EVENT_FROM_SOCKET && sight->index == EVENT_SENT;
 
 	if (!from_us && direction->state == DIRECTION_WALKED && sequence != direction->next_sequence)
@@ -108,7 +110,7 @@ static __always_inline int connection_established(const struct sight *sight)
 
 static __always_inline void direction_packet(const struct sight *sight, const struct packet *packet)
 {
-	int closes = packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST);
+	int closes = packet->tcp_flags & (TCP_FIN | TCP_RST);
 
 	if (sight->direction->state == DIRECTION_UNKNOWN)
 		return;
@@ -121,7 +123,7 @@ static __always_inline void direction_packet(const struct sight *sight, const st
 		direction_follow(sight, packet);
 		if (closes)
 			direction_close(sight, packet);
-	} else if (packet->tcp_flags & TCP_FLAG_BIT_RST || (direction_segment(sight, packet) && closes)) {
+	} else if (packet->tcp_flags & TCP_RST || (direction_segment(sight, packet) && closes)) {
 		direction_close(sight, packet);
 	}
 }
@@ -132,11 +134,10 @@ static __always_inline void direction_packet(const struct sight *sight, const st
  */
 static __always_inline int direction_knows(const struct direction *direction, const struct packet *packet)
 {
-	__u32 end = packet->sequence + !!(packet->tcp_flags & TCP_FLAG_BIT_SYN) + packet->payload_length;
+	__u32 end = packet->sequence + !!(packet->tcp_flags & TCP_SYN) + packet->payload_length;
 
 	return direction->state == DIRECTION_WALKED && packet->payload_length &&
-	       !(packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)) &&
-	       (__s32)(end - direction->next_sequence) <= 0;
+	       !(packet->tcp_flags & (TCP_FIN | TCP_RST | TCP_URG)) && (__s32)(end - direction->next_sequence) <= 0;
 }
 
 /*
@@ -160,15 +161,40 @@ static __always_inline void direction_contended(const struct sight *sight, const
 		sight->direction->state = DIRECTION_ENDED;
 }
 
+/*
+ * The segment has the URG flag: nobody beside the receiver knows which bytes it delivers (tcp_receiver_judge()), now or
+ * later. The handshake is unknown, and a connection that was followed is not followed any more.
+ */
+static __always_inline void direction_doubt(const struct sight *sight, const struct packet *packet)
+{
+	struct connection *connection = sight->connection;
+
+	if (sight->index == EVENT_RECEIVED && urgent_is_inline(sight->skb))
+		return;
+	if (sight->direction->state == DIRECTION_FOLLOWED) {
+		direction_lose_track(sight);
+		return;
+	}
+	if (connection->lost || connection_is_over(connection))
+		return;
+	connection->lost = EVENT_LOST;
+	if (!connection->opened)
+		return;
+	statistic_add(STATISTIC_REFUSED);
+	emit_cut(sight, packet->sequence, 1);
+}
+
 /* Take a packet whose connection's state is at hand. */
 static __always_inline void connection_packet(const struct sight *sight, const struct packet *packet)
 {
-	if (packet->payload_length == 0 && !(packet->tcp_flags & (TCP_FLAG_BIT_FIN | TCP_FLAG_BIT_RST)))
+	if (packet->payload_length == 0 && !(packet->tcp_flags & (TCP_FIN | TCP_RST | TCP_URG)))
 		return;
 	if (direction_knows(sight->direction, packet))
 		return;
 	if (direction_claim(sight)) {
 		sight->direction->time_ns = bpf_ktime_get_ns();
+		if (packet->tcp_flags & TCP_URG)
+			direction_doubt(sight, packet);
 		direction_packet(sight, packet);
 		connection_look_for_plaintext(sight);
 		if (packet->payload_length)

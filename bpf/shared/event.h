@@ -181,6 +181,11 @@ enum event_bytes_capacity {
 	EVENT_BYTES_LARGE = 2048,
 };
 
+enum event_segment_type {
+	EVENT_SEGMENT_OPEN = 0,     /* the receiver may take these bytes, or another copy of them */
+	EVENT_SEGMENT_ACKNOWLEDGED, /* the receiver had acknowledged all of these bytes before this copy came */
+};
+
 struct event_bytes {
 	struct event event;
 	/* BODY: offset in the message's body; SEGMENT: TCP sequence number; DATAGRAM: offset in it; PLAINTEXT: TCP sequence number */

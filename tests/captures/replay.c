@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "bpf/shared/service_set.h"
 #include "tracking/tracker.h"
@@ -28,8 +29,6 @@
 #include "sink/json.h"
 #include "capture/packet.h"
 #include "capture/pcapng.h"
-
-#include "bpf/shared/service_set.h"
 
 #include "device.skel.h"
 
@@ -377,6 +376,8 @@ static struct device *load(void)
 	if (!programs)
 		return NULL;
 	programs->rodata->row_mask = ROWS - 1;
+	if (getrandom(&programs->rodata->flow_key, sizeof(programs->rodata->flow_key), 0) < 0)
+		fprintf(stderr, "replay: no random numbers: %s\n", strerror(errno));
 	programs->rodata->follow_established = 1;
 	if (!bpf_map__set_max_entries(programs->maps.rows, ROWS) && !device__load(programs))
 		return programs;

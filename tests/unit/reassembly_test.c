@@ -214,6 +214,7 @@ static void test_retransmissions(void **state)
 }
 
 /* Of bytes that come twice the first count, whichever way they lie over each other. */
+/* The first copy of a byte counts; a copy that differs contradicts it, from then on. */
 static void test_first_bytes_count(void **state)
 {
 	struct fixture *fixture = *state;
@@ -224,12 +225,55 @@ static void test_first_bytes_count(void **state)
 	begin_answer(fixture, BASE);
 	assert_int_equal(deliver(fixture, 100, 100, true), 0);
 	assert_int_equal(deliver(fixture, 300, 300, true), 0);
-	assert_int_equal(deliver_bytes(fixture, other, 100, 100, true), 0);
-	assert_int_equal(deliver_bytes(fixture, other, 350, 50, true), 0);
-	assert_int_equal(deliver(fixture, 600, 56, true), 0);
-	assert_int_equal(deliver(fixture, 0, 300, true), 0);
-	assert_int_equal(deliver_bytes(fixture, other, 0, FLIGHT, true), 0);
+	assert_int_equal(deliver_bytes(fixture, other, 100, 100, true), -EBADMSG);
+	assert_int_equal(deliver_bytes(fixture, other, 350, 50, true), -EBADMSG);
+	assert_int_equal(deliver(fixture, 600, 56, true), -EBADMSG);
+	assert_int_equal(deliver(fixture, 0, 300, true), -EBADMSG);
+	assert_int_equal(deliver_bytes(fixture, other, 0, FLIGHT, true), -EBADMSG);
 	expect(fixture, flight_events);
+	assert_true(has_gap(fixture));
+}
+
+/* A copy of bytes that were walked, and one of bytes that are held, with one byte changed at each place. */
+static void test_contradictions(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t copy[FLIGHT];
+
+	build_flight(fixture->stream);
+	memcpy(copy, fixture->stream->bytes, sizeof(copy));
+	for (__u32 changed = 0; changed < 400; changed++) {
+		begin_answer(fixture, BASE);
+		assert_int_equal(deliver(fixture, 0, 200, true), 0);
+		assert_int_equal(deliver(fixture, 250, 100, true), 0);
+		copy[changed] ^= 1;
+		assert_int_equal(deliver_bytes(fixture, copy, 0, 400, true),
+		                 changed < 200 || (changed >= 250 && changed < 350) ? -EBADMSG : 0);
+		copy[changed] ^= 1;
+	}
+}
+
+/* What the receiver had acknowledged before makes no difference: a keep-alive carries a byte of garbage. */
+static void test_acknowledged_copies(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event_bytes *probe = calloc(1, sizeof(*probe) + 1);
+
+	assert_non_null(probe);
+	*probe = (struct event_bytes){
+		.event = {.size = sizeof(*probe) + 1, .kind = EVENT_SEGMENT},
+		.position = BASE + 199,
+		.length = 1,
+		.type = EVENT_SEGMENT_ACKNOWLEDGED,
+	};
+	build_flight(fixture->stream);
+	begin_answer(fixture, BASE);
+	assert_int_equal(deliver(fixture, 0, 200, true), 0);
+	probe->data[0] = fixture->stream->bytes[199] ^ 0xff;
+	assert_int_equal(reassembly_segment(fixture->reassembly, probe), 0);
+	assert_int_equal(deliver(fixture, 200, FLIGHT - 200, true), 0);
+	assert_false(has_gap(fixture));
+	free(probe);
 }
 
 static void test_wrap_around(void **state)
@@ -1106,6 +1150,8 @@ int main(void)
 		TEST(test_gap),
 		TEST(test_retransmissions),
 		TEST(test_first_bytes_count),
+		TEST(test_contradictions),
+		TEST(test_acknowledged_copies),
 		TEST(test_wrap_around),
 		TEST(test_any_order),
 		TEST(test_handover),

@@ -8,7 +8,7 @@
 #include "capture/packet.h"
 #include "capture/pcapng.h"
 
-#include "bpf/shared/tcp_order.h"
+#include "bpf/shared/tcp_receiver.h"
 #include "system/log.h"
 
 #include <errno.h>
@@ -227,6 +227,7 @@ static struct event event_of(const struct flow *flow, enum event_direction direc
 		.direction = direction,
 		.connection = flow->connection,
 		.time_ns = flow->time_ns,
+		.flags = flow->doubtful ? EVENT_LOST : 0,
 	};
 
 	return event;
@@ -295,6 +296,17 @@ static void tell_cut(struct capture *capture, struct flow *flow, enum event_dire
 	tell(capture, flow, &cut.event);
 }
 
+/* Of bytes that the receiver has acknowledged further copies make no difference. */
+static uint8_t segment_type(const struct flow_direction *half, uint32_t position, uint32_t count)
+{
+	const struct tcp_receiver receiver = {
+		.known = half->acknowledges ? TCP_KNOWN_NEXT : 0,
+		.next = half->acknowledged,
+	};
+
+	return tcp_receiver_old(&receiver, position, count) == count ? EVENT_SEGMENT_ACKNOWLEDGED : EVENT_SEGMENT_OPEN;
+}
+
 /* The packet's payload in as many events as it takes, and what of it was not captured. */
 static void tell_payload(struct capture *capture, struct flow *flow, enum event_direction direction,
                          const struct packet *packet, enum event_kind kind, uint32_t position)
@@ -310,10 +322,10 @@ static void tell_payload(struct capture *capture, struct flow *flow, enum event_
 			count = SEGMENT_BYTES_MAX;
 		event->event = event_of(flow, direction, kind, sizeof(*event) + count);
 		if (kind == EVENT_SEGMENT && told == 0)
-			event->event.flags = EVENT_SEGMENT_START;
+			event->event.flags |= EVENT_SEGMENT_START;
 		event->position = position + told;
 		event->length = count;
-		event->type = 0;
+		event->type = kind == EVENT_SEGMENT ? segment_type(half, event->position, count) : 0;
 		event->reserved = 0;
 		memcpy(event->data, packet->payload + told, count);
 		tell(capture, flow, &event->event);
@@ -389,10 +401,18 @@ static enum event_direction take_other_syn(struct capture *capture, struct flow 
 	half->renewing = true;
 	half->renewed = packet->sequence + 1;
 	half->renewed_by_answer = answer;
-	if (flow->closed || (!answer && !flow->connection) ||
-	    (answer && other->renewing && packet->acknowledgement == other->renewed))
+	if (flow->closed || (answer && other->renewing && packet->acknowledgement == other->renewed))
 		return renew(capture, flow, direction);
 	return direction;
+}
+
+/* Whether a SYN/ACK answers the later one of two SYNs that came: then that one began the connection. */
+static bool answers_other_syn(const struct flow *flow, const struct packet *packet, enum event_direction direction)
+{
+	const struct flow_direction *other = &flow->direction[!direction];
+
+	return packet->tcp_flags & PACKET_ACK && other->renewing && !other->renewed_by_answer &&
+	       packet->acknowledgement == other->renewed && packet->acknowledgement != other->initial;
 }
 
 /* Returns the packet's direction, in what may be a new connection by now. */
@@ -402,6 +422,8 @@ static enum event_direction take_syn(struct capture *capture, struct flow *flow,
 	struct flow_direction *half = &flow->direction[direction];
 
 	flow->begun = true;
+	if (answers_other_syn(flow, packet, direction))
+		return take_other_syn(capture, flow, packet, direction);
 	if (!half->known && !flow->closed)
 		begin_at(half, packet->sequence + 1);
 	else if (!half->known || half->initial != packet->sequence + 1)
@@ -525,6 +547,23 @@ static struct flow *find_tcp(struct capture *capture, const struct packet *packe
 	return flow;
 }
 
+/* What a packet shows of the two ends' TCP (tcp_receiver.h). */
+static void take_reception(struct flow *flow, const struct packet *packet, enum event_direction direction)
+{
+	struct flow_direction *other = &flow->direction[!direction];
+	const struct tcp_receiver receiver = {};
+	const struct tcp_segment segment = {.flags = packet->tcp_flags};
+
+	if (tcp_receiver_judge(&receiver, &segment) == TCP_UNSURE)
+		flow->doubtful = true;
+	if (!(packet->tcp_flags & PACKET_ACK) || packet->tcp_flags & PACKET_RST)
+		return;
+	if (!other->acknowledges || tcp_ahead(packet->acknowledgement, other->acknowledged) > 0) {
+		other->acknowledges = true;
+		other->acknowledged = packet->acknowledgement;
+	}
+}
+
 /* The packet's place in its flow has come. */
 static void pass_tcp(struct capture *capture, struct flow *flow, const struct packet *packet,
                      enum event_direction direction, uint64_t time_ns)
@@ -533,6 +572,7 @@ static void pass_tcp(struct capture *capture, struct flow *flow, const struct pa
 	struct flow_direction *half;
 
 	flow_seen(capture->flows, flow, time_ns);
+	take_reception(flow, packet, direction);
 	if (packet->tcp_flags & PACKET_SYN)
 		direction = take_syn(capture, flow, packet, direction);
 	if (packet->tcp_flags & PACKET_ACK)

@@ -262,6 +262,7 @@ void flow_renew(struct flow_table *table, struct flow *flow, enum event_directio
 	flow->closed = false;
 	flow->connection = 0;
 	flow->random = 0;
+	flow->doubtful = false;
 	flow->placed_ns = flow->time_ns;
 	if (direction == EVENT_SENT)
 		flow->local_is_low = !flow->local_is_low;

@@ -37,9 +37,10 @@ struct flow_range {
 };
 
 struct flow_direction {
-	uint32_t initial; /* sequence number of the first byte, where known */
-	uint32_t reached; /* behind the farthest byte seen */
-	uint32_t renewed; /* what a SYN inside the connection gave as its initial, where renewing */
+	uint32_t initial;      /* sequence number of the first byte, where known */
+	uint32_t reached;      /* behind the farthest byte seen */
+	uint32_t acknowledged; /* the highest number that the receiver has acknowledged, where known */
+	uint32_t renewed;      /* what a SYN inside the connection gave as its initial, where renewing */
 	bool known;
 	bool renewing;
 	bool renewed_by_answer; /* that SYN was a SYN/ACK */
@@ -52,6 +53,7 @@ struct flow_direction {
 	uint8_t ranges;
 	uint8_t held_packets;
 	STAILQ_HEAD(, held_packet) held; /* valid where held_packets is not 0 */
+	bool acknowledges;               /* acknowledged is known */
 };
 
 struct flow {
@@ -65,6 +67,7 @@ struct flow {
 	bool local_is_low;   /* the local end is the one to which the first packet went */
 	bool closed;         /* in both directions */
 	bool begun;          /* its SYN or its first bytes were seen */
+	bool doubtful;       /* nobody knows which bytes its receivers deliver: urgent data */
 	struct flow_direction direction[EVENT_DIRECTIONS];
 };
 

@@ -421,7 +421,7 @@ static enum layer parse_tcp(struct parse *parse)
 	packet->destination_port = get_16(header + 2);
 	packet->sequence = get_32(header + 4);
 	packet->acknowledgement = get_32(header + 8);
-	packet->tcp_flags = header[13] & (PACKET_FIN | PACKET_SYN | PACKET_RST | PACKET_ACK);
+	packet->tcp_flags = header[13] & (PACKET_FIN | PACKET_SYN | PACKET_RST | PACKET_ACK | PACKET_URG);
 	advance(parse, header_length);
 	found(parse, PACKET_TCP);
 	return LAYER_END;

@@ -41,6 +41,7 @@ enum packet_tcp_flags {
 	PACKET_SYN = 1 << 1,
 	PACKET_RST = 1 << 2,
 	PACKET_ACK = 1 << 4,
+	PACKET_URG = 1 << 5,
 };
 
 struct packet {

@@ -10,7 +10,8 @@
 
 /* A cut this long, or longer than sequence numbers can order, leaves nothing behind it that is wanted. */
 enum {
-	CUT_MAX = 1 << 30
+	CUT_MAX = 1 << 30,
+	HISTORY_MAX = 32 * 1024, /* the latest bytes walked that are kept, to compare with copies of them */
 };
 
 /* Bytes behind a gap. Pieces are in order and do not overlap. */
@@ -49,6 +50,10 @@ struct reassembly {
 	bool search_cut;   /* bytes are missing in which the hello may have been */
 	bool ended_at_cut; /* bytes are missing, and the walker cannot go on behind them */
 	bool follows;      /* is to go on behind the handshake */
+	bool contradicted; /* a byte came twice and differed: nobody knows which copy the receiver took */
+	uint8_t *history;  /* the latest bytes walked: those before next_sequence */
+	__u32 history_length;
+	__u32 history_capacity;
 };
 
 struct reassembly *reassembly_new(const struct tls_walk *walk, __u32 next_sequence, reassembly_sink sink, void *context)
@@ -88,6 +93,7 @@ void reassembly_free(struct reassembly *reassembly)
 	if (!reassembly)
 		return;
 	reassembly_drop_held(reassembly);
+	free(reassembly->history);
 	free(reassembly);
 }
 
@@ -126,6 +132,82 @@ bool reassembly_followed(const struct reassembly *reassembly)
 	return reassembly->walk.flags & TLS_WALK_FOLLOWED;
 }
 
+static void history_drop(struct reassembly *reassembly)
+{
+	free(reassembly->history);
+	reassembly->history = NULL;
+	reassembly->history_length = 0;
+	reassembly->history_capacity = 0;
+}
+
+/* Make room for count more bytes, by giving up the oldest ones. Returns false where there is no memory. */
+static bool history_make_room(struct reassembly *reassembly, __u32 count)
+{
+	__u32 kept = reassembly->history_length, capacity = reassembly->history_capacity;
+	uint8_t *history;
+
+	if (kept + count > HISTORY_MAX) {
+		kept = HISTORY_MAX - count < HISTORY_MAX / 2 ? HISTORY_MAX - count : HISTORY_MAX / 2;
+		kept = kept < reassembly->history_length ? kept : reassembly->history_length;
+		memmove(reassembly->history, reassembly->history + reassembly->history_length - kept, kept);
+		reassembly->history_length = kept;
+	}
+	while (capacity < kept + count)
+		capacity = capacity ? 2 * capacity : 1024;
+	if (capacity == reassembly->history_capacity)
+		return true;
+	history = realloc(reassembly->history, capacity);
+	if (!history)
+		return false;
+	reassembly->history = history;
+	reassembly->history_capacity = capacity;
+	return true;
+}
+
+/* Keep bytes that were walked, up to next_sequence. Without memory for them nothing can be compared. */
+static void history_add(struct reassembly *reassembly, const uint8_t *data, __u32 count)
+{
+	if (count > HISTORY_MAX) {
+		data += count - HISTORY_MAX;
+		count = HISTORY_MAX;
+		reassembly->history_length = 0;
+	}
+	if (!history_make_room(reassembly, count)) {
+		history_drop(reassembly);
+		return;
+	}
+	memcpy(reassembly->history + reassembly->history_length, data, count);
+	reassembly->history_length += count;
+}
+
+/* Whether bytes at position differ from known ones at known_position, where the two overlap. */
+static bool bytes_differ(const struct stretch *stretch, __u32 known_position, const uint8_t *known, __u32 known_length)
+{
+	__s32 ahead = sequence_ahead(known_position, stretch->position);
+	__u32 from = ahead > 0 ? ahead : 0, before = ahead < 0 ? -ahead : 0, count;
+
+	if (from >= stretch->length || before >= known_length)
+		return false;
+	count = stretch->length - from < known_length - before ? stretch->length - from : known_length - before;
+	return memcmp(stretch->data + from, known + before, count) != 0;
+}
+
+/*
+ * Compare bytes with what came before at the same sequence numbers. TCP takes one copy of a byte. Whoever is not the
+ * receiver does not know which: it drops segments for their checksum, their timestamp, their place in the window.
+ */
+static void reassembly_compare(struct reassembly *reassembly, const struct stretch *stretch)
+{
+	const struct piece *piece;
+
+	if (bytes_differ(stretch, reassembly->next_sequence - reassembly->history_length, reassembly->history,
+	                 reassembly->history_length))
+		reassembly->contradicted = true;
+	for (piece = reassembly->held; piece; piece = piece->next)
+		if (!piece->cut && bytes_differ(stretch, piece->position, piece->data, piece->length))
+			reassembly->contradicted = true;
+}
+
 static void reassembly_found(const struct event *event, void *context)
 {
 	struct reassembly *reassembly = context;
@@ -144,6 +226,7 @@ static void reassembly_pass_hole(struct reassembly *reassembly, __u32 count)
 	struct tls_walk *walk = &reassembly->walk;
 
 	reassembly->next_sequence += count;
+	reassembly->history_length = 0;
 	if (reassembly_ended(reassembly))
 		return;
 	if (reassembly->searching) {
@@ -165,6 +248,10 @@ static void reassembly_walk(struct reassembly *reassembly, const uint8_t *data, 
 
 	reassembly->next_sequence += count;
 	reassembly->outside = false;
+	if (reassembly_ended(reassembly) || reassembly_followed(reassembly))
+		reassembly->history_length = 0;
+	else
+		history_add(reassembly, data, count);
 	if (reassembly_ended(reassembly))
 		return;
 	if (start)
@@ -319,6 +406,7 @@ static int reassembly_take(struct reassembly *reassembly, struct stretch stretch
 		return 0;
 	}
 	if (reassembly_ended(reassembly)) {
+		history_drop(reassembly);
 		reassembly_skip_stretch(reassembly, &stretch);
 		return 0;
 	}
@@ -331,8 +419,10 @@ static int reassembly_take(struct reassembly *reassembly, struct stretch stretch
 		reassembly_walk_stretch(reassembly, stretch);
 	}
 	reassembly_check_limit(reassembly);
-	if (reassembly_ended(reassembly))
+	if (reassembly_ended(reassembly)) {
 		reassembly_drop_held(reassembly);
+		history_drop(reassembly);
+	}
 	return error;
 }
 
@@ -344,9 +434,14 @@ int reassembly_segment(struct reassembly *reassembly, const struct event_bytes *
 		.length = segment->length,
 		.start = segment->event.flags & EVENT_SEGMENT_START,
 	};
+	int error;
 
 	reassembly->origin = segment->event;
-	return reassembly_take(reassembly, stretch);
+	if (segment->type != EVENT_SEGMENT_ACKNOWLEDGED && !reassembly_ended(reassembly) &&
+	    !reassembly_followed(reassembly))
+		reassembly_compare(reassembly, &stretch);
+	error = reassembly_take(reassembly, stretch);
+	return reassembly->contradicted ? -EBADMSG : error;
 }
 
 int reassembly_cut(struct reassembly *reassembly, const struct event_cut *cut)
@@ -371,6 +466,7 @@ void reassembly_expect_answer(struct reassembly *reassembly)
 		return;
 	for (piece = reassembly->held; piece; piece = piece->next)
 		reassembly->next_sequence = piece_end(piece);
+	history_drop(reassembly);
 	if (reassembly->left_out && sequence_ahead(reassembly->left_out_end, reassembly->next_sequence) > 0)
 		reassembly->next_sequence = reassembly->left_out_end;
 	reassembly_drop_held(reassembly);
@@ -420,6 +516,8 @@ static bool reassembly_told_all(const struct reassembly *reassembly)
 
 bool reassembly_has_gap(const struct reassembly *reassembly)
 {
+	if (reassembly->contradicted)
+		return true;
 	if (reassembly->ended_at_cut && !reassembly_followed(reassembly))
 		return true;
 	if (reassembly_told_all(reassembly))

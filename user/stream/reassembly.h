@@ -2,8 +2,9 @@
 /*
  * reassembly - one direction of a connection whose bytes are walked in userspace: handed over by the kernel at a gap, or
  * read from a capture. Segments come in any order, overlapping and repeated; the walker (tls_walk.h) sees each byte once
- * and in order, and what it finds comes out as the events that the kernel itself would have made. Of bytes that come
- * more than once the first to come count.
+ * and in order, and what it finds comes out as the events that the kernel itself would have made. The first copy of a byte
+ * counts. If a further copy differs from it, and the receiver had not acknowledged the byte before
+ * (EVENT_SEGMENT_ACKNOWLEDGED), the direction is contradicted, which counts as a gap: the latest 32 KiB are compared.
  */
 #ifndef STREAM_REASSEMBLY_H
 #define STREAM_REASSEMBLY_H
@@ -32,8 +33,8 @@ struct reassembly *reassembly_new(const struct tls_walk *walk, __u32 next_sequen
 void reassembly_free(struct reassembly *reassembly);
 
 /*
- * Take an EVENT_SEGMENT. Returns 0, or -ENOBUFS where a bound was hit or -ENOMEM: bytes were left out, and unless they
- * come again the gap will not close.
+ * Take an EVENT_SEGMENT. Returns 0; -EBADMSG from the first contradiction on: no verdict may rest on the direction; or -ENOBUFS
+ * where a bound was hit or -ENOMEM: bytes were left out, and unless they come again the gap will not close.
  */
 int reassembly_segment(struct reassembly *reassembly, const struct event_bytes *segment);
 
@@ -63,7 +64,7 @@ void reassembly_expect_client(struct reassembly *reassembly);
 void reassembly_finish(struct reassembly *reassembly);
 
 /*
- * Whether bytes are missing that the walker wanted: before others that are held, or were left out, or cut where it could
+ * Whether the direction is contradicted, or bytes are missing that the walker wanted: before others that are held, or were left out, or cut where it could
  * not go on behind them. A hole in a body is not counted: the positions of its chunks tell.
  */
 bool reassembly_has_gap(const struct reassembly *reassembly);
@@ -86,7 +87,7 @@ bool reassembly_lost_track(const struct reassembly *reassembly);
 /* Whether the walker still wants bytes of this direction. */
 bool reassembly_wants_more(const struct reassembly *reassembly);
 
-/* How much memory the bytes behind gaps take. */
+/* How much memory the bytes behind gaps take. Those kept to compare, at most 32 KiB, come on top. */
 __u32 reassembly_held(const struct reassembly *reassembly);
 
 /* Whether no ClientHello (nor, with TLS_WALK_EITHER, ServerHello) was found yet, and none was told of. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "tracking/connection.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -457,6 +458,7 @@ static void take_close(struct connection *connection, const struct event_close *
 static void take_bytes(struct connection *connection, const struct event *event)
 {
 	struct side *side = &connection->side[event->direction];
+	int error;
 
 	if (event->kind == EVENT_DATAGRAM && !side->stream)
 		side->stream = stream_of_datagrams(take_found_in_bytes, connection);
@@ -464,7 +466,10 @@ static void take_bytes(struct connection *connection, const struct event *event)
 		connection->loss = LOSS_OWN;
 		return;
 	}
-	if (stream_take(side->stream, event))
+	error = stream_take(side->stream, event);
+	if (error == -EBADMSG)
+		connection->loss = LOSS_OWN;
+	else if (error)
 		connection->surroundings->counts->bounds++;
 	if (close_is_due(side))
 		close_direction(connection, event->direction, side->close_how);
