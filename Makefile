@@ -62,7 +62,7 @@ all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
 DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev libncurses-dev
-DEPS_CHECK := libcmocka-dev libjson-c-dev libclang-rt-14-dev clang-format clang-tidy openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go tmux
+DEPS_CHECK := libcmocka-dev libjson-c-dev libclang-rt-14-dev clang-format clang-tidy openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go libcap2-bin tmux
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86
 DEPS_ARM64 := gcc-aarch64-linux-gnu qemu-system-arm
