@@ -10,6 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 
+#include "bpf/shared/early_filter.h"
 #include "bpf/shared/event.h"
 #include "bpf/shared/tcp_order.h"
 #include "hook/packet.bpf.h"
@@ -445,15 +446,43 @@ static __always_inline struct connection *connection_of_listener(struct __sk_buf
 	return connection_at_hand(skb, index);
 }
 
+/*
+ * What of the user's expression the first packet decides. Set before loading; a step here, so that the verifier looks at all of
+ * the program also where nobody sets it.
+ */
+const volatile struct early_filter early_filter = {.steps = 1};
+
+/* Whether the expression may select the connection of the packet at hand: nobody knows yet which end is the client. */
+__noinline int connection_passes(struct __sk_buff *skb, __u32 index)
+{
+	struct early_end local = {}, remote = {};
+	struct packet packet = {};
+	struct ends ends;
+
+	if (!packet_here(skb, &packet))
+		return 1;
+	ends_of(skb, &packet, index, &ends);
+	__builtin_memcpy(local.address, ends.local_address, sizeof(local.address));
+	__builtin_memcpy(remote.address, ends.remote_address, sizeof(remote.address));
+	local.port = ends.local_port;
+	remote.port = ends.remote_port;
+	local.family = remote.family = packet.family;
+	return early_passes(&early_filter, &local, &remote, EARLY_SERVER) ||
+	       early_passes(&early_filter, &remote, &local, EARLY_CLIENT);
+}
+
 /* Make the state of a connection that has none yet. Of two CPUs that meet it at the same time the second leaves it alone. */
 static __always_inline struct connection *connection_make(struct __sk_buff *skb, struct bpf_sock *socket, __u32 index)
 {
 	struct connection *connection = bpf_sk_storage_get(&sockets, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 
-	if (!connection)
+	if (!connection) {
 		statistic_add(STATISTIC_LOST_STORAGE);
-	else if (turn_claim_once(&connection->begun))
+	} else if (turn_claim_once(&connection->begun)) {
 		connection_begin(skb, index);
+		if (early_filter.steps && !connection_passes(skb, index))
+			connection_end(connection);
+	}
 	return connection;
 }
 

@@ -11,6 +11,7 @@
 
 #include "attribution/attributor.h"
 #include "attribution/proc.h"
+#include "filter/early.h"
 #include "library/finder.h"
 #include "live_status.h"
 #include "sink/losses.h"
@@ -37,6 +38,7 @@ struct trace {
 	struct probes *probes;
 	struct library *library;
 	struct transcript_table *transcripts;
+	struct early_filter early_filter;
 	struct losses losses;
 	uint64_t lost_events; /* as of the last look */
 	struct notify notify;
@@ -227,7 +229,8 @@ static void finish(struct trace *trace)
 	tracker_finish(trace->live->table);
 	sources = sources_of(trace);
 	live_status(&sources, &status);
-	losses_summarize(&status, trace->live->options->cgroup);
+	/* what the kernel left out is missed by nobody, either */
+	losses_summarize(&status, trace->live->options->cgroup || trace->early_filter.steps);
 }
 
 /* Probes in TLS libraries: where they cannot be had that was said, and sockets are traced all the same. */
@@ -271,15 +274,17 @@ static int check_process(uint32_t process)
 
 int live_trace(const struct live *live)
 {
+	struct trace trace = {.live = live};
 	const struct tracer_options options = {.cgroup = live->options->cgroup,
 	                                       .interfaces = live->options->interface,
 	                                       .interface_count = live->options->interfaces,
 	                                       .interface_connections = live->options->max_connections,
 	                                       .buffer_bytes = live->options->buffer_bytes,
+	                                       .early_filter = &trace.early_filter,
 	                                       .follow_process = live->options->process};
-	struct trace trace = {.live = live};
 	int error;
 
+	filter_early(live->options->filter, &trace.early_filter);
 	error = check_process(live->options->process);
 	if (!error)
 		error = notify_open(&trace.notify);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "filter/early.h"
 #include "report_sample.h"
 
 enum {
@@ -22,6 +23,7 @@ enum {
 	RECORDS_EACH = 4, /* records on which an expression is tried */
 	PARTS_MAX = 24,   /* of an expression */
 	VALUES = 6,
+	EARLY_COLUMNS = 5,
 	SET_MAX = 4,
 	TEXT_MAX = 8192,
 	VALUE_MAX = 64,
@@ -336,6 +338,13 @@ struct part {
 	struct operand operand[SET_MAX];
 };
 
+/* Columns whose values the first packet of a connection shows. */
+static const int early_columns[] = {ROLE, SERVER_IP, SERVER_PORT, CLIENT_IP, CLIENT_PORT};
+
+/* Whether expressions have only columns that the kernel decides. */
+static bool early_only;
+static uint64_t early_decided; /* records that the kernel left out */
+
 static struct part parts[PARTS_MAX * 2];
 static int parts_used;
 
@@ -354,6 +363,8 @@ static enum operation random_operation(enum kind kind)
 		if (operation >= LT && operation <= GE && !has_order(kind))
 			continue;
 		if ((operation == IN || operation == NOT_IN) && kind == FLAGS)
+			continue;
+		if (early_only && operation >= NULL_EQ)
 			continue;
 		if (operation == MATCH && kind != WORDS && kind != TEXTS && kind != FOLDED && kind != LIST)
 			continue;
@@ -440,7 +451,7 @@ static struct part *random_part(int depth)
 		part->right = part->operation == NOT ? NULL : random_part(depth - 1);
 		return part;
 	}
-	part->column = below(COLUMNS);
+	part->column = early_only ? early_columns[below(EARLY_COLUMNS)] : (int)below(COLUMNS);
 	part->operation = random_operation(columns[part->column].kind);
 	part->operands = part->operation == IN || part->operation == NOT_IN ? 1 + below(SET_MAX) : 1;
 	for (int index = 0; index < part->operands; index++)
@@ -677,6 +688,36 @@ static int evaluate(const struct part *part, const struct record *record)
 	return left > 0 || right > 0 ? 1 : left < 0 || right < 0 ? -1 : 0;
 }
 
+static struct early_end early_end_of(const struct handshake *handshake, const struct endpoint *endpoint)
+{
+	struct early_end end = {.port = endpoint->port, .family = handshake->family};
+
+	memcpy(end.address, endpoint->address, sizeof(end.address));
+	return end;
+}
+
+/*
+ * The kernel's part of an expression lets every record through that the expression selects; of an expression over those
+ * columns alone it decides the same. (Only socket's ends, servers and clients, are decided in the kernel.)
+ */
+static void compare_early(const struct text *text, const struct filter *filter, const struct handshake *handshake,
+                          bool matches)
+{
+	const struct early_end server = early_end_of(handshake, &handshake->server);
+	const struct early_end client = early_end_of(handshake, &handshake->client);
+	struct early_filter early;
+	bool passes;
+
+	if (handshake->role == ROLE_OBSERVER)
+		return;
+	filter_early(filter, &early);
+	passes = early_passes(&early, &server, &client, handshake->role);
+	early_decided += !passes;
+	if (matches ? !passes : early_only && early.steps && passes)
+		fail_msg("%s: %s, the kernel %s it", text->text, matches ? "matches" : "does not match",
+		         passes ? "passes" : "drops");
+}
+
 static void compare(const struct text *text, const struct part *part, struct record *records)
 {
 	struct filter *filter;
@@ -689,6 +730,7 @@ static void compare(const struct text *text, const struct part *part, struct rec
 		const bool actual = filter_match(filter, &record->handshake, now);
 		const int expected = evaluate(part, record);
 
+		compare_early(text, filter, &record->handshake, actual);
 		if (actual == (expected == 1))
 			continue;
 		for (int column = 0; column < COLUMNS; column++)
@@ -698,13 +740,12 @@ static void compare(const struct text *text, const struct part *part, struct rec
 	filter_free(filter);
 }
 
-static void random_expressions_match_as_a_plain_evaluation_says(void **state)
+static void run_random(int expressions)
 {
 	static struct record records[RECORDS];
 	static struct text text;
 
-	(void)state;
-	for (int count = 0; count < EXPRESSIONS; count++) {
+	for (int count = 0; count < expressions; count++) {
 		struct part *part;
 
 		for (int index = 0; count % ROUND == 0 && index < RECORDS; index++)
@@ -717,10 +758,76 @@ static void random_expressions_match_as_a_plain_evaluation_says(void **state)
 	}
 }
 
+static void random_expressions_match_as_a_plain_evaluation_says(void **state)
+{
+	(void)state;
+	early_decided = 0;
+	run_random(EXPRESSIONS);
+	/* the kernel decides something */
+	assert_in_range(early_decided, EXPRESSIONS / 100, EXPRESSIONS * RECORDS_EACH);
+}
+
+static void the_kernel_decides_expressions_over_ends_alone(void **state)
+{
+	(void)state;
+	early_only = true;
+	early_decided = 0;
+	run_random(EXPRESSIONS);
+	assert_in_range(early_decided, EXPRESSIONS / 2, EXPRESSIONS * RECORDS_EACH);
+}
+
+static void what_the_kernel_cannot_decide_passes(void **state)
+{
+	static const char *const texts[] = {
+		"sni == x",
+		"requested or server.port == 443",
+		"not (requested and server.port == 443)",
+		"server.port == 443 or not role == server or requested",
+		"role == null",
+		"server.ip != null",
+	};
+	struct early_filter early;
+	struct filter *filter;
+	struct filter_error error;
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(texts) / sizeof(texts[0]); index++) {
+		assert_int_equal(filter_parse(texts[index], &filter, &error), 0);
+		filter_early(filter, &early);
+		if (early.steps)
+			fail_msg("%s: %u steps", texts[index], early.steps);
+		filter_free(filter);
+	}
+	filter_early(NULL, &early);
+	assert_int_equal(early.steps, 0);
+}
+
+/* An expression that is too long for the kernel passes everything. */
+static void long_expressions_pass(void **state)
+{
+	char text[TEXT_MAX];
+	size_t length = snprintf(text, sizeof(text), "server.port in {1");
+	struct early_filter early;
+	struct filter *filter;
+	struct filter_error error;
+
+	(void)state;
+	for (int port = 2; port <= EARLY_FILTER_STEPS; port++)
+		length += snprintf(text + length, sizeof(text) - length, ", %d", port);
+	snprintf(text + length, sizeof(text) - length, "}");
+	assert_int_equal(filter_parse(text, &filter, &error), 0);
+	filter_early(filter, &early);
+	assert_int_equal(early.steps, 0);
+	filter_free(filter);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_expressions_match_as_a_plain_evaluation_says),
+		cmocka_unit_test(the_kernel_decides_expressions_over_ends_alone),
+		cmocka_unit_test(what_the_kernel_cannot_decide_passes),
+		cmocka_unit_test(long_expressions_pass),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

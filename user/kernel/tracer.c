@@ -218,6 +218,16 @@ static int handle_event(void *context, void *data, size_t size)
 	return 0;
 }
 
+static void set_early_filter(struct socket *socket, const struct early_filter *early)
+{
+	void *target = (void *)&socket->rodata->early_filter;
+
+	if (early)
+		memcpy(target, early, sizeof(*early));
+	else
+		memset(target, 0, sizeof(*early));
+}
+
 static int load_socket_programs(struct tracer *tracer, const struct tracer_options *options)
 {
 	int error;
@@ -227,6 +237,7 @@ static int load_socket_programs(struct tracer *tracer, const struct tracer_optio
 		return -errno;
 	tracer->socket->rodata->flow_key = tracer->flow_key;
 	tracer->socket->rodata->follow_process = options->follow_process;
+	set_early_filter(tracer->socket, options->early_filter);
 	tracer->socket->rodata->wakeup_bytes = options->buffer_bytes / WAKEUP_SHARE;
 	error = bpf_map__set_max_entries(tracer->socket->maps.events, options->buffer_bytes);
 	if (!error)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpf/shared/early_filter.h"
 #include "bpf/shared/event.h"
 #include "bpf/shared/service_set.h"
 #include "kernel/probes.h"
@@ -20,6 +21,8 @@ struct tracer_options {
 	uint32_t interface_count;       /* 0: a cgroup */
 	uint32_t interface_connections; /* followed at once on them: beyond it those quiet for longest fall out */
 	uint32_t buffer_bytes;          /* size of the ring buffer, a power of two and a multiple of the page size */
+	const struct early_filter
+		*early_filter;   /* what of an expression is decided with the first packet; NULL: nothing */
 	uint32_t follow_process; /* whose writes, and its descendants', are marked (event_owner.followed); 0: none */
 };
 
