@@ -600,8 +600,10 @@ int options_take_word(int *argc, char **argv, const char *const words[])
 void options_release(struct options *options)
 {
 	filter_free(options->filter);
+	filter_free(options->counted);
 	free(options->expression);
 	options->filter = NULL;
+	options->counted = NULL;
 	options->expression = NULL;
 }
 

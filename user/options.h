@@ -43,6 +43,7 @@ struct options {
 	enum question question; /* COMMAND_ASK */
 	char *expression;       /* EXPRESSION as it was typed, its words joined by spaces; NULL: none */
 	struct filter *filter;  /* the same with its short forms (options_filter.h), compiled; NULL: all handshakes */
+	struct filter *counted; /* the same without -R, which selects lines and not what the metrics count */
 	const char *store;      /* --store; NULL: none. COMMAND_ASK and COMMAND_TOP: never NULL without -r, -g, -i */
 	uint64_t store_bytes;   /* --store-limit; 0: the default */
 	uint64_t store_keep_ns; /* --store-keep; 0: the default */

@@ -181,19 +181,31 @@ static int check_expression(const char *expression, struct filter_error *error)
 	return status;
 }
 
-int options_filter_compile(struct options *options, struct filter_error *error)
+/* The short forms and the expression in one filter; NULL where neither selects anything. */
+static int compile(const struct options *options, struct filter **filter, struct filter_error *error)
 {
 	char *selected = options_filter_text(options), *whole = NULL;
 	int status = selected ? 0 : -ENOMEM;
 
-	if (!status && options->expression)
-		status = check_expression(options->expression, error);
 	if (!status && options->expression && *selected &&
 	    asprintf(&whole, "%s and (%s)", selected, options->expression) < 0)
 		status = -ENOMEM;
 	if (!status && (options->expression || *selected))
-		status = filter_parse(whole ?: options->expression ?: selected, &options->filter, error);
+		status = filter_parse(whole ?: options->expression ?: selected, filter, error);
 	free(whole);
 	free(selected);
+	return status;
+}
+
+int options_filter_compile(struct options *options, struct filter_error *error)
+{
+	struct options counted = *options;
+	int status = options->expression ? check_expression(options->expression, error) : 0;
+
+	counted.requested_only = false;
+	if (!status)
+		status = compile(options, &options->filter, error);
+	if (!status)
+		status = compile(&counted, &options->counted, error);
 	return status;
 }

@@ -19,7 +19,7 @@
 char *options_filter_text(const struct options *options);
 
 /*
- * Compile options->expression and the short forms into options->filter. Returns 0; -EINVAL, with error filled in: a place in
+ * Compile options->expression and the short forms into options->filter and options->counted. Returns 0; -EINVAL, with error filled in: a place in
  * options->expression; or -ENOMEM.
  */
 int options_filter_compile(struct options *options, struct filter_error *error);

@@ -59,29 +59,31 @@ static void attribute(struct report *report, struct handshake *record)
 		memcpy(record->container, attribution->container, sizeof(record->container));
 }
 
-static bool matches(const struct report *report, const struct handshake *handshake)
+static bool matches(const struct filter *filter, const struct handshake *handshake)
 {
-	return filter_match(report->options->filter, handshake, time(NULL));
+	return filter_match(filter, handshake, time(NULL));
 }
 
 void report_handshake(const struct handshake *handshake, void *context)
 {
 	struct report *report = context;
 	const struct options *options = report->options;
+	const bool by_attribution = filter_needs_attribution(options->counted);
 	struct handshake record;
-	const bool by_attribution = filter_needs_attribution(options->filter);
 	bool wanted;
 
-	/* nobody looks up who made a handshake that is left out anyway */
-	if (!options_want_process(options, handshake) || (!by_attribution && !matches(report, handshake)))
+	/* a record that no sink gets needs no attribution */
+	if (!options_want_process(options, handshake) || (!by_attribution && !matches(options->counted, handshake)))
 		return;
 	record = *handshake;
+	/* the table of connections names the records that it may correct later */
+	record.provisional = *record.id;
 	if (!*record.id)
 		event_id_next(&report->ids, record.id);
 	attribute(report, &record);
-	if (by_attribution && !matches(report, &record))
+	if (by_attribution && !matches(options->counted, &record))
 		return;
-	wanted = !report_is_complete(report);
+	wanted = !report_is_complete(report) && (!options->requested_only || record.verdict.requested == KNOWN_YES);
 	/* a record that corrects an earlier one is the same handshake */
 	report->reported += wanted && !*record.corrects;
 	sinks_take(&report->sinks, &record, wanted);

@@ -126,11 +126,13 @@ static struct metrics *sample_metrics(void)
 		.program = {{"receive", true, 701, 601, 1000000602},
 	                    {"send", true, 702, 0, 0},
 	                    [STATUS_PROGRAMS_MAX - 1] = {"exec", .runs = 603, .run_ns = 604}},
+		.sink = {{"json", {.taken = 1101, .dropped = 1102, .failed = 1103, .waiting = 1104}}},
 	};
 
 	assert_non_null(metrics);
 	handshake.certificate = &certificate;
 	handshake.policy = (struct policy_judgement){.expectation = POLICY_REQUIRED, .result = POLICY_KEPT, .line = 3};
+	handshake.verification[FROM_CLIENT] = (struct verification){.known = true, .result = FAILURE_NONE};
 	metrics_handshake(metrics, &handshake);
 	metrics_update(metrics, &status);
 	return metrics;
@@ -155,8 +157,8 @@ static const char *const text_golden[] = {
 	"# HELP mtlsnoop_handshakes_total TLS handshakes that have ended, by verdict.",
 	"# TYPE mtlsnoop_handshakes_total counter",
 	SERVICE_LINE("server", "10.0.0.1:443", "1"),
-	"# HELP mtlsnoop_handshake_duration_seconds From the ClientHello to what ended the handshake, where that was "
-	"seen.",
+	"# HELP mtlsnoop_handshake_duration_seconds Time from the ClientHello to the end of the handshake, where the "
+        "end was seen.",
 	"# TYPE mtlsnoop_handshake_duration_seconds histogram",
 	DURATION("0.0001", "0"),
 	DURATION("0.00025", "0"),
@@ -179,8 +181,8 @@ static const char *const text_golden[] = {
 	DURATION("+Inf", "1"),
 	"mtlsnoop_handshake_duration_seconds_sum{" SERVICE "} 0.001834000",
 	"mtlsnoop_handshake_duration_seconds_count{" SERVICE "} 1",
-	"# HELP mtlsnoop_certificate_answer_seconds From CertificateRequest to the client's Certificate, where both "
-	"were seen.",
+	"# HELP mtlsnoop_certificate_answer_seconds Time from CertificateRequest to the client's Certificate, where "
+        "both were seen.",
 	"# TYPE mtlsnoop_certificate_answer_seconds histogram",
 	ANSWER("0.0001", "0"),
 	ANSWER("0.00025", "0"),
@@ -203,27 +205,39 @@ static const char *const text_golden[] = {
 	ANSWER("+Inf", "1"),
 	"mtlsnoop_certificate_answer_seconds_sum{" SERVICE "} 0.000412000",
 	"mtlsnoop_certificate_answer_seconds_count{" SERVICE "} 1",
-	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first of the client "
-	"certificates ends that were presented in the last 24 hours.",
+	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first certificate expires of "
+        "those that clients presented in the last 24 hours.",
 	"# TYPE mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds gauge",
 	EXPIRY "{" SERVICE "} 1826967599",
-	"# HELP mtlsnoop_policy_unjudged_total Handshakes of services of which something is expected that could not be "
-	"judged.",
+	"# HELP mtlsnoop_handshake_failures_total Handshakes that failed, by the side that ended them and the reason.",
+	"# TYPE mtlsnoop_handshake_failures_total counter",
+	"# HELP mtlsnoop_client_certificate_verifications_total Checks of client certificates by the server, by "
+        "result: ok, or why the certificate was not trusted.",
+	"# TYPE mtlsnoop_client_certificate_verifications_total counter",
+	"mtlsnoop_client_certificate_verifications_total{service=\"10.0.0.1:443\",result=\"ok\"} 1",
+	"# HELP mtlsnoop_plaintext_connections_total Connections to a TLS service whose client sent no ClientHello.",
+	"# TYPE mtlsnoop_plaintext_connections_total counter",
+	"# HELP mtlsnoop_corrections_total Records that correct an earlier one: counted in its place, or too late and "
+        "not counted.",
+	"# TYPE mtlsnoop_corrections_total counter",
+	"mtlsnoop_corrections_total{state=\"counted\"} 0",
+	"mtlsnoop_corrections_total{state=\"late\"} 0",
+	"# HELP mtlsnoop_policy_unjudged_total Handshakes of services with a policy that could not be judged.",
 	"# TYPE mtlsnoop_policy_unjudged_total counter",
 	POLICY("unjudged", "0"),
-	"# HELP mtlsnoop_policy_kept_total Handshakes that kept to what is expected of their service.",
+	"# HELP mtlsnoop_policy_kept_total Handshakes that kept the policy for their service.",
 	"# TYPE mtlsnoop_policy_kept_total counter",
 	POLICY("kept", "1"),
-	"# HELP mtlsnoop_policy_violations_total Handshakes that broke what is expected of their service (--expect).",
+	"# HELP mtlsnoop_policy_violations_total Handshakes that broke the policy for their service (--expect).",
 	"# TYPE mtlsnoop_policy_violations_total counter",
 	POLICY("violations", "0"),
-	"# HELP mtlsnoop_policy_lines Lines of the policy, by what they expect.",
+	"# HELP mtlsnoop_policy_lines Lines of the policy, by rule.",
 	"# TYPE mtlsnoop_policy_lines gauge",
 	LINES("required", "911"),
 	LINES("optional", "912"),
 	LINES("never", "913"),
 	LINES("trusted", "0"),
-	"# HELP mtlsnoop_handshake_messages_total Handshake messages, in cleartext or told by a TLS library.",
+	"# HELP mtlsnoop_handshake_messages_total Handshake messages, in cleartext or as a TLS library had them.",
 	"# TYPE mtlsnoop_handshake_messages_total counter",
 	MESSAGE("client_hello", "client"),
 	MESSAGE("server_hello", "server"),
@@ -243,7 +257,7 @@ static const char *const text_golden[] = {
 	UNKNOWN("ssl2"),
 	UNKNOWN("unfinished"),
 	UNKNOWN("abandoned"),
-	"# HELP mtlsnoop_lost_events_total What mtlsnoop itself lost or left out: events, packets, directions.",
+	"# HELP mtlsnoop_lost_events_total Events, packets and directions that mtlsnoop itself lost or left out.",
 	"# TYPE mtlsnoop_lost_events_total counter",
 	LOST("ring_buffer", "101"),
 	LOST("socket_storage", "102"),
@@ -271,11 +285,11 @@ static const char *const text_golden[] = {
 	"# HELP mtlsnoop_gaps_total Directions of connections with bytes that never came.",
 	"# TYPE mtlsnoop_gaps_total counter",
 	"mtlsnoop_gaps_total 301",
-	"# HELP mtlsnoop_reassembled_directions_total Directions of connections that were put together outside the "
-	"kernel.",
+	"# HELP mtlsnoop_reassembled_directions_total Directions of connections that were reassembled outside the "
+        "kernel.",
 	"# TYPE mtlsnoop_reassembled_directions_total counter",
 	"mtlsnoop_reassembled_directions_total 302",
-	"# HELP mtlsnoop_evidence_conflicts_total Handshakes of which two kinds of evidence disagree.",
+	"# HELP mtlsnoop_evidence_conflicts_total Handshakes about which two kinds of evidence disagree.",
 	"# TYPE mtlsnoop_evidence_conflicts_total counter",
 	"mtlsnoop_evidence_conflicts_total 0",
 	"# HELP mtlsnoop_connections Connections that are followed now.",
@@ -289,20 +303,21 @@ static const char *const text_golden[] = {
 	"# HELP mtlsnoop_tls_connections_total TCP connections in which a ClientHello was found.",
 	"# TYPE mtlsnoop_tls_connections_total counter",
 	"mtlsnoop_tls_connections_total 402",
-	"# HELP mtlsnoop_midstream_connections_total TCP connections that were open before mtlsnoop: left alone.",
+	"# HELP mtlsnoop_midstream_connections_total TCP connections that were open before mtlsnoop started, and are "
+        "ignored.",
 	"# TYPE mtlsnoop_midstream_connections_total counter",
 	"mtlsnoop_midstream_connections_total 403",
-	"# HELP mtlsnoop_last_event_timestamp_seconds When the kernel last told of anything, in seconds since the "
-	"epoch.",
+	"# HELP mtlsnoop_last_event_timestamp_seconds When the kernel last reported an event, in seconds since the "
+        "epoch.",
 	"# TYPE mtlsnoop_last_event_timestamp_seconds gauge",
 	"mtlsnoop_last_event_timestamp_seconds 1795431600.123",
-	"# HELP mtlsnoop_last_read_timestamp_seconds When events were last looked for, in seconds since the epoch.",
+	"# HELP mtlsnoop_last_read_timestamp_seconds When events were last read, in seconds since the epoch.",
 	"# TYPE mtlsnoop_last_read_timestamp_seconds gauge",
 	"mtlsnoop_last_read_timestamp_seconds 1795431601.123",
 	"# HELP mtlsnoop_hooks BPF programs in place, by hook.",
 	"# TYPE mtlsnoop_hooks gauge",
 	"mtlsnoop_hooks{hook=\"socket\"} 2",
-	"# HELP mtlsnoop_packets_total Packets that the BPF programs were shown, TLS or not.",
+	"# HELP mtlsnoop_packets_total Packets that the BPF programs saw, TLS or not.",
 	"# TYPE mtlsnoop_packets_total counter",
 	"mtlsnoop_packets_total{program=\"receive\"} 701",
 	"mtlsnoop_packets_total{program=\"send\"} 702",
@@ -312,10 +327,10 @@ static const char *const text_golden[] = {
 	"# HELP mtlsnoop_ring_buffer_waiting_bytes Bytes that waited in the ring buffer when it was last read.",
 	"# TYPE mtlsnoop_ring_buffer_waiting_bytes gauge",
 	"mtlsnoop_ring_buffer_waiting_bytes 802",
-	"# HELP mtlsnoop_ring_buffer_peak_bytes The most bytes that ever waited in the ring buffer when it was read.",
+	"# HELP mtlsnoop_ring_buffer_peak_bytes Most bytes that ever waited in the ring buffer when it was read.",
 	"# TYPE mtlsnoop_ring_buffer_peak_bytes gauge",
 	"mtlsnoop_ring_buffer_peak_bytes 803",
-	"# HELP mtlsnoop_bpf_run_seconds_total Time that the BPF programs took.",
+	"# HELP mtlsnoop_bpf_run_seconds_total Time that the BPF programs ran.",
 	"# TYPE mtlsnoop_bpf_run_seconds_total counter",
 	"mtlsnoop_bpf_run_seconds_total{program=\"receive\"} 1.000000602",
 	"mtlsnoop_bpf_run_seconds_total{program=\"exec\"} 0.000000604",
@@ -323,7 +338,7 @@ static const char *const text_golden[] = {
 	"# TYPE mtlsnoop_bpf_runs_total counter",
 	"mtlsnoop_bpf_runs_total{program=\"receive\"} 601",
 	"mtlsnoop_bpf_runs_total{program=\"exec\"} 603",
-	"# HELP mtlsnoop_library_targets Files of TLS libraries, and programs that hold one, that are probed now.",
+	"# HELP mtlsnoop_library_targets Files of TLS libraries, and programs that contain one, that are probed now.",
 	"# TYPE mtlsnoop_library_targets gauge",
 	"mtlsnoop_library_targets{library=\"openssl\"} 901",
 	"mtlsnoop_library_targets{library=\"gnutls\"} 902",
@@ -331,28 +346,35 @@ static const char *const text_golden[] = {
 	"# HELP mtlsnoop_library_refused_total Files of TLS libraries that could not be probed.",
 	"# TYPE mtlsnoop_library_refused_total counter",
 	"mtlsnoop_library_refused_total 904",
-	"# HELP mtlsnoop_library_handshakes_total Handshakes that TLS libraries told of, or might have, by whether the "
-	"wire has "
-	"the same.",
+	"# HELP mtlsnoop_library_handshakes_total Handshakes that TLS libraries reported, or might have, by whether "
+        "the wire shows the same.",
 	"# TYPE mtlsnoop_library_handshakes_total counter",
 	"mtlsnoop_library_handshakes_total{state=\"joined\"} 1004",
 	"mtlsnoop_library_handshakes_total{state=\"unjoined\"} 1005",
 	"mtlsnoop_library_handshakes_total{state=\"untold\"} 1006",
-	"# HELP mtlsnoop_library_calls_total Calls that the BPF programs in TLS libraries were shown.",
+	"# HELP mtlsnoop_library_calls_total Calls that the BPF programs in TLS libraries saw.",
 	"# TYPE mtlsnoop_library_calls_total counter",
 	"mtlsnoop_library_calls_total{state=\"told\"} 1001",
 	"mtlsnoop_library_calls_total{state=\"left_alone\"} 1002",
-	"# HELP mtlsnoop_library_stranger_calls_total Calls that were told and belong to no handshake.",
+	"# HELP mtlsnoop_library_stranger_calls_total Calls that were reported and belong to no handshake.",
 	"# TYPE mtlsnoop_library_stranger_calls_total counter",
 	"mtlsnoop_library_stranger_calls_total 1003",
-	"# HELP mtlsnoop_config_last_reload_successful Whether the files of the command line were taken over when they "
-	"were last read.",
+	"# HELP mtlsnoop_config_last_reload_successful Whether the last reload of the files on the command line was "
+        "successful.",
 	"# TYPE mtlsnoop_config_last_reload_successful gauge",
 	"mtlsnoop_config_last_reload_successful 1",
-	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When files were last taken over, in seconds "
-	"since the epoch.",
+	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When the files in force were read, in seconds "
+        "since the epoch.",
 	"# TYPE mtlsnoop_config_last_reload_success_timestamp_seconds gauge",
 	"mtlsnoop_config_last_reload_success_timestamp_seconds 901",
+	"# HELP mtlsnoop_sink_records_total Records that each sink was given, and those of them that it lost.",
+	"# TYPE mtlsnoop_sink_records_total counter",
+	"mtlsnoop_sink_records_total{sink=\"json\",state=\"taken\"} 1101",
+	"mtlsnoop_sink_records_total{sink=\"json\",state=\"dropped\"} 1102",
+	"mtlsnoop_sink_records_total{sink=\"json\",state=\"failed\"} 1103",
+	"# HELP mtlsnoop_sink_waiting_records Records that wait in the queue of each sink.",
+	"# TYPE mtlsnoop_sink_waiting_records gauge",
+	"mtlsnoop_sink_waiting_records{sink=\"json\"} 1104",
 	"# HELP mtlsnoop_build_info The version of mtlsnoop.",
 	"# TYPE mtlsnoop_build_info gauge",
 	"mtlsnoop_build_info{version=\"" MTLSNOOP_VERSION "\"} 1",
@@ -364,8 +386,8 @@ static const char *const openmetrics_golden[] = {
 	"# HELP mtlsnoop_handshakes TLS handshakes that have ended, by verdict.",
 	"# TYPE mtlsnoop_handshakes counter",
 	SERVICE_LINE("server", "10.0.0.1:443", "1"),
-	"# HELP mtlsnoop_handshake_duration_seconds From the ClientHello to what ended the handshake, where that was "
-	"seen.",
+	"# HELP mtlsnoop_handshake_duration_seconds Time from the ClientHello to the end of the handshake, where the "
+        "end was seen.",
 	"# TYPE mtlsnoop_handshake_duration_seconds histogram",
 	"# UNIT mtlsnoop_handshake_duration_seconds seconds",
 	DURATION("0.0001", "0"),
@@ -389,8 +411,8 @@ static const char *const openmetrics_golden[] = {
 	DURATION("+Inf", "1"),
 	"mtlsnoop_handshake_duration_seconds_sum{" SERVICE "} 0.001834000",
 	"mtlsnoop_handshake_duration_seconds_count{" SERVICE "} 1",
-	"# HELP mtlsnoop_certificate_answer_seconds From CertificateRequest to the client's Certificate, where both "
-	"were seen.",
+	"# HELP mtlsnoop_certificate_answer_seconds Time from CertificateRequest to the client's Certificate, where "
+        "both were seen.",
 	"# TYPE mtlsnoop_certificate_answer_seconds histogram",
 	"# UNIT mtlsnoop_certificate_answer_seconds seconds",
 	ANSWER("0.0001", "0"),
@@ -414,28 +436,40 @@ static const char *const openmetrics_golden[] = {
 	ANSWER("+Inf", "1"),
 	"mtlsnoop_certificate_answer_seconds_sum{" SERVICE "} 0.000412000",
 	"mtlsnoop_certificate_answer_seconds_count{" SERVICE "} 1",
-	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first of the client "
-	"certificates ends that were presented in the last 24 hours.",
+	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first certificate expires of "
+        "those that clients presented in the last 24 hours.",
 	"# TYPE mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds seconds",
 	EXPIRY "{" SERVICE "} 1826967599",
-	"# HELP mtlsnoop_policy_unjudged Handshakes of services of which something is expected that could not be "
-	"judged.",
+	"# HELP mtlsnoop_handshake_failures Handshakes that failed, by the side that ended them and the reason.",
+	"# TYPE mtlsnoop_handshake_failures counter",
+	"# HELP mtlsnoop_client_certificate_verifications Checks of client certificates by the server, by result: ok, "
+        "or why the certificate was not trusted.",
+	"# TYPE mtlsnoop_client_certificate_verifications counter",
+	"mtlsnoop_client_certificate_verifications_total{service=\"10.0.0.1:443\",result=\"ok\"} 1",
+	"# HELP mtlsnoop_plaintext_connections Connections to a TLS service whose client sent no ClientHello.",
+	"# TYPE mtlsnoop_plaintext_connections counter",
+	"# HELP mtlsnoop_corrections Records that correct an earlier one: counted in its place, or too late and not "
+        "counted.",
+	"# TYPE mtlsnoop_corrections counter",
+	"mtlsnoop_corrections_total{state=\"counted\"} 0",
+	"mtlsnoop_corrections_total{state=\"late\"} 0",
+	"# HELP mtlsnoop_policy_unjudged Handshakes of services with a policy that could not be judged.",
 	"# TYPE mtlsnoop_policy_unjudged counter",
 	POLICY("unjudged", "0"),
-	"# HELP mtlsnoop_policy_kept Handshakes that kept to what is expected of their service.",
+	"# HELP mtlsnoop_policy_kept Handshakes that kept the policy for their service.",
 	"# TYPE mtlsnoop_policy_kept counter",
 	POLICY("kept", "1"),
-	"# HELP mtlsnoop_policy_violations Handshakes that broke what is expected of their service (--expect).",
+	"# HELP mtlsnoop_policy_violations Handshakes that broke the policy for their service (--expect).",
 	"# TYPE mtlsnoop_policy_violations counter",
 	POLICY("violations", "0"),
-	"# HELP mtlsnoop_policy_lines Lines of the policy, by what they expect.",
+	"# HELP mtlsnoop_policy_lines Lines of the policy, by rule.",
 	"# TYPE mtlsnoop_policy_lines gauge",
 	LINES("required", "911"),
 	LINES("optional", "912"),
 	LINES("never", "913"),
 	LINES("trusted", "0"),
-	"# HELP mtlsnoop_handshake_messages Handshake messages, in cleartext or told by a TLS library.",
+	"# HELP mtlsnoop_handshake_messages Handshake messages, in cleartext or as a TLS library had them.",
 	"# TYPE mtlsnoop_handshake_messages counter",
 	MESSAGE("client_hello", "client"),
 	MESSAGE("server_hello", "server"),
@@ -455,7 +489,7 @@ static const char *const openmetrics_golden[] = {
 	UNKNOWN("ssl2"),
 	UNKNOWN("unfinished"),
 	UNKNOWN("abandoned"),
-	"# HELP mtlsnoop_lost_events What mtlsnoop itself lost or left out: events, packets, directions.",
+	"# HELP mtlsnoop_lost_events Events, packets and directions that mtlsnoop itself lost or left out.",
 	"# TYPE mtlsnoop_lost_events counter",
 	LOST("ring_buffer", "101"),
 	LOST("socket_storage", "102"),
@@ -483,10 +517,10 @@ static const char *const openmetrics_golden[] = {
 	"# HELP mtlsnoop_gaps Directions of connections with bytes that never came.",
 	"# TYPE mtlsnoop_gaps counter",
 	"mtlsnoop_gaps_total 301",
-	"# HELP mtlsnoop_reassembled_directions Directions of connections that were put together outside the kernel.",
+	"# HELP mtlsnoop_reassembled_directions Directions of connections that were reassembled outside the kernel.",
 	"# TYPE mtlsnoop_reassembled_directions counter",
 	"mtlsnoop_reassembled_directions_total 302",
-	"# HELP mtlsnoop_evidence_conflicts Handshakes of which two kinds of evidence disagree.",
+	"# HELP mtlsnoop_evidence_conflicts Handshakes about which two kinds of evidence disagree.",
 	"# TYPE mtlsnoop_evidence_conflicts counter",
 	"mtlsnoop_evidence_conflicts_total 0",
 	"# HELP mtlsnoop_connections Connections that are followed now.",
@@ -500,22 +534,23 @@ static const char *const openmetrics_golden[] = {
 	"# HELP mtlsnoop_tls_connections TCP connections in which a ClientHello was found.",
 	"# TYPE mtlsnoop_tls_connections counter",
 	"mtlsnoop_tls_connections_total 402",
-	"# HELP mtlsnoop_midstream_connections TCP connections that were open before mtlsnoop: left alone.",
+	"# HELP mtlsnoop_midstream_connections TCP connections that were open before mtlsnoop started, and are "
+        "ignored.",
 	"# TYPE mtlsnoop_midstream_connections counter",
 	"mtlsnoop_midstream_connections_total 403",
-	"# HELP mtlsnoop_last_event_timestamp_seconds When the kernel last told of anything, in seconds since the "
-	"epoch.",
+	"# HELP mtlsnoop_last_event_timestamp_seconds When the kernel last reported an event, in seconds since the "
+        "epoch.",
 	"# TYPE mtlsnoop_last_event_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_last_event_timestamp_seconds seconds",
 	"mtlsnoop_last_event_timestamp_seconds 1795431600.123",
-	"# HELP mtlsnoop_last_read_timestamp_seconds When events were last looked for, in seconds since the epoch.",
+	"# HELP mtlsnoop_last_read_timestamp_seconds When events were last read, in seconds since the epoch.",
 	"# TYPE mtlsnoop_last_read_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_last_read_timestamp_seconds seconds",
 	"mtlsnoop_last_read_timestamp_seconds 1795431601.123",
 	"# HELP mtlsnoop_hooks BPF programs in place, by hook.",
 	"# TYPE mtlsnoop_hooks gauge",
 	"mtlsnoop_hooks{hook=\"socket\"} 2",
-	"# HELP mtlsnoop_packets Packets that the BPF programs were shown, TLS or not.",
+	"# HELP mtlsnoop_packets Packets that the BPF programs saw, TLS or not.",
 	"# TYPE mtlsnoop_packets counter",
 	"mtlsnoop_packets_total{program=\"receive\"} 701",
 	"mtlsnoop_packets_total{program=\"send\"} 702",
@@ -527,11 +562,11 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_ring_buffer_waiting_bytes gauge",
 	"# UNIT mtlsnoop_ring_buffer_waiting_bytes bytes",
 	"mtlsnoop_ring_buffer_waiting_bytes 802",
-	"# HELP mtlsnoop_ring_buffer_peak_bytes The most bytes that ever waited in the ring buffer when it was read.",
+	"# HELP mtlsnoop_ring_buffer_peak_bytes Most bytes that ever waited in the ring buffer when it was read.",
 	"# TYPE mtlsnoop_ring_buffer_peak_bytes gauge",
 	"# UNIT mtlsnoop_ring_buffer_peak_bytes bytes",
 	"mtlsnoop_ring_buffer_peak_bytes 803",
-	"# HELP mtlsnoop_bpf_run_seconds Time that the BPF programs took.",
+	"# HELP mtlsnoop_bpf_run_seconds Time that the BPF programs ran.",
 	"# TYPE mtlsnoop_bpf_run_seconds counter",
 	"# UNIT mtlsnoop_bpf_run_seconds seconds",
 	"mtlsnoop_bpf_run_seconds_total{program=\"receive\"} 1.000000602",
@@ -540,7 +575,7 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_bpf_runs counter",
 	"mtlsnoop_bpf_runs_total{program=\"receive\"} 601",
 	"mtlsnoop_bpf_runs_total{program=\"exec\"} 603",
-	"# HELP mtlsnoop_library_targets Files of TLS libraries, and programs that hold one, that are probed now.",
+	"# HELP mtlsnoop_library_targets Files of TLS libraries, and programs that contain one, that are probed now.",
 	"# TYPE mtlsnoop_library_targets gauge",
 	"mtlsnoop_library_targets{library=\"openssl\"} 901",
 	"mtlsnoop_library_targets{library=\"gnutls\"} 902",
@@ -548,29 +583,36 @@ static const char *const openmetrics_golden[] = {
 	"# HELP mtlsnoop_library_refused Files of TLS libraries that could not be probed.",
 	"# TYPE mtlsnoop_library_refused counter",
 	"mtlsnoop_library_refused_total 904",
-	"# HELP mtlsnoop_library_handshakes Handshakes that TLS libraries told of, or might have, by whether the wire "
-	"has "
-	"the same.",
+	"# HELP mtlsnoop_library_handshakes Handshakes that TLS libraries reported, or might have, by whether the wire "
+        "shows the same.",
 	"# TYPE mtlsnoop_library_handshakes counter",
 	"mtlsnoop_library_handshakes_total{state=\"joined\"} 1004",
 	"mtlsnoop_library_handshakes_total{state=\"unjoined\"} 1005",
 	"mtlsnoop_library_handshakes_total{state=\"untold\"} 1006",
-	"# HELP mtlsnoop_library_calls Calls that the BPF programs in TLS libraries were shown.",
+	"# HELP mtlsnoop_library_calls Calls that the BPF programs in TLS libraries saw.",
 	"# TYPE mtlsnoop_library_calls counter",
 	"mtlsnoop_library_calls_total{state=\"told\"} 1001",
 	"mtlsnoop_library_calls_total{state=\"left_alone\"} 1002",
-	"# HELP mtlsnoop_library_stranger_calls Calls that were told and belong to no handshake.",
+	"# HELP mtlsnoop_library_stranger_calls Calls that were reported and belong to no handshake.",
 	"# TYPE mtlsnoop_library_stranger_calls counter",
 	"mtlsnoop_library_stranger_calls_total 1003",
-	"# HELP mtlsnoop_config_last_reload_successful Whether the files of the command line were taken over when they "
-	"were last read.",
+	"# HELP mtlsnoop_config_last_reload_successful Whether the last reload of the files on the command line was "
+        "successful.",
 	"# TYPE mtlsnoop_config_last_reload_successful gauge",
 	"mtlsnoop_config_last_reload_successful 1",
-	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When files were last taken over, in seconds "
-	"since the epoch.",
+	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When the files in force were read, in seconds "
+        "since the epoch.",
 	"# TYPE mtlsnoop_config_last_reload_success_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_config_last_reload_success_timestamp_seconds seconds",
 	"mtlsnoop_config_last_reload_success_timestamp_seconds 901",
+	"# HELP mtlsnoop_sink_records Records that each sink was given, and those of them that it lost.",
+	"# TYPE mtlsnoop_sink_records counter",
+	"mtlsnoop_sink_records_total{sink=\"json\",state=\"taken\"} 1101",
+	"mtlsnoop_sink_records_total{sink=\"json\",state=\"dropped\"} 1102",
+	"mtlsnoop_sink_records_total{sink=\"json\",state=\"failed\"} 1103",
+	"# HELP mtlsnoop_sink_waiting_records Records that wait in the queue of each sink.",
+	"# TYPE mtlsnoop_sink_waiting_records gauge",
+	"mtlsnoop_sink_waiting_records{sink=\"json\"} 1104",
 	"# HELP mtlsnoop_build The version of mtlsnoop.",
 	"# TYPE mtlsnoop_build info",
 	"mtlsnoop_build_info{version=\"" MTLSNOOP_VERSION "\"} 1",
@@ -1109,12 +1151,174 @@ static void policy_counts(void **state)
 	metrics_free(metrics);
 }
 
+static void failures_name_the_ender_and_the_reason(void **state)
+{
+	struct metrics *metrics = metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	handshake.failure = (struct failure){.reason = FAILURE_CERTIFICATE_EXPIRED, .by = FROM_SERVER};
+	handshake.facts.end = END_ALERT;
+	handshake.facts.ended_by = FROM_SERVER;
+	metrics_handshake(metrics, &handshake);
+	metrics_handshake(metrics, &handshake);
+	/* the blame and the end disagree: nobody is blamed */
+	handshake.failure.by = FROM_CLIENT;
+	metrics_handshake(metrics, &handshake);
+	handshake.role = ROLE_CLIENT;
+	handshake.failure = (struct failure){.reason = FAILURE_UNKNOWN_CA, .by = FROM_CLIENT};
+	handshake.facts.ended_by = FROM_CLIENT;
+	metrics_handshake(metrics, &handshake);
+	handshake.failure.reason = 0xff;
+	metrics_handshake(metrics, &handshake);
+	handshake.failure.reason = FAILURE_NONE;
+	metrics_handshake(metrics, &handshake);
+	assert_lines(metrics, (const char *const[]){
+				      "mtlsnoop_handshake_failures_total{" SERVICE
+				      ",by=\"server\",reason=\"certificate_expired\"} 2",
+				      "mtlsnoop_handshake_failures_total{" SERVICE
+				      ",by=\"unknown\",reason=\"certificate_expired\"} 1",
+				      "mtlsnoop_handshake_failures_total{role=\"client\",service=\"10.0.0.1:443\","
+				      "by=\"client\",reason=\"unknown_ca\"} 1",
+				      "mtlsnoop_handshake_failures_total{role=\"client\",service=\"10.0.0.1:443\","
+				      "by=\"client\",reason=\"other\"} 1",
+				      NULL,
+			      });
+	assert_int_equal(count_of(metrics, "mtlsnoop_handshake_failures_total{"), 4);
+	metrics_free(metrics);
+}
+
+/* Both ends of a connection on this host are records: the client's is not counted again. */
+static void verifications_and_plaintext_are_counted_at_the_server(void **state)
+{
+	struct metrics *metrics = metrics_new(SERVICES);
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	handshake.verification[FROM_CLIENT] = (struct verification){.known = true, .result = FAILURE_SELF_SIGNED};
+	handshake.verdict.client_auth = CLIENT_AUTH_NOT_TLS;
+	metrics_handshake(metrics, &handshake);
+	handshake.role = ROLE_CLIENT;
+	metrics_handshake(metrics, &handshake);
+	handshake.role = ROLE_SERVER;
+	handshake.verdict.client_auth = CLIENT_AUTH_DECLINED;
+	handshake.verification[FROM_CLIENT].known = false;
+	handshake.verification[FROM_SERVER] = (struct verification){.known = true, .result = FAILURE_UNKNOWN_CA};
+	metrics_handshake(metrics, &handshake);
+	assert_lines(metrics, (const char *const[]){
+				      "mtlsnoop_client_certificate_verifications_total{service=\"10.0.0.1:443\",result="
+	                              "\"self_signed\"} 1",
+				      "mtlsnoop_plaintext_connections_total{service=\"10.0.0.1:443\"} 1",
+				      NULL,
+			      });
+	assert_int_equal(count_of(metrics, "mtlsnoop_client_certificate_verifications_total{"), 1);
+	assert_int_equal(count_of(metrics, "mtlsnoop_plaintext_connections_total{"), 1);
+	metrics_free(metrics);
+}
+
+static void report_provisional(struct metrics *metrics, const char *id)
+{
+	struct handshake handshake = sample_handshake();
+
+	handshake.provisional = true;
+	handshake.verdict.client_auth = CLIENT_AUTH_UNANSWERED;
+	strcpy(handshake.id, id);
+	metrics_handshake(metrics, &handshake);
+}
+
+static void report_correction(struct metrics *metrics, const char *corrects)
+{
+	struct handshake handshake = sample_handshake();
+
+	strcpy(handshake.id, "9");
+	strcpy(handshake.corrects, corrects);
+	metrics_handshake(metrics, &handshake);
+}
+
+static void tick_at(struct metrics *metrics, uint64_t now_ns)
+{
+	const struct status status = {.now_ns = now_ns};
+
+	metrics_update(metrics, &status);
+}
+
+#define VERDICT(name) "mtlsnoop_handshakes_total{" SERVICE ",version=\"TLSv1.2\",client_auth=\"" name "\","
+
+/* A counter cannot go back: the first record waits, and the second is counted in its place. */
+static void correction_is_counted_in_place_of_the_first_record(void **state)
+{
+	struct metrics *metrics = metrics_new(SERVICES);
+
+	(void)state;
+	report_provisional(metrics, "1");
+	report_provisional(metrics, "2");
+	assert_no(metrics, "mtlsnoop_handshakes_total{");
+	report_correction(metrics, "1");
+	tick_at(metrics, SAMPLE_START_NS);
+	assert_lines(metrics, (const char *const[]){VERDICT("presented") "evidence=\"cleartext\"} 1",
+	                                            "mtlsnoop_corrections_total{state=\"counted\"} 1",
+	                                            "mtlsnoop_corrections_total{state=\"late\"} 0", NULL});
+	assert_no(metrics, "client_auth=\"unanswered\"");
+	/* messages were seen once */
+	assert_lines(metrics,
+	             (const char *const[]){"mtlsnoop_handshake_messages_total{type=\"client_hello\",from=\"client\"} 2",
+	                                   NULL});
+	metrics_free(metrics);
+}
+
+/* Nobody waits for ever: after ten minutes the first record is counted, and a correction is only noted. */
+static void provisional_record_is_counted_after_its_time(void **state)
+{
+	const uint64_t end_ns = SAMPLE_MICROSECONDS(1834), minutes_ns = 10 * 60 * 1000000000ull;
+	struct metrics *metrics = metrics_new(SERVICES);
+
+	(void)state;
+	report_provisional(metrics, "1");
+	tick_at(metrics, end_ns + minutes_ns - 1);
+	assert_no(metrics, "mtlsnoop_handshakes_total{");
+	tick_at(metrics, end_ns + minutes_ns);
+	assert_lines(metrics, (const char *const[]){VERDICT("unanswered") "evidence=\"cleartext\"} 1", NULL});
+	report_correction(metrics, "1");
+	assert_lines(metrics, (const char *const[]){VERDICT("unanswered") "evidence=\"cleartext\"} 1",
+	                                            "mtlsnoop_corrections_total{state=\"late\"} 1", NULL});
+	assert_int_equal(count_of(metrics, "mtlsnoop_handshakes_total{"), 1);
+	metrics_free(metrics);
+}
+
+/* The memory is bounded: one record too many, and the oldest is counted. */
+static void provisional_records_are_bounded(void **state)
+{
+	struct metrics *metrics = metrics_new(SERVICES);
+	char id[EVENT_ID_MAX];
+
+	(void)state;
+	for (int index = 0; index < 1024 + 3; index++) {
+		snprintf(id, sizeof(id), "%d", index);
+		report_provisional(metrics, id);
+	}
+	assert_lines(metrics, (const char *const[]){VERDICT("unanswered") "evidence=\"cleartext\"} 3", NULL});
+	report_correction(metrics, "2");
+	report_correction(metrics, "3");
+	assert_lines(metrics, (const char *const[]){VERDICT("unanswered") "evidence=\"cleartext\"} 3",
+	                                            VERDICT("presented") "evidence=\"cleartext\"} 1", NULL});
+	tick_at(metrics, UINT64_MAX);
+	assert_lines(metrics, (const char *const[]){VERDICT("unanswered") "evidence=\"cleartext\"} 1026",
+	                                            "mtlsnoop_corrections_total{state=\"counted\"} 1",
+	                                            "mtlsnoop_corrections_total{state=\"late\"} 1", NULL});
+	metrics_free(metrics);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expiry_of_a_day),
 		cmocka_unit_test(expiry_of_what_was_taken),
 		cmocka_unit_test(policy_counts),
+		cmocka_unit_test(failures_name_the_ender_and_the_reason),
+		cmocka_unit_test(verifications_and_plaintext_are_counted_at_the_server),
+		cmocka_unit_test(correction_is_counted_in_place_of_the_first_record),
+		cmocka_unit_test(provisional_record_is_counted_after_its_time),
+		cmocka_unit_test(provisional_records_are_bounded),
 		cmocka_unit_test(whole_text),
 		cmocka_unit_test(whole_openmetrics),
 		cmocka_unit_test(snapshot),

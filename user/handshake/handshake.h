@@ -293,6 +293,7 @@ struct handshake {
 	const struct attribution *attribution;   /* of the local end; NULL: not known. Lives as long as the call */
 	const struct hints *hints;               /* NULL: none were made. Lives as long as the call */
 	char id[EVENT_ID_MAX];                   /* event.id; "" before the record is reported */
+	bool provisional;                        /* reported before the end: a later record may correct this one */
 	char corrects[EVENT_ID_MAX];             /* the id of the record that this one replaces; "": none */
 	bool has_nat;                            /* the socket's server end differs from what the client dialled */
 	struct endpoint nat;                     /* destination.nat: the end that answers */

@@ -4,6 +4,7 @@
 #include "handshake/policy.h"
 #include "sink/loss_table.h"
 #include "sink/metrics_counts.h"
+#include "sink/report.h"
 #include "tls/names.h"
 
 #include <stdlib.h>
@@ -33,6 +34,11 @@ struct metrics *metrics_new(uint32_t services_max)
 	if (!metrics)
 		return NULL;
 	metrics->services_max = services_max;
+	metrics->held = calloc(1, sizeof(*metrics->held));
+	if (!metrics->held) {
+		metrics_free(metrics);
+		return NULL;
+	}
 	for (int role = 0; role < ROLES; role++) {
 		struct role_counts *counts = &metrics->role[role];
 
@@ -55,6 +61,7 @@ void metrics_free(struct metrics *metrics)
 		free(metrics->role[role].service);
 		free(metrics->role[role].counts);
 	}
+	free(metrics->held);
 	free(metrics);
 }
 
@@ -107,19 +114,15 @@ uint64_t metrics_hour(uint64_t time_ns)
 	return 1 + time_ns / ((uint64_t)SECONDS_PER_HOUR * NANOSECONDS_PER_SECOND);
 }
 
-/* Of certificates that were taken alone: what a client makes up that is turned away says nothing of the others. */
-static void note_expiry(struct expiry *expiry, const struct handshake *handshake)
+static void note_expiry(struct expiry *expiry, const struct tally *tally)
 {
-	const struct certificate *certificate = handshake->certificate;
-	const uint64_t hour = metrics_hour(handshake->end_ns);
+	const uint64_t hour = metrics_hour(tally->end_ns);
 	const uint32_t place = hour % METRICS_EXPIRY_HOURS;
 
-	if (handshake->verdict.client_auth != CLIENT_AUTH_PRESENTED || !certificate || !certificate->leaf_parsed)
-		return;
-	if (expiry->hour[place] == hour && expiry->earliest[place] <= certificate->not_after)
+	if (expiry->hour[place] == hour && expiry->earliest[place] <= tally->not_after)
 		return;
 	expiry->hour[place] = hour;
-	expiry->earliest[place] = certificate->not_after;
+	expiry->earliest[place] = tally->not_after;
 }
 
 static void count_steps(struct metrics *metrics, const struct handshake *handshake)
@@ -136,46 +139,171 @@ static void count_steps(struct metrics *metrics, const struct handshake *handsha
 	}
 }
 
-/* Without an end that was seen, the time says how long was waited, and nothing of the handshake. */
+/* Without an end that was seen, the time is only how long somebody waited. */
 static bool end_is_seen(const struct handshake *handshake)
 {
 	return handshake->facts.end != END_NONE && handshake->facts.end != END_TIMEOUT &&
 	       handshake->end_ns >= handshake->start_ns;
 }
 
-void metrics_handshake(struct metrics *metrics, const struct handshake *handshake)
+/* Only certificates that the server accepted: a client that is turned away may have made its own up. */
+static bool certificate_counts(const struct handshake *handshake)
+{
+	return handshake->verdict.client_auth == CLIENT_AUTH_PRESENTED && handshake->certificate &&
+	       handshake->certificate->leaf_parsed;
+}
+
+static void tally_verdict(struct tally *tally, const struct handshake *handshake)
 {
 	const struct verdict *verdict = &handshake->verdict;
-	uint8_t role = handshake->role < ROLES ? handshake->role : ROLE_OBSERVER;
-	uint8_t client_auth = verdict->client_auth < CLIENT_AUTHS ? verdict->client_auth : CLIENT_AUTH_UNKNOWN;
-	uint8_t evidence = verdict->evidence < EVIDENCES ? verdict->evidence : EVIDENCE_CLEARTEXT;
-	struct service_counts *counts;
 
-	counts = &metrics->role[role].counts[service_index(metrics, role, handshake)];
-	counts->handshakes[version_index(handshake->version)][client_auth][evidence]++;
-	if (client_auth == CLIENT_AUTH_UNKNOWN && verdict->reason < REASONS)
-		metrics->unknown[verdict->reason]++;
-	if (end_is_seen(handshake))
-		observe(&counts->duration, handshake->end_ns - handshake->start_ns);
-	if (handshake->request_ns && handshake->answer_ns >= handshake->request_ns)
-		observe(&counts->answer, handshake->answer_ns - handshake->request_ns);
-	if (policy_expectation_name(handshake->policy.expectation) && handshake->policy.result < POLICY_RESULTS)
-		counts->policy[handshake->policy.expectation][handshake->policy.result]++;
-	note_expiry(&counts->expiry, handshake);
-	count_steps(metrics, handshake);
+	tally->client_auth = verdict->client_auth < CLIENT_AUTHS ? verdict->client_auth : CLIENT_AUTH_UNKNOWN;
+	tally->evidence = verdict->evidence < EVIDENCES ? verdict->evidence : EVIDENCE_CLEARTEXT;
+	tally->reason = REASONS;
+	if (tally->client_auth == CLIENT_AUTH_UNKNOWN && verdict->reason < REASONS)
+		tally->reason = verdict->reason;
+	tally->expectation = POLICY_NOTHING;
+	if (policy_expectation_name(handshake->policy.expectation) && handshake->policy.result < POLICY_RESULTS) {
+		tally->expectation = handshake->policy.expectation;
+		tally->result = handshake->policy.result;
+	}
+}
+
+static void tally_cause(struct tally *tally, const struct handshake *handshake)
+{
+	const struct verification *verification = &handshake->verification[FROM_CLIENT];
+	const uint8_t by = report_failure_by(handshake);
+
+	tally->failure = handshake->failure.reason < FAILURE_REASONS ? handshake->failure.reason : FAILURE_OTHER;
+	tally->failed_by = by < SIDES ? by : ENDER_UNKNOWN;
+	tally->has_verification = verification->known;
+	tally->verification = verification->result < FAILURE_REASONS ? verification->result : FAILURE_OTHER;
+}
+
+static void tally_times(struct tally *tally, const struct handshake *handshake)
+{
+	tally->end_ns = handshake->end_ns;
+	tally->has_duration = end_is_seen(handshake);
+	tally->duration_ns = handshake->end_ns - handshake->start_ns;
+	tally->has_answer = handshake->request_ns && handshake->answer_ns >= handshake->request_ns;
+	tally->answer_ns = handshake->answer_ns - handshake->request_ns;
+	tally->has_expiry = certificate_counts(handshake);
+	tally->not_after = tally->has_expiry ? handshake->certificate->not_after : 0;
+}
+
+static struct tally tally_of(struct metrics *metrics, const struct handshake *handshake)
+{
+	struct tally tally = {.role = handshake->role < ROLES ? handshake->role : ROLE_OBSERVER,
+	                      .version = version_index(handshake->version)};
+
+	tally.service = service_index(metrics, tally.role, handshake);
+	tally_verdict(&tally, handshake);
+	tally_cause(&tally, handshake);
+	tally_times(&tally, handshake);
+	return tally;
+}
+
+static void count_tally(struct metrics *metrics, const struct tally *tally)
+{
+	struct service_counts *counts = &metrics->role[tally->role].counts[tally->service];
+
+	counts->handshakes[tally->version][tally->client_auth][tally->evidence]++;
+	counts->plaintext += tally->client_auth == CLIENT_AUTH_NOT_TLS;
+	if (tally->reason < REASONS)
+		metrics->unknown[tally->reason]++;
+	if (tally->failure != FAILURE_NONE)
+		counts->failures[tally->failed_by][tally->failure]++;
+	if (tally->has_verification)
+		counts->verifications[tally->verification]++;
+	if (tally->has_duration)
+		observe(&counts->duration, tally->duration_ns);
+	if (tally->has_answer)
+		observe(&counts->answer, tally->answer_ns);
+	if (tally->expectation != POLICY_NOTHING)
+		counts->policy[tally->expectation][tally->result]++;
+	if (tally->has_expiry)
+		note_expiry(&counts->expiry, tally);
+}
+
+static struct held_tally *held_place(struct metrics_held *held, uint32_t index)
+{
+	return &held->place[(held->first + index) % METRICS_HELD_MAX];
+}
+
+/* Nobody corrects the oldest record any more: its verdict stands. */
+static void count_oldest(struct metrics *metrics)
+{
+	struct metrics_held *held = metrics->held;
+	const struct held_tally *oldest = held_place(held, 0);
+
+	/* a record that was corrected has left an empty place */
+	if (*oldest->id)
+		count_tally(metrics, &oldest->tally);
+	held->first = (held->first + 1) % METRICS_HELD_MAX;
+	held->count--;
+}
+
+static void hold(struct metrics *metrics, const struct tally *tally, const struct handshake *handshake)
+{
+	struct metrics_held *held = metrics->held;
+	struct held_tally *place;
+
+	if (held->count == METRICS_HELD_MAX)
+		count_oldest(metrics);
+	place = held_place(held, held->count++);
+	memcpy(place->id, handshake->id, sizeof(place->id));
+	place->until_ns = handshake->end_ns + METRICS_HELD_SECONDS * (uint64_t)NANOSECONDS_PER_SECOND;
+	place->tally = *tally;
+}
+
+/* Take the earlier record out. Returns whether it was held. */
+static bool release(struct metrics_held *held, const char *id)
+{
+	for (uint32_t index = 0; index < held->count; index++) {
+		struct held_tally *place = held_place(held, index);
+
+		if (strcmp(place->id, id))
+			continue;
+		*place->id = '\0';
+		return true;
+	}
+	return false;
+}
+
+void metrics_handshake(struct metrics *metrics, const struct handshake *handshake)
+{
+	const struct tally tally = tally_of(metrics, handshake);
+	bool corrects = *handshake->corrects;
+
+	if (corrects && !release(metrics->held, handshake->corrects)) {
+		metrics->corrections[METRICS_CORRECTION_LATE]++;
+		return;
+	}
+	metrics->corrections[METRICS_CORRECTED] += corrects;
+	if (handshake->provisional)
+		hold(metrics, &tally, handshake);
+	else
+		count_tally(metrics, &tally);
+	/* the messages of the earlier record have been counted */
+	if (!corrects)
+		count_steps(metrics, handshake);
 }
 
 void metrics_update(struct metrics *metrics, const struct status *status)
 {
 	metrics->status = *status;
+	while (metrics->held->count && held_place(metrics->held, 0)->until_ns <= status->now_ns)
+		count_oldest(metrics);
 }
 
 void metrics_copy(struct metrics *to, const struct metrics *from)
 {
+	struct metrics_held *held = to->held;
 	struct role_counts role[ROLES];
 
 	memcpy(role, to->role, sizeof(role));
 	*to = *from;
+	to->held = held;
 	for (int index = 0; index < ROLES; index++) {
 		const struct role_counts *source = &from->role[index];
 

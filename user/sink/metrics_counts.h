@@ -55,10 +55,62 @@ struct service_counts {
 	uint64_t handshakes[METRICS_VERSIONS][CLIENT_AUTHS][EVIDENCES];
 	uint64_t policy[POLICY_EXPECTATIONS][POLICY_RESULTS];
 	uint64_t failures[ENDERS][FAILURE_REASONS];
-	uint64_t verifications[FAILURE_REASONS];
+	uint64_t verifications[FAILURE_REASONS]; /* of client certificates, by result */
+	uint64_t plaintext;                      /* connections that were not TLS */
 	struct histogram duration;
 	struct histogram answer;
 	struct expiry expiry;
+};
+
+/*
+ * A handshake as the sums count it. Small, because provisional records wait as such: each for its correction, which is counted in
+ * its place, or for the end of its time.
+ */
+struct tally {
+	uint32_t service; /* place among the services of the role */
+	uint8_t role;
+	uint8_t version; /* place in metrics_version */
+	uint8_t client_auth;
+	uint8_t evidence;
+	uint8_t reason; /* REASONS: none to count */
+	uint8_t failure;
+	uint8_t failed_by;
+	uint8_t expectation;
+	uint8_t result;
+	bool has_duration;
+	bool has_answer;
+	bool has_expiry;
+	bool has_verification;
+	uint8_t verification;
+	uint64_t duration_ns;
+	uint64_t answer_ns;
+	uint64_t end_ns;
+	int64_t not_after;
+};
+
+enum metrics_held_bounds {
+	METRICS_HELD_MAX = 1024,        /* provisional records that wait; one more: the oldest is counted */
+	METRICS_HELD_SECONDS = 10 * 60, /* the longest wait */
+};
+
+struct held_tally {
+	char id[EVENT_ID_MAX];
+	uint64_t until_ns; /* CLOCK_MONOTONIC */
+	struct tally tally;
+};
+
+/* A ring, oldest first. */
+struct metrics_held {
+	uint32_t first;
+	uint32_t count;
+	struct held_tally place[METRICS_HELD_MAX];
+};
+
+/* What became of a record that corrects an earlier one. */
+enum metrics_correction {
+	METRICS_CORRECTED,       /* counted in place of the earlier one */
+	METRICS_CORRECTION_LATE, /* the earlier one had been counted: this one is not */
+	METRICS_CORRECTIONS,
 };
 
 struct service {
@@ -83,6 +135,8 @@ struct metrics {
 	uint64_t messages[OCTET_VALUES][SIDES];
 	uint64_t alerts[OCTET_VALUES][SIDES];
 	uint64_t unknown[REASONS];
+	struct metrics_held *held; /* records that may be corrected; a snapshot has its own, and none in it */
+	uint64_t corrections[METRICS_CORRECTIONS];
 	struct status status;
 };
 

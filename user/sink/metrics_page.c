@@ -256,6 +256,111 @@ static void write_service_expiry(struct page *page, const char *role, const char
 	end_sample(page, earliest > 0 ? earliest : 0);
 }
 
+static void write_service_failures(struct page *page, const char *role, const char *service,
+                                   const struct service_counts *counts)
+{
+	for (uint8_t ender = 0; ender < ENDERS; ender++)
+		for (uint8_t reason = FAILURE_NONE + 1; reason < FAILURE_REASONS; reason++) {
+			if (!counts->failures[ender][reason])
+				continue;
+			begin_service_sample(page, "_total", role, service);
+			add_label(page, "by", ender == ENDER_UNKNOWN ? "unknown" : report_side_name(ender));
+			add_label(page, "reason", failure_reason_name(reason));
+			end_sample(page, counts->failures[ender][reason]);
+		}
+}
+
+/*
+ * The numbers that are counted where the server is seen: a client on this host is the other end of a connection that is counted
+ * there, or on the server's host. So the label role is not needed.
+ */
+static bool is_seen_at_server(const char *role)
+{
+	return strcmp(role, report_role_name(ROLE_CLIENT)) != 0;
+}
+
+static void write_service_verifications(struct page *page, const char *role, const char *service,
+                                        const struct service_counts *counts)
+{
+	if (!is_seen_at_server(role))
+		return;
+	for (uint8_t result = 0; result < FAILURE_REASONS; result++) {
+		if (!counts->verifications[result])
+			continue;
+		begin_sample(page, "_total");
+		add_label(page, "service", service);
+		add_label(page, "result", verification_result_name(result));
+		end_sample(page, counts->verifications[result]);
+	}
+}
+
+static void write_service_plaintext(struct page *page, const char *role, const char *service,
+                                    const struct service_counts *counts)
+{
+	if (is_seen_at_server(role) && counts->plaintext)
+		write_sample(page, "service", service, counts->plaintext);
+}
+
+static void write_causes(struct page *page, const struct metrics *metrics)
+{
+	static const struct family failures = {"mtlsnoop_handshake_failures", COUNTER, NULL,
+	                                       "Handshakes that failed, by the side that ended them and the reason."};
+	static const struct family verifications = {
+		"mtlsnoop_client_certificate_verifications", COUNTER, NULL,
+		"Checks of client certificates by the server, by result: ok, or why the certificate was not trusted."};
+	static const struct family plaintext = {"mtlsnoop_plaintext_connections", COUNTER, NULL,
+	                                        "Connections to a TLS service whose client sent no ClientHello."};
+	static const struct family corrections = {
+		"mtlsnoop_corrections", COUNTER, NULL,
+		"Records that correct an earlier one: counted in its place, or too late and not counted."};
+
+	begin_family(page, &failures);
+	each_service(page, metrics, write_service_failures);
+	begin_family(page, &verifications);
+	each_service(page, metrics, write_service_verifications);
+	begin_family(page, &plaintext);
+	each_service(page, metrics, write_service_plaintext);
+	begin_family(page, &corrections);
+	write_sample(page, "state", "counted", metrics->corrections[METRICS_CORRECTED]);
+	write_sample(page, "state", "late", metrics->corrections[METRICS_CORRECTION_LATE]);
+}
+
+static void write_sink_records(struct page *page, const struct status_sink *sink)
+{
+	const struct {
+		const char *state;
+		uint64_t count;
+	} samples[] = {
+		{"taken", sink->counts.taken},
+		{"dropped", sink->counts.dropped},
+		{"failed", sink->counts.failed},
+	};
+
+	for (size_t index = 0; index < sizeof(samples) / sizeof(samples[0]); index++) {
+		begin_sample(page, "_total");
+		add_label(page, "sink", sink->name);
+		add_label(page, "state", samples[index].state);
+		end_sample(page, samples[index].count);
+	}
+}
+
+static void write_sinks(struct page *page, const struct status *status)
+{
+	static const struct family records = {"mtlsnoop_sink_records", COUNTER, NULL,
+	                                      "Records that each sink was given, and those of them that it lost."};
+	static const struct family waiting = {"mtlsnoop_sink_waiting_records", GAUGE, NULL,
+	                                      "Records that wait in the queue of each sink."};
+
+	begin_family(page, &records);
+	for (int index = 0; index < STATUS_SINKS_MAX; index++)
+		if (status->sink[index].name)
+			write_sink_records(page, &status->sink[index]);
+	begin_family(page, &waiting);
+	for (int index = 0; index < STATUS_SINKS_MAX; index++)
+		if (status->sink[index].name)
+			write_sample(page, "sink", status->sink[index].name, status->sink[index].counts.waiting);
+}
+
 static void write_service_policy(struct page *page, const char *role, const char *service,
                                  const struct service_counts *counts)
 {
@@ -275,14 +380,13 @@ static void write_policy(struct page *page, const struct metrics *metrics)
 {
 	static const struct family families[POLICY_RESULTS] = {
 		[POLICY_BROKEN] = {"mtlsnoop_policy_violations", COUNTER, NULL,
-	                           "Handshakes that broke what is expected of their service (--expect)."},
+	                           "Handshakes that broke the policy for their service (--expect)."},
 		[POLICY_KEPT] = {"mtlsnoop_policy_kept", COUNTER, NULL,
-	                         "Handshakes that kept to what is expected of their service."},
+	                         "Handshakes that kept the policy for their service."},
 		[POLICY_UNJUDGED] = {"mtlsnoop_policy_unjudged", COUNTER, NULL,
-	                             "Handshakes of services of which something is expected that could not be judged."},
+	                             "Handshakes of services with a policy that could not be judged."},
 	};
-	static const struct family lines = {"mtlsnoop_policy_lines", GAUGE, NULL,
-	                                    "Lines of the policy, by what they expect."};
+	static const struct family lines = {"mtlsnoop_policy_lines", GAUGE, NULL, "Lines of the policy, by rule."};
 
 	if (!metrics->status.settings.has_policy)
 		return;
@@ -302,14 +406,14 @@ static void write_services(struct page *page, const struct metrics *metrics)
 	                                         "TLS handshakes that have ended, by verdict."};
 	static const struct family duration = {
 		"mtlsnoop_handshake_duration_seconds", HISTOGRAM, "seconds",
-		"From the ClientHello to what ended the handshake, where that was seen."};
-	static const struct family answer = {"mtlsnoop_certificate_answer_seconds", HISTOGRAM, "seconds",
-	                                     "From CertificateRequest to the client's Certificate, where both were "
-	                                     "seen."};
+		"Time from the ClientHello to the end of the handshake, where the end was seen."};
+	static const struct family answer = {
+		"mtlsnoop_certificate_answer_seconds", HISTOGRAM, "seconds",
+		"Time from CertificateRequest to the client's Certificate, where both were seen."};
 
 	static const struct family expiry = {
 		"mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds", GAUGE, "seconds",
-		"When the first of the client certificates ends that were presented in the last 24 hours."};
+		"When the first certificate expires of those that clients presented in the last 24 hours."};
 
 	begin_family(page, &handshakes);
 	each_service(page, metrics, write_service_handshakes);
@@ -339,7 +443,7 @@ static void write_by_number(struct page *page, const uint64_t counts[OCTET_VALUE
 static void write_messages(struct page *page, const struct metrics *metrics)
 {
 	static const struct family messages = {"mtlsnoop_handshake_messages", COUNTER, NULL,
-	                                       "Handshake messages, in cleartext or told by a TLS library."};
+	                                       "Handshake messages, in cleartext or as a TLS library had them."};
 	static const struct family alerts = {"mtlsnoop_handshake_alerts", COUNTER, NULL,
 	                                     "Alerts in cleartext during handshakes."};
 
@@ -362,7 +466,7 @@ static void write_unknown(struct page *page, const struct metrics *metrics)
 static void write_losses(struct page *page, const struct status *status)
 {
 	static const struct family lost = {"mtlsnoop_lost_events", COUNTER, NULL,
-	                                   "What mtlsnoop itself lost or left out: events, packets, directions."};
+	                                   "Events, packets and directions that mtlsnoop itself lost or left out."};
 	size_t rows;
 	const struct loss *table = loss_table(&rows);
 
@@ -379,9 +483,9 @@ static void write_losses(struct page *page, const struct status *status)
 	write_counter(page, "mtlsnoop_gaps", "Directions of connections with bytes that never came.",
 	              status->tracking.gaps);
 	write_counter(page, "mtlsnoop_reassembled_directions",
-	              "Directions of connections that were put together outside the kernel.",
+	              "Directions of connections that were reassembled outside the kernel.",
 	              status->statistics[STATISTIC_HANDOVERS]);
-	write_counter(page, "mtlsnoop_evidence_conflicts", "Handshakes of which two kinds of evidence disagree.",
+	write_counter(page, "mtlsnoop_evidence_conflicts", "Handshakes about which two kinds of evidence disagree.",
 	              status->tracking.conflicts);
 }
 
@@ -397,7 +501,7 @@ static void write_connections(struct page *page, const struct status *status)
 	write_counter(page, "mtlsnoop_tls_connections", "TCP connections in which a ClientHello was found.",
 	              status->statistics[STATISTIC_HANDSHAKES]);
 	write_counter(page, "mtlsnoop_midstream_connections",
-	              "TCP connections that were open before mtlsnoop: left alone.",
+	              "TCP connections that were open before mtlsnoop started, and are ignored.",
 	              status->statistics[STATISTIC_MIDSTREAM]);
 }
 
@@ -415,9 +519,9 @@ static void write_time(struct page *page, const struct status *status, uint64_t 
 static void write_times(struct page *page, const struct status *status)
 {
 	static const struct family event = {"mtlsnoop_last_event_timestamp_seconds", GAUGE, "seconds",
-	                                    "When the kernel last told of anything, in seconds since the epoch."};
+	                                    "When the kernel last reported an event, in seconds since the epoch."};
 	static const struct family read = {"mtlsnoop_last_read_timestamp_seconds", GAUGE, "seconds",
-	                                   "When events were last looked for, in seconds since the epoch."};
+	                                   "When events were last read, in seconds since the epoch."};
 
 	begin_family(page, &event);
 	write_time(page, status, status->last_event_ns);
@@ -439,7 +543,7 @@ static void write_sight(struct page *page, const struct status *status)
 {
 	static const struct family hooks = {"mtlsnoop_hooks", GAUGE, NULL, "BPF programs in place, by hook."};
 	static const struct family packets = {"mtlsnoop_packets", COUNTER, NULL,
-	                                      "Packets that the BPF programs were shown, TLS or not."};
+	                                      "Packets that the BPF programs saw, TLS or not."};
 	const struct status_hook *hook = &status->hook;
 
 	begin_family(page, &hooks);
@@ -454,7 +558,7 @@ static void write_sight(struct page *page, const struct status *status)
 	write_gauge(page, "mtlsnoop_ring_buffer_waiting_bytes", "bytes",
 	            "Bytes that waited in the ring buffer when it was last read.", hook->buffer_waiting);
 	write_gauge(page, "mtlsnoop_ring_buffer_peak_bytes", "bytes",
-	            "The most bytes that ever waited in the ring buffer when it was read.", hook->buffer_peak);
+	            "Most bytes that ever waited in the ring buffer when it was read.", hook->buffer_peak);
 }
 
 static void write_settings(struct page *page, const struct status *status)
@@ -462,10 +566,10 @@ static void write_settings(struct page *page, const struct status *status)
 	if (!status->settings.named)
 		return;
 	write_gauge(page, "mtlsnoop_config_last_reload_successful", NULL,
-	            "Whether the files of the command line were taken over when they were last read.",
+	            "Whether the last reload of the files on the command line was successful.",
 	            !status->settings.refused);
 	write_gauge(page, "mtlsnoop_config_last_reload_success_timestamp_seconds", "seconds",
-	            "When files were last taken over, in seconds since the epoch.", status->settings.since);
+	            "When the files in force were read, in seconds since the epoch.", status->settings.since);
 }
 
 /* What was told by both, by the library alone, and in TLS 1.3 by the wire alone. */
@@ -473,7 +577,7 @@ static void write_library_handshakes(struct page *page, const struct status *sta
 {
 	static const struct family handshakes = {
 		"mtlsnoop_library_handshakes", COUNTER, NULL,
-		"Handshakes that TLS libraries told of, or might have, by whether the wire has the same."};
+		"Handshakes that TLS libraries reported, or might have, by whether the wire shows the same."};
 	const struct status_libraries *libraries = &status->libraries;
 
 	begin_family(page, &handshakes);
@@ -486,9 +590,9 @@ static void write_libraries(struct page *page, const struct status *status)
 {
 	static const struct family targets = {
 		"mtlsnoop_library_targets", GAUGE, NULL,
-		"Files of TLS libraries, and programs that hold one, that are probed now."};
+		"Files of TLS libraries, and programs that contain one, that are probed now."};
 	static const struct family calls = {"mtlsnoop_library_calls", COUNTER, NULL,
-	                                    "Calls that the BPF programs in TLS libraries were shown."};
+	                                    "Calls that the BPF programs in TLS libraries saw."};
 
 	begin_family(page, &targets);
 	write_numbers(page, "library", status->libraries.attached, STATUS_LIBRARIES_MAX);
@@ -498,7 +602,7 @@ static void write_libraries(struct page *page, const struct status *status)
 	begin_family(page, &calls);
 	write_sample(page, "state", "told", status->library_calls[LIBRARY_STATISTIC_CALLS]);
 	write_sample(page, "state", "left_alone", status->library_calls[LIBRARY_STATISTIC_STRANGERS]);
-	write_counter(page, "mtlsnoop_library_stranger_calls", "Calls that were told and belong to no handshake.",
+	write_counter(page, "mtlsnoop_library_stranger_calls", "Calls that were reported and belong to no handshake.",
 	              status->libraries.strangers);
 }
 
@@ -506,7 +610,7 @@ static void write_libraries(struct page *page, const struct status *status)
 static void write_runs(struct page *page, const struct status *status)
 {
 	static const struct family seconds = {"mtlsnoop_bpf_run_seconds", COUNTER, "seconds",
-	                                      "Time that the BPF programs took."};
+	                                      "Time that the BPF programs ran."};
 	static const struct family runs = {"mtlsnoop_bpf_runs", COUNTER, NULL, "Runs of the BPF programs."};
 	int index;
 
@@ -542,6 +646,7 @@ char *metrics_text(const struct metrics *metrics, enum metrics_format format, si
 	if (!page.out)
 		return NULL;
 	write_services(&page, metrics);
+	write_causes(&page, metrics);
 	write_policy(&page, metrics);
 	write_messages(&page, metrics);
 	write_unknown(&page, metrics);
@@ -552,6 +657,7 @@ char *metrics_text(const struct metrics *metrics, enum metrics_format format, si
 	write_runs(&page, &metrics->status);
 	write_libraries(&page, &metrics->status);
 	write_settings(&page, &metrics->status);
+	write_sinks(&page, &metrics->status);
 	write_build(&page);
 	if (format == METRICS_OPENMETRICS)
 		fputs("# EOF\n", page.out);

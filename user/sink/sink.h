@@ -19,8 +19,8 @@ enum sink_needs {
 	SINK_NEEDS_ATTRIBUTION = 1 << 1,  /* handshake.attribution: unit, container, pod and user */
 	SINK_NEEDS_HINTS = 1 << 2,        /* handshake.hints */
 	/*
-	 * Records after the last one that --count asks for, too. Records that the expression, its short forms (--port,
-	 * --requested, --unit, --container, --pod) and --pid leave out reach no sink.
+	 * Records that --requested leaves out, and those after the last one that --count asks for, too. Records that the
+	 * expression, its other short forms (--port, --unit, --container, --pod) and --pid leave out reach no sink.
 	 */
 	SINK_NEEDS_UNFILTERED = 1 << 3,
 };
