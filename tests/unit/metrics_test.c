@@ -158,7 +158,7 @@ static const char *const text_golden[] = {
 	"# TYPE mtlsnoop_handshakes_total counter",
 	SERVICE_LINE("server", "10.0.0.1:443", "1"),
 	"# HELP mtlsnoop_handshake_duration_seconds Time from the ClientHello to the end of the handshake, where the "
-        "end was seen.",
+	"end was seen.",
 	"# TYPE mtlsnoop_handshake_duration_seconds histogram",
 	DURATION("0.0001", "0"),
 	DURATION("0.00025", "0"),
@@ -182,7 +182,7 @@ static const char *const text_golden[] = {
 	"mtlsnoop_handshake_duration_seconds_sum{" SERVICE "} 0.001834000",
 	"mtlsnoop_handshake_duration_seconds_count{" SERVICE "} 1",
 	"# HELP mtlsnoop_certificate_answer_seconds Time from CertificateRequest to the client's Certificate, where "
-        "both were seen.",
+	"both were seen.",
 	"# TYPE mtlsnoop_certificate_answer_seconds histogram",
 	ANSWER("0.0001", "0"),
 	ANSWER("0.00025", "0"),
@@ -206,19 +206,19 @@ static const char *const text_golden[] = {
 	"mtlsnoop_certificate_answer_seconds_sum{" SERVICE "} 0.000412000",
 	"mtlsnoop_certificate_answer_seconds_count{" SERVICE "} 1",
 	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first certificate expires of "
-        "those that clients presented in the last 24 hours.",
+	"those that clients presented in the last 24 hours.",
 	"# TYPE mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds gauge",
 	EXPIRY "{" SERVICE "} 1826967599",
 	"# HELP mtlsnoop_handshake_failures_total Handshakes that failed, by the side that ended them and the reason.",
 	"# TYPE mtlsnoop_handshake_failures_total counter",
 	"# HELP mtlsnoop_client_certificate_verifications_total Checks of client certificates by the server, by "
-        "result: ok, or why the certificate was not trusted.",
+	"result: ok, or why the certificate was not trusted.",
 	"# TYPE mtlsnoop_client_certificate_verifications_total counter",
 	"mtlsnoop_client_certificate_verifications_total{service=\"10.0.0.1:443\",result=\"ok\"} 1",
 	"# HELP mtlsnoop_plaintext_connections_total Connections to a TLS service whose client sent no ClientHello.",
 	"# TYPE mtlsnoop_plaintext_connections_total counter",
 	"# HELP mtlsnoop_corrections_total Records that correct an earlier one: counted in its place, or too late and "
-        "not counted.",
+	"not counted.",
 	"# TYPE mtlsnoop_corrections_total counter",
 	"mtlsnoop_corrections_total{state=\"counted\"} 0",
 	"mtlsnoop_corrections_total{state=\"late\"} 0",
@@ -286,7 +286,7 @@ static const char *const text_golden[] = {
 	"# TYPE mtlsnoop_gaps_total counter",
 	"mtlsnoop_gaps_total 301",
 	"# HELP mtlsnoop_reassembled_directions_total Directions of connections that were reassembled outside the "
-        "kernel.",
+	"kernel.",
 	"# TYPE mtlsnoop_reassembled_directions_total counter",
 	"mtlsnoop_reassembled_directions_total 302",
 	"# HELP mtlsnoop_evidence_conflicts_total Handshakes about which two kinds of evidence disagree.",
@@ -304,11 +304,11 @@ static const char *const text_golden[] = {
 	"# TYPE mtlsnoop_tls_connections_total counter",
 	"mtlsnoop_tls_connections_total 402",
 	"# HELP mtlsnoop_midstream_connections_total TCP connections that were open before mtlsnoop started, and are "
-        "ignored.",
+	"ignored.",
 	"# TYPE mtlsnoop_midstream_connections_total counter",
 	"mtlsnoop_midstream_connections_total 403",
 	"# HELP mtlsnoop_last_event_timestamp_seconds When the kernel last reported an event, in seconds since the "
-        "epoch.",
+	"epoch.",
 	"# TYPE mtlsnoop_last_event_timestamp_seconds gauge",
 	"mtlsnoop_last_event_timestamp_seconds 1795431600.123",
 	"# HELP mtlsnoop_last_read_timestamp_seconds When events were last read, in seconds since the epoch.",
@@ -347,7 +347,7 @@ static const char *const text_golden[] = {
 	"# TYPE mtlsnoop_library_refused_total counter",
 	"mtlsnoop_library_refused_total 904",
 	"# HELP mtlsnoop_library_handshakes_total Handshakes that TLS libraries reported, or might have, by whether "
-        "the wire shows the same.",
+	"the wire shows the same.",
 	"# TYPE mtlsnoop_library_handshakes_total counter",
 	"mtlsnoop_library_handshakes_total{state=\"joined\"} 1004",
 	"mtlsnoop_library_handshakes_total{state=\"unjoined\"} 1005",
@@ -360,11 +360,11 @@ static const char *const text_golden[] = {
 	"# TYPE mtlsnoop_library_stranger_calls_total counter",
 	"mtlsnoop_library_stranger_calls_total 1003",
 	"# HELP mtlsnoop_config_last_reload_successful Whether the last reload of the files on the command line was "
-        "successful.",
+	"successful.",
 	"# TYPE mtlsnoop_config_last_reload_successful gauge",
 	"mtlsnoop_config_last_reload_successful 1",
 	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When the files in force were read, in seconds "
-        "since the epoch.",
+	"since the epoch.",
 	"# TYPE mtlsnoop_config_last_reload_success_timestamp_seconds gauge",
 	"mtlsnoop_config_last_reload_success_timestamp_seconds 901",
 	"# HELP mtlsnoop_sink_records_total Records that each sink was given, and those of them that it lost.",
@@ -387,7 +387,7 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_handshakes counter",
 	SERVICE_LINE("server", "10.0.0.1:443", "1"),
 	"# HELP mtlsnoop_handshake_duration_seconds Time from the ClientHello to the end of the handshake, where the "
-        "end was seen.",
+	"end was seen.",
 	"# TYPE mtlsnoop_handshake_duration_seconds histogram",
 	"# UNIT mtlsnoop_handshake_duration_seconds seconds",
 	DURATION("0.0001", "0"),
@@ -412,7 +412,7 @@ static const char *const openmetrics_golden[] = {
 	"mtlsnoop_handshake_duration_seconds_sum{" SERVICE "} 0.001834000",
 	"mtlsnoop_handshake_duration_seconds_count{" SERVICE "} 1",
 	"# HELP mtlsnoop_certificate_answer_seconds Time from CertificateRequest to the client's Certificate, where "
-        "both were seen.",
+	"both were seen.",
 	"# TYPE mtlsnoop_certificate_answer_seconds histogram",
 	"# UNIT mtlsnoop_certificate_answer_seconds seconds",
 	ANSWER("0.0001", "0"),
@@ -437,20 +437,20 @@ static const char *const openmetrics_golden[] = {
 	"mtlsnoop_certificate_answer_seconds_sum{" SERVICE "} 0.000412000",
 	"mtlsnoop_certificate_answer_seconds_count{" SERVICE "} 1",
 	"# HELP mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds When the first certificate expires of "
-        "those that clients presented in the last 24 hours.",
+	"those that clients presented in the last 24 hours.",
 	"# TYPE mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds seconds",
 	EXPIRY "{" SERVICE "} 1826967599",
 	"# HELP mtlsnoop_handshake_failures Handshakes that failed, by the side that ended them and the reason.",
 	"# TYPE mtlsnoop_handshake_failures counter",
 	"# HELP mtlsnoop_client_certificate_verifications Checks of client certificates by the server, by result: ok, "
-        "or why the certificate was not trusted.",
+	"or why the certificate was not trusted.",
 	"# TYPE mtlsnoop_client_certificate_verifications counter",
 	"mtlsnoop_client_certificate_verifications_total{service=\"10.0.0.1:443\",result=\"ok\"} 1",
 	"# HELP mtlsnoop_plaintext_connections Connections to a TLS service whose client sent no ClientHello.",
 	"# TYPE mtlsnoop_plaintext_connections counter",
 	"# HELP mtlsnoop_corrections Records that correct an earlier one: counted in its place, or too late and not "
-        "counted.",
+	"counted.",
 	"# TYPE mtlsnoop_corrections counter",
 	"mtlsnoop_corrections_total{state=\"counted\"} 0",
 	"mtlsnoop_corrections_total{state=\"late\"} 0",
@@ -535,11 +535,11 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_tls_connections counter",
 	"mtlsnoop_tls_connections_total 402",
 	"# HELP mtlsnoop_midstream_connections TCP connections that were open before mtlsnoop started, and are "
-        "ignored.",
+	"ignored.",
 	"# TYPE mtlsnoop_midstream_connections counter",
 	"mtlsnoop_midstream_connections_total 403",
 	"# HELP mtlsnoop_last_event_timestamp_seconds When the kernel last reported an event, in seconds since the "
-        "epoch.",
+	"epoch.",
 	"# TYPE mtlsnoop_last_event_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_last_event_timestamp_seconds seconds",
 	"mtlsnoop_last_event_timestamp_seconds 1795431600.123",
@@ -584,7 +584,7 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_library_refused counter",
 	"mtlsnoop_library_refused_total 904",
 	"# HELP mtlsnoop_library_handshakes Handshakes that TLS libraries reported, or might have, by whether the wire "
-        "shows the same.",
+	"shows the same.",
 	"# TYPE mtlsnoop_library_handshakes counter",
 	"mtlsnoop_library_handshakes_total{state=\"joined\"} 1004",
 	"mtlsnoop_library_handshakes_total{state=\"unjoined\"} 1005",
@@ -597,11 +597,11 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_library_stranger_calls counter",
 	"mtlsnoop_library_stranger_calls_total 1003",
 	"# HELP mtlsnoop_config_last_reload_successful Whether the last reload of the files on the command line was "
-        "successful.",
+	"successful.",
 	"# TYPE mtlsnoop_config_last_reload_successful gauge",
 	"mtlsnoop_config_last_reload_successful 1",
 	"# HELP mtlsnoop_config_last_reload_success_timestamp_seconds When the files in force were read, in seconds "
-        "since the epoch.",
+	"since the epoch.",
 	"# TYPE mtlsnoop_config_last_reload_success_timestamp_seconds gauge",
 	"# UNIT mtlsnoop_config_last_reload_success_timestamp_seconds seconds",
 	"mtlsnoop_config_last_reload_success_timestamp_seconds 901",
@@ -1207,7 +1207,7 @@ static void verifications_and_plaintext_are_counted_at_the_server(void **state)
 	metrics_handshake(metrics, &handshake);
 	assert_lines(metrics, (const char *const[]){
 				      "mtlsnoop_client_certificate_verifications_total{service=\"10.0.0.1:443\",result="
-	                              "\"self_signed\"} 1",
+				      "\"self_signed\"} 1",
 				      "mtlsnoop_plaintext_connections_total{service=\"10.0.0.1:443\"} 1",
 				      NULL,
 			      });
