@@ -150,6 +150,22 @@ tidy: $(TIDIED)
 compile-commands:
 	@tests/tools/compile_commands.py
 
+## prose       count placeholder words in comments and documents: tests/prose.py --folders counts by folder
+.PHONY: prose
+prose:
+	@tests/prose.py
+
+## coverage    run the unit tests, and list the lines of user/ that they reach: build/coverage/index.txt
+.PHONY: coverage
+COVERED := $(BUILD)/coverage
+coverage:
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(COVERED) SANITIZE="-O0 -g --coverage" coverage-tests
+	@for test in $(COVERED)/tests/unit/*_test; do $$test >/dev/null 2>&1 || echo "$$test failed"; done
+	@tests/tools/coverage.py $(COVERED)
+
+.PHONY: coverage-tests
+coverage-tests: $(UNIT_TESTS)
+
 ## asan        build the program with ASan and UBSan: build/asan/mtlsnoop
 .PHONY: asan
 asan: $(BUILD)/asan/mtlsnoop
