@@ -24,9 +24,9 @@ FLOORS = [
     ["user/store", "user/send"],
     ["user/sink"],
     ["user/tracking", "user/library"],
-    ["user/attribution", "user/filter", "user/capture", "user/kernel"],
+    ["user/attribution", "user/filter", "user/capture", "user/kernel", "user/http"],
     ["user/handshake", "bpf"],
-    ["user/tls", "user/stream", "user/http", "bpf/hook", "bpf/library"],
+    ["user/tls", "user/stream", "bpf/hook", "bpf/library"],
     ["user/system", "bpf/shared"],
 ]
 
