@@ -343,9 +343,19 @@ class CommandLine:
             open_end = {"mtls__reason": "unfinished", "tls__established": None, "event__outcome": "unknown", "mtls__answer": ABSENT}
             expected = {before: broken_off("unknown", "timeout", mtls__requested=None, **open_end),
                         after: broken_off("unknown", "timeout", **{**UNANSWERED, **open_end})}
+            # then the clients close
+            corrected = {before: "failed_before_request", after: "unanswered"}
             for name, fields in expected.items():
-                for records in by_role(tracer.records(name), name).values():
-                    demand(field_differences(records[0], fields))
+                records = tracer.records(name)
+                first = [record for record in records if not record["mtls"]["corrects"]]
+                for told in by_role(first, name).values():
+                    demand(field_differences(told[0], fields))
+                ids = {record["event"]["id"] for record in first}
+                for record in records:
+                    if record["mtls"]["corrects"]:
+                        expect(record["mtls"]["corrects"] in ids, True, "the corrected record is one of the first")
+                        demand(field_differences(record, {"mtls.client_auth": corrected[name], "mtls.end": "closed",
+                                                          "mtls.ended_by": "client", "tls.established": False}))
         if seconds < 2:
             raise Failure(f"told after {seconds:.2f} s, expected 2 at least")
 

@@ -28,345 +28,89 @@ void transcript_handshake_damage(struct transcript_handshake *handshake)
 	body_release(&handshake->body);
 }
 
-/*
- * The places of messages in a flight; 0: not part of it. They may be left out, as far as take_...() below allow, but never come
- * twice or out of order.
- */
-static uint8_t rank_in_server_flight_1_3(uint8_t type)
-{
-	switch (type) {
-	case TLS_ENCRYPTED_EXTENSIONS:
-		return 1;
-	case TLS_CERTIFICATE_REQUEST:
-		return 2;
-	case TLS_CERTIFICATE:
-	case TLS_COMPRESSED_CERTIFICATE:
-		return 3;
-	case TLS_CERTIFICATE_VERIFY:
-		return 4;
-	case TLS_FINISHED:
-		return 5;
-	default:
-		return 0;
-	}
-}
-
-static uint8_t rank_in_client_flight_1_3(uint8_t type)
-{
-	switch (type) {
-	case TLS_CERTIFICATE_REQUEST: /* behind the handshake it begins what the client answers */
-	case TLS_END_OF_EARLY_DATA:
-		return 1;
-	case TLS_ENCRYPTED_EXTENSIONS: /* application_settings of browsers */
-		return 2;
-	case TLS_CERTIFICATE:
-	case TLS_COMPRESSED_CERTIFICATE:
-		return 3;
-	case TLS_CERTIFICATE_VERIFY:
-		return 4;
-	case ENCRYPTED_EXTENSIONS_CHANNEL_ID:
-		return 5;
-	case TLS_FINISHED:
-		return 6;
-	default:
-		return 0;
-	}
-}
-
-/* RFC 5246 section 7.3, with RFC 4680 (supplemental data), RFC 6066 section 8 (status), RFC 5077 section 3.3 (ticket) */
-static uint8_t rank_in_server_flight(uint8_t type)
-{
-	switch (type) {
-	case TLS_SUPPLEMENTAL_DATA:
-		return 1;
-	case TLS_CERTIFICATE:
-		return 2;
-	case TLS_CERTIFICATE_STATUS:
-		return 3;
-	case TLS_SERVER_KEY_EXCHANGE:
-		return 4;
-	case TLS_CERTIFICATE_REQUEST:
-		return 5;
-	case TLS_SERVER_HELLO_DONE:
-		return 6;
-	case TLS_NEW_SESSION_TICKET:
-		return 7;
-	case TLS_FINISHED:
-		return 8;
-	default:
-		return 0;
-	}
-}
-
-static uint8_t rank_in_client_flight(uint8_t type)
-{
-	switch (type) {
-	case TLS_SUPPLEMENTAL_DATA:
-		return 1;
-	case TLS_CERTIFICATE:
-		return 2;
-	case TLS_CLIENT_KEY_EXCHANGE:
-		return 3;
-	case TLS_CERTIFICATE_VERIFY:
-		return 4;
-	case TLS_NEXT_PROTOCOL:
-		return 5;
-	case ENCRYPTED_EXTENSIONS_CHANNEL_ID:
-		return 6;
-	case TLS_FINISHED:
-		return 7;
-	default:
-		return 0;
-	}
-}
-
-/* Whether the message at hand comes behind those of its flight that were seen. */
-static bool take_rank(struct transcript_handshake *handshake, uint8_t rank)
-{
-	if (rank <= handshake->rank)
-		return false;
-	handshake->rank = rank;
-	return true;
-}
-
 static void go_on_to(struct transcript_handshake *handshake, enum transcript_stage stage)
 {
 	handshake->stage = stage;
 	handshake->rank = 0;
 }
 
-/* TLS 1.3: whether the message may stand here. */
-static bool take_server_message_1_3(struct transcript_handshake *handshake)
-{
-	struct library_view *view = &handshake->seen.view;
-	uint8_t before = handshake->rank;
+/* Preconditions. before is the rank of the latest message of the flight, 0: none. */
 
-	if (!take_rank(handshake, rank_in_server_flight_1_3(handshake->type)))
-		return false;
-	switch (handshake->type) {
-	case TLS_ENCRYPTED_EXTENSIONS:
-		return true;
-	case TLS_CERTIFICATE_REQUEST: /* not beside a pre-shared key, RFC 8446 section 4.3.2 */
-		if (before != rank_in_server_flight_1_3(TLS_ENCRYPTED_EXTENSIONS) || view->pre_shared_key)
-			return false;
-		view->certificate_request = true;
-		return true;
-	case TLS_CERTIFICATE:
-	case TLS_COMPRESSED_CERTIFICATE:
-		if (before < rank_in_server_flight_1_3(TLS_ENCRYPTED_EXTENSIONS) || view->pre_shared_key)
-			return false;
-		view->server_certificate = true;
-		return true;
-	case TLS_CERTIFICATE_VERIFY:
-		return before == rank_in_server_flight_1_3(TLS_CERTIFICATE);
-	default:
-		if (before !=
-		    rank_in_server_flight_1_3(view->pre_shared_key ? TLS_ENCRYPTED_EXTENSIONS : TLS_CERTIFICATE_VERIFY))
-			return false;
-		view->server_finished = true;
-		go_on_to(handshake, STAGE_CLIENT);
-		return true;
-	}
+static bool begins_with_hash(const struct transcript_handshake *handshake, uint8_t before)
+{
+	(void)before;
+	return !handshake->seen.messages;
 }
 
-/* A client that was asked answers, and proves what it shows; one that was not asked does neither. */
-static bool answered_in_full(const struct transcript_handshake *handshake, bool proven)
+/* RFC 8446 section 4.3.2: a server that authenticates with a pre-shared key neither asks nor shows a certificate. */
+static bool without_key(const struct transcript_handshake *handshake, uint8_t before)
+{
+	return before >= 1 && !handshake->seen.view.pre_shared_key;
+}
+
+static bool behind_extensions_without_key(const struct transcript_handshake *handshake, uint8_t before)
+{
+	return before == 1 && without_key(handshake, before);
+}
+
+static bool behind_certificate(const struct transcript_handshake *handshake, uint8_t before)
+{
+	(void)handshake;
+	return before == 3;
+}
+
+static bool ends_server_flight(const struct transcript_handshake *handshake, uint8_t before)
+{
+	return before == (handshake->seen.view.pre_shared_key ? 1 : 4);
+}
+
+static bool is_post_handshake(const struct transcript_handshake *handshake, uint8_t before)
+{
+	(void)before;
+	return handshake->seen.view.post_handshake;
+}
+
+static bool was_requested(const struct transcript_handshake *handshake, uint8_t before)
+{
+	(void)before;
+	return handshake->seen.view.certificate_request;
+}
+
+static bool proves_certificate(const struct transcript_handshake *handshake, uint8_t before)
+{
+	return before == 3 && !handshake->seen.view.client_certificate_empty;
+}
+
+/* A client that was asked answers, and proves what it shows; a client that was not asked does neither. */
+static bool answered_in_full(const struct transcript_handshake *handshake, uint8_t before)
 {
 	const struct library_view *view = &handshake->seen.view;
 
 	if (!view->certificate_request)
 		return true;
-	return view->client_certificate && (view->client_certificate_empty || proven);
+	return view->client_certificate && (view->client_certificate_empty || before >= 4);
 }
 
-static bool take_client_message_1_3(struct transcript_handshake *handshake)
+static bool begins_flight(const struct transcript_handshake *handshake, uint8_t before)
 {
-	struct library_view *view = &handshake->seen.view;
-	uint8_t before = handshake->rank;
-
-	if (!take_rank(handshake, rank_in_client_flight_1_3(handshake->type)))
-		return false;
-	switch (handshake->type) {
-	case TLS_CERTIFICATE_REQUEST:
-		view->certificate_request = view->post_handshake;
-		return view->post_handshake;
-	case TLS_CERTIFICATE:
-	case TLS_COMPRESSED_CERTIFICATE:
-		return view->certificate_request;
-	case TLS_CERTIFICATE_VERIFY:
-		return before == rank_in_client_flight_1_3(TLS_CERTIFICATE) && !view->client_certificate_empty;
-	case TLS_FINISHED:
-		if (!answered_in_full(handshake, before >= rank_in_client_flight_1_3(TLS_CERTIFICATE_VERIFY)))
-			return false;
-		view->client_finished = true;
-		go_on_to(handshake, STAGE_OVER);
-		return true;
-	default:
-		return true;
-	}
+	(void)handshake;
+	return before == 0;
 }
 
-static bool take_server_message(struct transcript_handshake *handshake)
+/* An abbreviated handshake has nothing but a ticket before Finished: RFC 5246 section 7.3, figure 2; RFC 5077 section 3.3. */
+static bool is_abbreviated(const struct transcript_handshake *handshake, uint8_t before)
 {
-	struct library_view *view = &handshake->seen.view;
-	uint8_t before = handshake->rank;
-
-	if (!take_rank(handshake, rank_in_server_flight(handshake->type)))
-		return false;
-	switch (handshake->type) {
-	case TLS_CERTIFICATE:
-		view->server_certificate = true;
-		return true;
-	case TLS_CERTIFICATE_REQUEST:
-		view->certificate_request = true;
-		return true;
-	case TLS_SERVER_HELLO_DONE:
-		view->server_hello_done = true;
-		go_on_to(handshake, STAGE_CLIENT);
-		return true;
-	case TLS_NEW_SESSION_TICKET:
-		return before == 0;
-	case TLS_FINISHED: /* abbreviated: RFC 5246 section 7.3, figure 2 */
-		if (before && before != rank_in_server_flight(TLS_NEW_SESSION_TICKET))
-			return false;
-		view->server_finished = true;
-		go_on_to(handshake, STAGE_CLIENT_LAST);
-		return true;
-	default:
-		return true;
-	}
+	(void)handshake;
+	return before == 0 || before == 7;
 }
 
-static bool take_client_message(struct transcript_handshake *handshake)
+/* RFC 5246 section 7.4.6: a client that was asked answers first; SSL 3.0 has an alert for that. */
+static bool answered_if_requested(const struct transcript_handshake *handshake, uint8_t before)
 {
-	struct library_view *view = &handshake->seen.view;
+	const struct library_view *view = &handshake->seen.view;
 
-	if (!take_rank(handshake, rank_in_client_flight(handshake->type)))
-		return false;
-	switch (handshake->type) {
-	case TLS_CERTIFICATE:
-		return view->certificate_request;
-	case TLS_CLIENT_KEY_EXCHANGE: /* always sent: RFC 5246 section 7.4.7 */
-		return view->client_certificate || !view->certificate_request || view->version == VERSION_SSL_3_0;
-	case TLS_FINISHED:
-		view->client_finished = true;
-		go_on_to(handshake, STAGE_SERVER_LAST);
-		return true;
-	default:
-		return true;
-	}
-}
-
-static bool take_server_last(struct transcript_handshake *handshake)
-{
-	if (!take_rank(handshake, rank_in_server_flight(handshake->type)))
-		return false;
-	if (handshake->type == TLS_FINISHED) {
-		handshake->seen.view.server_finished = true;
-		go_on_to(handshake, STAGE_OVER);
-	}
-	return handshake->type == TLS_FINISHED || handshake->type == TLS_NEW_SESSION_TICKET;
-}
-
-static bool take_client_last(struct transcript_handshake *handshake)
-{
-	if (!take_rank(handshake, rank_in_client_flight(handshake->type)))
-		return false;
-	if (handshake->type == TLS_FINISHED) {
-		handshake->seen.view.client_finished = true;
-		go_on_to(handshake, STAGE_OVER);
-	}
-	return handshake->type == TLS_FINISHED || handshake->type == TLS_NEXT_PROTOCOL ||
-	       handshake->type == ENCRYPTED_EXTENSIONS_CHANNEL_ID;
-}
-
-/* No part of the handshake, though it may come before its end: RFC 8446 section 4.6.1. Not hashed, but sent (Go). */
-static bool is_early_ticket(const struct transcript_handshake *handshake)
-{
-	return handshake->type == TLS_NEW_SESSION_TICKET && handshake->seen.view.version_1_3 &&
-	       handshake->stage == STAGE_CLIENT;
-}
-
-/* A message begins: whether it may stand here. */
-static bool take_type(struct transcript_handshake *handshake)
-{
-	bool version_1_3 = handshake->seen.view.version_1_3;
-
-	if (is_early_ticket(handshake))
-		return true;
-	switch (handshake->stage) {
-	case STAGE_CLIENT_HELLO:
-		return handshake->type == TLS_CLIENT_HELLO ||
-		       (handshake->type == TLS_MESSAGE_HASH && !handshake->seen.messages);
-	case STAGE_RETRY:
-	case STAGE_SERVER_HELLO:
-		return handshake->type == TLS_SERVER_HELLO;
-	case STAGE_SERVER:
-		return version_1_3 ? take_server_message_1_3(handshake) : take_server_message(handshake);
-	case STAGE_CLIENT:
-		return version_1_3 ? take_client_message_1_3(handshake) : take_client_message(handshake);
-	case STAGE_SERVER_LAST:
-		return take_server_last(handshake);
-	case STAGE_CLIENT_LAST:
-		return take_client_last(handshake);
-	default:
-		return false;
-	}
-}
-
-/* Who sends a message that begins at a stage. */
-static enum handshake_side side_at(uint8_t stage, uint8_t type)
-{
-	switch (stage) {
-	case STAGE_CLIENT_HELLO:
-	case STAGE_CLIENT_LAST:
-		return FROM_CLIENT;
-	case STAGE_CLIENT:
-		return type == TLS_CERTIFICATE_REQUEST || type == TLS_NEW_SESSION_TICKET ? FROM_SERVER : FROM_CLIENT;
-	default:
-		return FROM_SERVER;
-	}
-}
-
-/* Whether it went the way that it must, as far as the probe knows: else it is of another handshake. */
-static bool direction_fits(const struct transcript_handshake *handshake, enum handshake_side from)
-{
-	bool by_client = from == FROM_CLIENT;
-
-	if (handshake->direction == LIBRARY_FROM_UNKNOWN || handshake->seen.role == ROLE_OBSERVER)
-		return true;
-	return (handshake->direction == LIBRARY_SENT) == (by_client == (handshake->seen.role == ROLE_CLIENT));
-}
-
-/* Messages whose content is read. */
-static bool body_is_wanted(const struct transcript_handshake *handshake, enum handshake_side from)
-{
-	switch (handshake->type) {
-	case TLS_CLIENT_HELLO:
-	case TLS_SERVER_HELLO:
-	case TLS_CERTIFICATE_REQUEST:
-	case TLS_CERTIFICATE:
-		return true;
-	case TLS_COMPRESSED_CERTIFICATE:
-	case TLS_FINISHED:
-		return from == FROM_CLIENT;
-	default:
-		return false;
-	}
-}
-
-static void keep_message(struct transcript_handshake *handshake, enum handshake_side from, uint64_t time_ns)
-{
-	struct library_handshake *seen = &handshake->seen;
-
-	if (seen->messages == LIBRARY_MESSAGES_MAX)
-		return;
-	seen->message[seen->messages++] = (struct library_message){
-		.time_ns = time_ns,
-		.length = handshake->body_left,
-		.type = handshake->type,
-		.from = from,
-	};
+	(void)before;
+	return view->client_certificate || !view->certificate_request || view->version == VERSION_SSL_3_0;
 }
 
 static void take_client_hello(struct transcript_handshake *handshake)
@@ -483,6 +227,159 @@ static void take_client_finished(struct transcript_handshake *handshake)
 	handshake->verify_data_length = body->have;
 }
 
+static void take_message_hash(struct transcript_handshake *handshake)
+{
+	go_on_to(handshake, STAGE_RETRY);
+}
+
+enum version_family {
+	ANY_VERSION,
+	UP_TO_1_2,
+	FROM_1_3,
+};
+
+/*
+ * Where a message may stand, and what follows from it. Messages of a flight come in the order of their ranks; they may be left
+ * out as far as the preconditions allow, but never come twice or out of order. Rank 0: anywhere in the stage. A message
+ * without a row damages the handshake.
+ */
+struct message_rule {
+	uint8_t stage;  /* enum transcript_stage */
+	uint8_t family; /* enum version_family */
+	uint8_t type;   /* HandshakeType */
+	uint8_t from;   /* enum handshake_side */
+	uint8_t rank;
+	bool wants_body;
+	uint8_t sets; /* which bool of struct library_view; 0: none */
+	uint8_t next; /* enum transcript_stage that follows; 0: the stage stays */
+	bool (*may_stand)(const struct transcript_handshake *handshake, uint8_t before); /* NULL: always */
+	void (*read)(struct transcript_handshake *handshake); /* at the end of the body; NULL: nothing */
+};
+
+#define SETS(field) offsetof(struct library_view, field)
+#define CHANNEL_ID  ENCRYPTED_EXTENSIONS_CHANNEL_ID
+#define COMPRESSED  TLS_COMPRESSED_CERTIFICATE
+
+/* RFC 8446 section 2 and 4.4; RFC 5246 section 7.3 with RFC 4680 (supplemental data), 6066 (status), 5077 (ticket) */
+static const struct message_rule rules[] = {
+	{STAGE_CLIENT_HELLO, ANY_VERSION, TLS_CLIENT_HELLO, FROM_CLIENT, 0, true, 0, 0, NULL, take_client_hello},
+	{STAGE_CLIENT_HELLO, ANY_VERSION, TLS_MESSAGE_HASH, FROM_CLIENT, 0, false, 0, 0, begins_with_hash,
+         take_message_hash},
+	{STAGE_RETRY, ANY_VERSION, TLS_SERVER_HELLO, FROM_SERVER, 0, true, 0, 0, NULL, take_server_hello},
+	{STAGE_SERVER_HELLO, ANY_VERSION, TLS_SERVER_HELLO, FROM_SERVER, 0, true, 0, 0, NULL, take_server_hello},
+
+	{STAGE_SERVER, FROM_1_3, TLS_ENCRYPTED_EXTENSIONS, FROM_SERVER, 1, false, 0, 0, NULL, NULL},
+	{STAGE_SERVER, FROM_1_3, TLS_CERTIFICATE_REQUEST, FROM_SERVER, 2, true, SETS(certificate_request), 0,
+         behind_extensions_without_key, take_certificate_request},
+	{STAGE_SERVER, FROM_1_3, TLS_CERTIFICATE, FROM_SERVER, 3, true, SETS(server_certificate), 0, without_key,
+         take_server_certificate},
+	{STAGE_SERVER, FROM_1_3, COMPRESSED, FROM_SERVER, 3, false, SETS(server_certificate), 0, without_key, NULL},
+	{STAGE_SERVER, FROM_1_3, TLS_CERTIFICATE_VERIFY, FROM_SERVER, 4, false, 0, 0, behind_certificate, NULL},
+	{STAGE_SERVER, FROM_1_3, TLS_FINISHED, FROM_SERVER, 5, false, SETS(server_finished), STAGE_CLIENT,
+         ends_server_flight, NULL},
+
+	/* no part of the handshake, though it may come before its end: RFC 8446 section 4.6.1. Not hashed, but sent (Go) */
+	{STAGE_CLIENT, FROM_1_3, TLS_NEW_SESSION_TICKET, FROM_SERVER, 0, false, 0, 0, NULL, NULL},
+	/* behind the handshake it begins what the client answers */
+	{STAGE_CLIENT, FROM_1_3, TLS_CERTIFICATE_REQUEST, FROM_SERVER, 1, true, SETS(certificate_request), 0,
+         is_post_handshake, take_certificate_request},
+	{STAGE_CLIENT, FROM_1_3, TLS_END_OF_EARLY_DATA, FROM_CLIENT, 1, false, 0, 0, NULL, NULL},
+	/* application_settings of browsers */
+	{STAGE_CLIENT, FROM_1_3, TLS_ENCRYPTED_EXTENSIONS, FROM_CLIENT, 2, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT, FROM_1_3, TLS_CERTIFICATE, FROM_CLIENT, 3, true, 0, 0, was_requested, take_client_certificate},
+	{STAGE_CLIENT, FROM_1_3, COMPRESSED, FROM_CLIENT, 3, true, 0, 0, was_requested, take_client_certificate},
+	{STAGE_CLIENT, FROM_1_3, TLS_CERTIFICATE_VERIFY, FROM_CLIENT, 4, false, 0, 0, proves_certificate, NULL},
+	{STAGE_CLIENT, FROM_1_3, CHANNEL_ID, FROM_CLIENT, 5, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT, FROM_1_3, TLS_FINISHED, FROM_CLIENT, 6, true, SETS(client_finished), STAGE_OVER,
+         answered_in_full, take_client_finished},
+
+	{STAGE_SERVER, UP_TO_1_2, TLS_SUPPLEMENTAL_DATA, FROM_SERVER, 1, false, 0, 0, NULL, NULL},
+	{STAGE_SERVER, UP_TO_1_2, TLS_CERTIFICATE, FROM_SERVER, 2, true, SETS(server_certificate), 0, NULL,
+         take_server_certificate},
+	{STAGE_SERVER, UP_TO_1_2, TLS_CERTIFICATE_STATUS, FROM_SERVER, 3, false, 0, 0, NULL, NULL},
+	{STAGE_SERVER, UP_TO_1_2, TLS_SERVER_KEY_EXCHANGE, FROM_SERVER, 4, false, 0, 0, NULL, NULL},
+	{STAGE_SERVER, UP_TO_1_2, TLS_CERTIFICATE_REQUEST, FROM_SERVER, 5, true, SETS(certificate_request), 0, NULL,
+         take_certificate_request},
+	{STAGE_SERVER, UP_TO_1_2, TLS_SERVER_HELLO_DONE, FROM_SERVER, 6, false, SETS(server_hello_done), STAGE_CLIENT,
+         NULL, NULL},
+	{STAGE_SERVER, UP_TO_1_2, TLS_NEW_SESSION_TICKET, FROM_SERVER, 7, false, 0, 0, begins_flight, NULL},
+	{STAGE_SERVER, UP_TO_1_2, TLS_FINISHED, FROM_SERVER, 8, false, SETS(server_finished), STAGE_CLIENT_LAST,
+         is_abbreviated, NULL},
+
+	{STAGE_CLIENT, UP_TO_1_2, TLS_SUPPLEMENTAL_DATA, FROM_CLIENT, 1, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT, UP_TO_1_2, TLS_CERTIFICATE, FROM_CLIENT, 2, true, 0, 0, was_requested, take_client_certificate},
+	{STAGE_CLIENT, UP_TO_1_2, TLS_CLIENT_KEY_EXCHANGE, FROM_CLIENT, 3, false, 0, 0, answered_if_requested, NULL},
+	{STAGE_CLIENT, UP_TO_1_2, TLS_CERTIFICATE_VERIFY, FROM_CLIENT, 4, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT, UP_TO_1_2, TLS_NEXT_PROTOCOL, FROM_CLIENT, 5, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT, UP_TO_1_2, CHANNEL_ID, FROM_CLIENT, 6, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT, UP_TO_1_2, TLS_FINISHED, FROM_CLIENT, 7, true, SETS(client_finished), STAGE_SERVER_LAST, NULL,
+         take_client_finished},
+
+	{STAGE_SERVER_LAST, ANY_VERSION, TLS_NEW_SESSION_TICKET, FROM_SERVER, 7, false, 0, 0, NULL, NULL},
+	{STAGE_SERVER_LAST, ANY_VERSION, TLS_FINISHED, FROM_SERVER, 8, false, SETS(server_finished), STAGE_OVER, NULL,
+         NULL},
+	{STAGE_CLIENT_LAST, ANY_VERSION, TLS_NEXT_PROTOCOL, FROM_CLIENT, 5, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT_LAST, ANY_VERSION, CHANNEL_ID, FROM_CLIENT, 6, false, 0, 0, NULL, NULL},
+	{STAGE_CLIENT_LAST, ANY_VERSION, TLS_FINISHED, FROM_CLIENT, 7, true, SETS(client_finished), STAGE_OVER, NULL,
+         take_client_finished},
+};
+
+static bool is_of_family(const struct library_view *view, uint8_t family)
+{
+	return family == ANY_VERSION || (family == FROM_1_3) == view->version_1_3;
+}
+
+/* The rule for a message that begins; NULL: no such message belongs into this stage. */
+static const struct message_rule *rule_of(const struct transcript_handshake *handshake)
+{
+	for (size_t index = 0; index < sizeof(rules) / sizeof(*rules); index++)
+		if (rules[index].stage == handshake->stage && rules[index].type == handshake->type &&
+		    is_of_family(&handshake->seen.view, rules[index].family))
+			return &rules[index];
+	return NULL;
+}
+
+/* A message begins. Returns false if the message may not stand here. */
+static bool follow_rule(struct transcript_handshake *handshake, const struct message_rule *rule)
+{
+	uint8_t before = handshake->rank;
+
+	if ((rule->rank && rule->rank <= before) || (rule->may_stand && !rule->may_stand(handshake, before)))
+		return false;
+	if (rule->rank)
+		handshake->rank = rule->rank;
+	if (rule->sets)
+		*((bool *)&handshake->seen.view + rule->sets) = true;
+	if (rule->next)
+		go_on_to(handshake, rule->next);
+	handshake->rule = rule;
+	return true;
+}
+
+/* Whether it went the way that it must, as far as the probe knows: else it is of another handshake. */
+static bool direction_fits(const struct transcript_handshake *handshake, enum handshake_side from)
+{
+	bool by_client = from == FROM_CLIENT;
+
+	if (handshake->direction == LIBRARY_FROM_UNKNOWN || handshake->seen.role == ROLE_OBSERVER)
+		return true;
+	return (handshake->direction == LIBRARY_SENT) == (by_client == (handshake->seen.role == ROLE_CLIENT));
+}
+
+static void keep_message(struct transcript_handshake *handshake, enum handshake_side from, uint64_t time_ns)
+{
+	struct library_handshake *seen = &handshake->seen;
+
+	if (seen->messages == LIBRARY_MESSAGES_MAX)
+		return;
+	seen->message[seen->messages++] = (struct library_message){
+		.time_ns = time_ns,
+		.length = handshake->body_left,
+		.type = handshake->type,
+		.from = from,
+	};
+}
+
 /* The message at hand has ended. */
 static void take_body(struct transcript_handshake *handshake)
 {
@@ -490,57 +387,32 @@ static void take_body(struct transcript_handshake *handshake)
 	handshake->changed = true;
 	if (handshake->seen.view.damaged)
 		return;
-	switch (handshake->type) {
-	case TLS_MESSAGE_HASH:
-		go_on_to(handshake, STAGE_RETRY);
-		break;
-	case TLS_CLIENT_HELLO:
-		take_client_hello(handshake);
-		break;
-	case TLS_SERVER_HELLO:
-		take_server_hello(handshake);
-		break;
-	case TLS_CERTIFICATE_REQUEST:
-		take_certificate_request(handshake);
-		break;
-	case TLS_CERTIFICATE:
-	case TLS_COMPRESSED_CERTIFICATE:
-		if (handshake->stage == STAGE_CLIENT)
-			take_client_certificate(handshake);
-		else if (handshake->type == TLS_CERTIFICATE)
-			take_server_certificate(handshake);
-		break;
-	case TLS_FINISHED:
-		if (handshake->body.type == TLS_FINISHED)
-			take_client_finished(handshake);
-		break;
-	}
+	if (handshake->rule->read)
+		handshake->rule->read(handshake);
 	body_release(&handshake->body);
 }
 
 static void take_header(struct transcript_handshake *handshake, uint64_t time_ns)
 {
 	const uint8_t *header = handshake->header;
-	enum handshake_side from;
+	const struct message_rule *rule;
 
 	handshake->type = header[0];
 	handshake->body_left = header[1] << 16 | header[2] << 8 | header[3];
 	handshake->header_have = 0;
 	handshake->in_body = true;
-	from = side_at(handshake->stage, handshake->type);
+	rule = rule_of(handshake);
 	/* as if in one piece: offset 0, and the fragment is all of it */
 	if (handshake->header_size == TRANSCRIPT_HEADER_DTLS &&
-	    (header[6] || header[7] || header[8] || memcmp(header + 1, header + 9, 3))) {
-		transcript_handshake_damage(handshake);
-		return;
-	}
-	if (!direction_fits(handshake, from) || !take_type(handshake)) {
+	    (header[6] || header[7] || header[8] || memcmp(header + 1, header + 9, 3)))
+		rule = NULL;
+	if (!rule || !direction_fits(handshake, rule->from) || !follow_rule(handshake, rule)) {
 		transcript_handshake_damage(handshake);
 		return;
 	}
 	handshake->changed = true;
-	keep_message(handshake, from, time_ns);
-	if (body_is_wanted(handshake, from))
+	keep_message(handshake, rule->from, time_ns);
+	if (rule->wants_body)
 		body_begin(&handshake->body, handshake->type, handshake->body_left);
 	if (!handshake->body_left)
 		take_body(handshake);

@@ -35,6 +35,8 @@ enum transcript_stage {
 };
 
 /* All zeroes is one of which nothing was seen. Fields are the reader's to look at. */
+struct message_rule;
+
 struct transcript_handshake {
 	struct library_handshake seen;
 	struct parse_cache *cache; /* NULL: what certificates say is not read */
@@ -46,10 +48,11 @@ struct transcript_handshake {
 	uint8_t direction;   /* enum library_event_from of the bytes that come */
 	bool in_body;
 	uint32_t body_left;
-	uint8_t stage;          /* enum transcript_stage */
-	uint8_t rank;           /* of the latest message of this flight */
-	uint8_t context_length; /* of the CertificateRequest */
-	bool changed;           /* something new is known */
+	uint8_t stage;                   /* enum transcript_stage */
+	const struct message_rule *rule; /* of the message at hand */
+	uint8_t rank;                    /* of the latest message of this flight */
+	uint8_t context_length;          /* of the CertificateRequest */
+	bool changed;                    /* something new is known */
 	struct client_hello client_hello;
 	uint8_t verify_data_length; /* of the client's Finished, up to TLS 1.2 */
 	uint8_t verify_data[MESSAGE_VERIFY_DATA_MAX];
