@@ -5,10 +5,7 @@
 
 #include "handshake/inference.h"
 #include "handshake/library_reason.h"
-
-enum {
-	ALERT_CLOSE_NOTIFY = 0,
-};
+#include "tls/protocol.h"
 
 static void set_detail(struct failure *failure, const char *words)
 {

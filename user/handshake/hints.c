@@ -7,14 +7,12 @@
 #include <strings.h>
 
 #include "handshake/handshake.h"
+#include "tls/protocol.h"
 
 enum {
 	MINUTE = 60,
 	HOUR = 60 * MINUTE,
 	DAY = 24 * HOUR,
-	VERSION_SSL_3_0 = 0x0300,
-	VERSION_TLS_1_1 = 0x0302,
-	VERSION_DTLS_1_0 = 0xfeff,
 	AUTHORITIES_SHOWN = 2,
 };
 

@@ -3,8 +3,9 @@
 
 #include <stddef.h>
 
+#include "tls/protocol.h"
+
 enum {
-	MESSAGE_HEADER = 4,
 	EMPTY_CERTIFICATE = 4, /* an empty context and an empty list, RFC 8446 section 4.4.2 */
 	ALERT = 2,
 	INNER_CONTENT_TYPE = 1, /* TLSInnerPlaintext.type, RFC 8446 section 5.2 */
@@ -16,8 +17,8 @@ enum {
 	REQUESTING_SERVER_RECORDS = 5,
 	SILENT_SERVER_RECORDS = 4, /* the same without CertificateRequest */
 	/* EncryptedExtensions with a list of extensions, of which ALPN (h2, say: 9 bytes) comes with ALPS (4 bytes at least) */
-	ENCRYPTED_EXTENSIONS_ALPS_MIN = MESSAGE_HEADER + 2 + 8 + 4,
-	CLIENT_ENCRYPTED_EXTENSIONS = MESSAGE_HEADER + 2 + 4, /* of a client that has no settings to send */
+	ENCRYPTED_EXTENSIONS_ALPS_MIN = MESSAGE_HEADER_LENGTH + 2 + 8 + 4,
+	CLIENT_ENCRYPTED_EXTENSIONS = MESSAGE_HEADER_LENGTH + 2 + 4, /* of a client that has no settings to send */
 	/* A server that refuses answers so soon. If the client asked for something at once, and waits, it may take longer. */
 	PROMPT_MS = 2000,
 	AT_ONCE_MS = 2000,
@@ -73,8 +74,8 @@ static const struct suite_lengths *find_suite(uint16_t suite)
 static struct record_lengths record_lengths_of(const struct suite_lengths *suite, uint8_t padding)
 {
 	uint16_t overhead = INNER_CONTENT_TYPE + padding + suite->tag;
-	uint16_t finished = MESSAGE_HEADER + suite->hash;
-	uint16_t empty = MESSAGE_HEADER + EMPTY_CERTIFICATE;
+	uint16_t finished = MESSAGE_HEADER_LENGTH + suite->hash;
+	uint16_t empty = MESSAGE_HEADER_LENGTH + EMPTY_CERTIFICATE;
 
 	return (struct record_lengths){
 		.alert = ALERT + overhead,
@@ -82,10 +83,10 @@ static struct record_lengths record_lengths_of(const struct suite_lengths *suite
 		.empty = empty + overhead,
 		.finished = finished + overhead,
 		.empty_finished = empty + finished + overhead,
-		.certificate_min = MESSAGE_HEADER + CERTIFICATE_MIN + overhead,
-		.certificate_verify_min = MESSAGE_HEADER + CERTIFICATE_VERIFY_MIN + overhead,
-		.whole_answer_min = MESSAGE_HEADER + CERTIFICATE_MIN + MESSAGE_HEADER + CERTIFICATE_VERIFY_MIN +
-	                            finished + overhead,
+		.certificate_min = MESSAGE_HEADER_LENGTH + CERTIFICATE_MIN + overhead,
+		.certificate_verify_min = MESSAGE_HEADER_LENGTH + CERTIFICATE_VERIFY_MIN + overhead,
+		.whole_answer_min = MESSAGE_HEADER_LENGTH + CERTIFICATE_MIN + MESSAGE_HEADER_LENGTH +
+	                            CERTIFICATE_VERIFY_MIN + finished + overhead,
 	};
 }
 

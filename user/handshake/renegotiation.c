@@ -5,10 +5,11 @@
 #include <stddef.h>
 
 #include "bpf/shared/tls_walk.h"
+#include "tls/protocol.h"
 
 enum {
-	MESSAGE_HEADER = 4,
-	EMPTY_CERTIFICATE = MESSAGE_HEADER + 3, /* RFC 5246 section 7.4.6: the length of an empty list */
+	EMPTY_CERTIFICATE = MESSAGE_HEADER_LENGTH +
+	                    EMPTY_CERTIFICATE_LIST, /* RFC 5246 section 7.4.6: the length of an empty list */
 	/*
 	 * ClientKeyExchange together with a Certificate that is not empty and its CertificateVerify is not shorter: 10 bytes around a
 	 * raw Ed25519 key (RFC 7250), a message of 37, one of 72.
@@ -46,6 +47,9 @@ static uint16_t expansion_of(uint16_t change_cipher_spec)
 struct flight {
 	uint8_t records;
 	uint16_t first;              /* length of the first */
+	uint16_t second;             /* of the second; 0: there is none */
+	uint16_t shortest;           /* of all but the first */
+	uint32_t total;              /* of all */
 	uint16_t change_cipher_spec; /* length; 0: it has not come */
 	uint8_t server_records;      /* seen before ChangeCipherSpec */
 	bool in_order;               /* the server answered the ClientHello, and said nothing but HelloRequest before */
@@ -68,6 +72,18 @@ static bool is_in_order(const struct handshake_facts *facts, uint16_t change_cip
 	return client->after[1] > client->after[0];
 }
 
+static void add_record(struct flight *flight, uint16_t length)
+{
+	if (flight->records == 0)
+		flight->first = length;
+	else if (flight->records == 1)
+		flight->second = length;
+	if (flight->records && (!flight->shortest || length < flight->shortest))
+		flight->shortest = length;
+	flight->total += length;
+	flight->records++;
+}
+
 /* False where no ClientHello begins it. */
 static bool find_flight(const struct handshake_facts *facts, struct flight *flight)
 {
@@ -85,8 +101,8 @@ static bool find_flight(const struct handshake_facts *facts, struct flight *flig
 		}
 		if (client->type[index] == TLS_ALERT)
 			flight->alert = true;
-		else if (client->type[index] == TLS_HANDSHAKE && flight->records++ == 0)
-			flight->first = client->length[index];
+		else if (client->type[index] == TLS_HANDSHAKE)
+			add_record(flight, client->length[index]);
 	}
 	return true;
 }
@@ -112,13 +128,39 @@ static enum renegotiated judge_single_record(const struct flight *flight)
 	return judge_content(flight->first - expansion);
 }
 
-/* Two or more: the first one is, or begins with, a Certificate. */
+/*
+ * Whether the records may be one ClientKeyExchange that was cut (RFC 8449, RFC 6066 section 4): parts of one length, a part
+ * that is shorter than any message of the flight, or as much content as a key exchange has.
+ */
+static bool may_be_cut(const struct flight *flight, uint16_t expansion)
+{
+	static const uint16_t long_key_exchanges[] = {198, 262, 390, 518, 1030}; /* RSA and Diffie-Hellman */
+	uint32_t content = flight->total - flight->records * expansion;
+
+	if (flight->first == flight->second)
+		return true;
+	if (!expansion)
+		return false;
+	if (flight->shortest < key_exchanges[0] + expansion)
+		return true;
+	for (size_t index = 0; index < sizeof(long_key_exchanges) / sizeof(*long_key_exchanges); index++)
+		if (content == long_key_exchanges[index])
+			return true;
+	return false;
+}
+
+/* Two or more: the first one is, or begins with, a Certificate, unless a message was cut. */
 static enum renegotiated judge_records(const struct flight *flight)
 {
 	uint16_t expansion = expansion_of(flight->change_cipher_spec);
 
+	/* no limit on records is as low as the length of an empty Certificate (RFC 8449 section 4) */
+	if (expansion && flight->first == EMPTY_CERTIFICATE + expansion)
+		return RENEGOTIATED_EMPTY;
+	if (may_be_cut(flight, expansion))
+		return RENEGOTIATED_UNCLEAR;
 	if (expansion)
-		return flight->first == EMPTY_CERTIFICATE + expansion ? RENEGOTIATED_EMPTY : RENEGOTIATED_CERTIFICATE;
+		return RENEGOTIATED_CERTIFICATE;
 	/* of a block cipher 7 bytes take as much room as 1, or a block more; what is longer by all that may be padding is more */
 	if (flight->first <= flight->change_cipher_spec + BLOCK_MAX)
 		return RENEGOTIATED_EMPTY;

@@ -230,6 +230,12 @@ struct verdict verdict_with_library(const struct handshake_facts *facts, struct 
 		wire.conflict = library.conflict;
 		return wire;
 	}
+	/* what was read says as much: the library adds nothing */
+	if (wire.evidence == EVIDENCE_CLEARTEXT && library.client_auth == CLIENT_AUTH_UNKNOWN &&
+	    library.requested == wire.requested) {
+		wire.conflict = library.conflict;
+		return wire;
+	}
 	if (denies_what_was_read(facts, &library)) {
 		wire.conflict = true;
 		return wire;

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "tls/message.h"
+#include "tls/protocol.h"
 #include "tls/reader.h"
 #include "tls/text.h"
 #include "tls/x509.h"
 
 #include <string.h>
-
-enum protocol_version {
-	SSL_3_0 = 0x0300,
-	TLS_1_0 = 0x0301,
-	TLS_1_1 = 0x0302,
-	TLS_1_2 = 0x0303,
-	TLS_1_3 = 0x0304,
-	DTLS_BEFORE_1_0 = 0x0100, /* OpenSSL's, before RFC 4347 */
-	DTLS_1_0 = 0xfeff,
-	DTLS_1_2 = 0xfefd,
-	DTLS_1_3 = 0xfefc,
-};
 
 /* ExtensionType registry */
 enum extension_type {
@@ -47,7 +36,7 @@ static const uint8_t hello_retry_request_random[MESSAGE_RANDOM] = {
 
 static bool is_datagram_version(uint16_t version)
 {
-	return version >> 8 == 0xfe || version == DTLS_BEFORE_1_0;
+	return version >> 8 == 0xfe || version == VERSION_DTLS_BEFORE_1_0;
 }
 
 /*
@@ -56,7 +45,7 @@ static bool is_datagram_version(uint16_t version)
  */
 static bool is_early_draft(uint16_t version)
 {
-	return version >> 8 == 0x7f || version == TLS_1_3;
+	return version >> 8 == 0x7f || version == VERSION_TLS_1_3;
 }
 
 /*
@@ -68,7 +57,7 @@ static uint16_t version_meant(uint16_t sent)
 {
 	uint8_t series = sent >> 8;
 
-	return series == 0x7f || series == 0xfb || series == 0x7e ? TLS_1_3 : sent;
+	return series == 0x7f || series == 0xfb || series == 0x7e ? VERSION_TLS_1_3 : sent;
 }
 
 /*
@@ -77,7 +66,7 @@ static uint16_t version_meant(uint16_t sent)
  */
 static uint16_t version_without_extension(uint16_t legacy_version, int error)
 {
-	bool may_be_newer = legacy_version == TLS_1_2 || legacy_version == DTLS_1_2;
+	bool may_be_newer = legacy_version == VERSION_TLS_1_2 || legacy_version == VERSION_DTLS_1_2;
 
 	return error && may_be_newer ? 0 : version_meant(legacy_version);
 }
@@ -432,22 +421,22 @@ static void read_request_extensions(struct reader *body, struct certificate_requ
 static void read_certificate_request(struct reader *body, uint16_t version, struct certificate_request *request)
 {
 	switch (version) {
-	case TLS_1_3:
-	case DTLS_1_3:
+	case VERSION_TLS_1_3:
+	case VERSION_DTLS_1_3:
 		reader_opaque(body, reader_u8(body)); /* certificate_request_context */
 		read_request_extensions(body, request);
 		break;
-	case TLS_1_2:
-	case DTLS_1_2:
+	case VERSION_TLS_1_2:
+	case VERSION_DTLS_1_2:
 		read_certificate_types(body, request);
 		read_signature_algorithms(body, request);
 		read_authorities(body, request);
 		break;
-	case SSL_3_0:
-	case TLS_1_0:
-	case TLS_1_1:
-	case DTLS_BEFORE_1_0:
-	case DTLS_1_0:
+	case VERSION_SSL_3_0:
+	case VERSION_TLS_1_0:
+	case VERSION_TLS_1_1:
+	case VERSION_DTLS_BEFORE_1_0:
+	case VERSION_DTLS_1_0:
 		read_certificate_types(body, request);
 		read_authorities(body, request);
 		break;
@@ -512,7 +501,7 @@ int message_parse_certificate(const uint8_t *body, size_t length, uint16_t versi
 {
 	int error = 0;
 	struct reader reader = {.next = body, .left = length, .error = &error};
-	bool version_1_3 = version == TLS_1_3 || version == DTLS_1_3;
+	bool version_1_3 = version == VERSION_TLS_1_3 || version == VERSION_DTLS_1_3;
 
 	*certificate = (struct certificate){0};
 	read_certificate(&reader, version_1_3, certificate);

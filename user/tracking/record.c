@@ -5,17 +5,8 @@
 #include <string.h>
 
 #include "handshake/inference.h"
+#include "tls/protocol.h"
 #include "tls/read_body.h"
-
-enum {
-	EMPTY_CERTIFICATE_LIST = 3, /* RFC 5246 section 7.4.6: a list of no certificates is its length alone */
-	ALERT_CLOSE_NOTIFY = 0,
-	ALERT_NO_CERTIFICATE = 41, /* RFC 6101 section 5.4.2 */
-	VERSION_SSL_2_0 = 0x0002,
-	VERSION_SSL_3_0 = 0x0300,
-	VERSION_TLS_1_3 = 0x0304,
-	VERSION_DTLS_1_3 = 0xfefc,
-};
 
 static void add_step(struct handshake *handshake, const struct handshake_step *step)
 {

@@ -5,15 +5,12 @@
 #include <string.h>
 
 #include "bpf/shared/tls_walk.h"
+#include "tls/protocol.h"
 #include "tls/read_body.h"
 
 enum {
-	EMPTY_CERTIFICATE_LIST = 3, /* a list of no certificates is its length alone: RFC 5246 section 7.4.6 */
-	COMPRESSED_HEADER = 5,      /* algorithm and uncompressed_length: RFC 8879 section 4 */
+	COMPRESSED_HEADER = 5, /* algorithm and uncompressed_length: RFC 8879 section 4 */
 	ENCRYPTED_EXTENSIONS_CHANNEL_ID = 203,
-	VERSION_SSL_3_0 = 0x0300,
-	VERSION_TLS_1_3 = 0x0304,
-	VERSION_DTLS_1_3 = 0xfefc,
 };
 
 static bool version_is_1_3(uint16_t version)
