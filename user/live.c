@@ -102,6 +102,7 @@ static struct live_sources sources_of(const struct trace *trace)
 	                             .library = trace->library,
 	                             .transcripts = trace->transcripts,
 	                             .settings = live->settings,
+	                             .attributor = live->report->attributor,
 	                             .sinks = &live->report->sinks,
 	                             .with_runs = live->exporter != NULL};
 }

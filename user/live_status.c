@@ -93,6 +93,14 @@ static void ask_settings(const struct settings *settings, struct status_settings
 	memcpy(told->lines, state.lines, sizeof(told->lines));
 }
 
+static void ask_attributor(const struct attributor *attributor, struct status_attribution *status)
+{
+	if (!attributor)
+		return;
+	status->late = attributor_counts(attributor)->late;
+	status->unnamed = attributor_counts(attributor)->unnamed;
+}
+
 void live_status(const struct live_sources *sources, struct status *status)
 {
 	memset(status, 0, sizeof(*status));
@@ -105,6 +113,7 @@ void live_status(const struct live_sources *sources, struct status *status)
 		ask_transcripts(sources->transcripts, &status->libraries);
 	if (sources->probes)
 		probes_statistics(sources->probes, status->library_calls);
+	ask_attributor(sources->attributor, &status->attribution);
 	ask_settings(sources->settings, &status->settings);
 	sinks_count(sources->sinks, status->sink);
 }

@@ -5,6 +5,7 @@
 #ifndef LIVE_STATUS_H
 #define LIVE_STATUS_H
 
+#include "attribution/attributor.h"
 #include "kernel/probes.h"
 #include "kernel/tracer.h"
 #include "library/finder.h"
@@ -22,6 +23,7 @@ struct live_sources {
 	const struct library *library;
 	const struct transcript_table *transcripts;
 	const struct settings *settings;
+	const struct attributor *attributor;
 	const struct sinks *sinks;
 	bool with_runs; /* of the BPF programs, too: one system call for each program */
 };

@@ -309,6 +309,8 @@ static const struct option_row option_rows[] = {
 	{"expiring", .argument = "TIME", .take = take_moment, .field = FIELD(expiring), .wants = MOMENT_WANTED,
          .help = "Certificates: only those that expire within TIME: 30d"},
 	{"quiet", 'q', .take = take_flag, .field = FIELD(quiet), .help = "Print no handshakes"},
+	{"command-line", .take = take_flag, .field = FIELD(command_line),
+         .help = "Print the command line of each process in JSON; command lines may hold secrets"},
 	{"redact", .take = take_flag, .field = FIELD(redact),
          .help = "Print the fingerprint of a client's certificate and nothing else of it"},
 	{"debug", .take = take_flag, .field = FIELD(debug),

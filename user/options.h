@@ -71,6 +71,7 @@ struct options {
 	bool requested_only;                           /* -R */
 	bool quiet;                                    /* -q */
 	bool redact;                                   /* --redact */
+	bool command_line;                             /* --command-line */
 	bool debug;                                    /* --debug */
 	bool check;                                    /* --check: read the configuration files and end */
 	bool trace;                                    /* -t; see format */

@@ -19,7 +19,7 @@ int report_open(struct report *report, const struct options *options)
 	if (options->read_file || options->interfaces ||
 	    (!(sinks_needs(&report->sinks) & SINK_NEEDS_ATTRIBUTION) && !filter_needs_attribution(options->filter)))
 		return 0;
-	return attributor_open(&report->attributor, false);
+	return attributor_open(&report->attributor, options->command_line);
 }
 
 void report_close(struct report *report)

@@ -684,6 +684,7 @@ static void help_names_every_option(void **state)
 		"-u, --unit=UNIT",
 		"-c, --container=ID",
 		"--pod=NAMESPACE/NAME",
+		"--command-line",
 		"--redact",
 		"--max-connections=N",
 		"--handshake-timeout=TIME",

@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-#define STATISTIC(index) offsetof(struct status, statistics[STATISTIC_##index])
-#define LIBRARY(index)   offsetof(struct status, library_calls[LIBRARY_STATISTIC_##index])
-#define TRACKING(field)  offsetof(struct status, tracking.field)
-#define LIBRARIES(field) offsetof(struct status, libraries.field)
+#define STATISTIC(index)   offsetof(struct status, statistics[STATISTIC_##index])
+#define LIBRARY(index)     offsetof(struct status, library_calls[LIBRARY_STATISTIC_##index])
+#define TRACKING(field)    offsetof(struct status, tracking.field)
+#define LIBRARIES(field)   offsetof(struct status, libraries.field)
+#define ATTRIBUTION(field) offsetof(struct status, attribution.field)
 
 static const struct loss rows[] = {
 	{STATISTIC(LOST_RING), "ring_buffer", "event found no room in the ring buffer: its connection is unknown",
@@ -74,6 +75,10 @@ static const struct loss rows[] = {
          "handshakes are unknown because of lost events", NULL, 0},
 	{TRACKING(gaps), NULL, "direction had gaps that never closed", "directions had gaps that never closed", NULL,
          0},
+	{ATTRIBUTION(late), NULL, "handshake has no unit, container, pod and executable: looking them up took too long",
+         "handshakes have no unit, container, pod and executable: looking them up took too long", NULL, 0},
+	{ATTRIBUTION(unnamed), NULL, "handshake has no process: this host wrote nothing to the connection",
+         "handshakes have no process: this host wrote nothing to the connections", NULL, 0},
 	{LIBRARIES(unjoined), NULL, "library handshake matched no traced connection and was skipped",
          "library handshakes matched no traced connection and were skipped", NULL, LOSS_WHOLE_HOST},
 };

@@ -55,6 +55,12 @@ struct status_libraries {
 	uint64_t malformed_events;
 };
 
+/* Who makes the handshakes. All 0 where nobody asks. */
+struct status_attribution {
+	uint64_t late;    /* records with what the kernel told alone: the lookup took too long */
+	uint64_t unnamed; /* records of sockets of this host without a process */
+};
+
 /* A BPF program. */
 struct status_program {
 	const char *name; /* NULL: there is no such program */
@@ -96,6 +102,7 @@ struct status {
 	uint64_t library_calls[LIBRARY_STATISTICS]; /* enum library_statistic of the probes' programs */
 	struct status_tracking tracking;
 	struct status_libraries libraries;
+	struct status_attribution attribution;
 	struct status_hook hook;
 	struct status_program program[STATUS_PROGRAMS_MAX];
 	struct status_settings settings;
