@@ -196,6 +196,8 @@ INSTALL_PROGRAM = $(DESTDIR)$(PREFIX)/sbin/mtlsnoop
 INSTALL_MANUAL = $(DESTDIR)$(PREFIX)/share/man/man8/mtlsnoop.8
 INSTALL_UNIT = $(DESTDIR)$(PREFIX)/lib/systemd/system/mtlsnoop.service
 INSTALL_COMPLETION = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtlsnoop
+INSTALL_COMPLETION_ZSH = $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_mtlsnoop
+INSTALL_COMPLETION_FISH = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mtlsnoop.fish
 INSTALL_EXAMPLES = $(addprefix $(DESTDIR)$(PREFIX)/share/doc/mtlsnoop/examples/,library.conf prometheus-rules.yml grafana-dashboard.json)
 INSTALL_OPTIONS = $(DESTDIR)$(SYSCONFDIR)/default/mtlsnoop
 install: all
@@ -204,11 +206,13 @@ install: all
 	install -D -m 644 docs/deploy/mtlsnoop.service $(INSTALL_UNIT)
 	sed -i 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/etc/|$(SYSCONFDIR)/|' $(INSTALL_UNIT)
 	install -D -m 644 docs/deploy/mtlsnoop.bash-completion $(INSTALL_COMPLETION)
+	install -D -m 644 docs/deploy/_mtlsnoop $(INSTALL_COMPLETION_ZSH)
+	install -D -m 644 docs/deploy/mtlsnoop.fish $(INSTALL_COMPLETION_FISH)
 	$(foreach example,$(INSTALL_EXAMPLES),install -D -m 644 docs/deploy/$(notdir $(example)) $(example) &&) true
 	[ -e $(INSTALL_OPTIONS) ] || install -D -m 644 docs/deploy/mtlsnoop.default $(INSTALL_OPTIONS)
 
 uninstall:
-	rm -f $(INSTALL_PROGRAM) $(INSTALL_MANUAL) $(INSTALL_UNIT) $(INSTALL_COMPLETION) $(INSTALL_EXAMPLES)
+	rm -f $(INSTALL_PROGRAM) $(INSTALL_MANUAL) $(INSTALL_UNIT) $(INSTALL_COMPLETION) $(INSTALL_COMPLETION_ZSH) $(INSTALL_COMPLETION_FISH) $(INSTALL_EXAMPLES)
 
 ## deb         a Debian package under build/: program, service, manual, completion
 .PHONY: deb

@@ -210,6 +210,7 @@ enum settings_change settings_poll(struct settings *settings)
 	files_release(&texts);
 	if (error)
 		return refuse(settings);
+	http_guard_keep_known(values.guard, settings->now.guard);
 	release(&settings->before);
 	settings->before = settings->now;
 	settings->now = values;

@@ -354,7 +354,7 @@ def plain_with_users(bench):
             for thread in guesses:
                 thread.start()
             time.sleep(0.1)
-            expect(tracer.stop(20), 0, "exit status")
+            expect(tracer.stop(timeout=20), 0, "exit status")
             for thread in guesses:
                 thread.join(10)
 

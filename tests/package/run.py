@@ -52,7 +52,8 @@ def check_contents(package):
     wanted = {"/usr/sbin/mtlsnoop": "-rwxr-xr-x"}
     wanted.update(dict.fromkeys((
         "/etc/default/mtlsnoop", "/lib/systemd/system/mtlsnoop.service", "/usr/share/man/man8/mtlsnoop.8.gz",
-        "/usr/share/bash-completion/completions/mtlsnoop", "/usr/share/doc/mtlsnoop/copyright",
+        "/usr/share/bash-completion/completions/mtlsnoop", "/usr/share/zsh/vendor-completions/_mtlsnoop",
+        "/usr/share/fish/vendor_completions.d/mtlsnoop.fish", "/usr/share/doc/mtlsnoop/copyright",
         "/usr/share/doc/mtlsnoop/changelog.gz"), "-rw-r--r--"))
     wanted = {path: [mode, "root/root"] for path, mode in wanted.items()}
     expect({path: files.get(path) for path in wanted}, wanted, "files, their modes and owners")

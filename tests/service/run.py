@@ -35,6 +35,8 @@ DEPLOY = ROOT / "docs" / "deploy"
 UNIT = DEPLOY / "mtlsnoop.service"
 OPTIONS = DEPLOY / "mtlsnoop.default"
 COMPLETION = DEPLOY / "mtlsnoop.bash-completion"
+COMPLETION_ZSH = DEPLOY / "_mtlsnoop"
+COMPLETION_FISH = DEPLOY / "mtlsnoop.fish"
 EXPOSURE_MAX = 25  # of systemd-analyze security, in tenths: "OK" begins at 4.9
 
 SECONDS = 15
@@ -437,6 +439,140 @@ def completion(bench):
     expect(complete(bench, "--count", "tra"), set(), "files behind --count")
 
 
+def completion_of_zsh(bench):
+    """The specifications for _arguments: each name of each option."""
+    if not shutil.which("zsh"):
+        raise Skip("zsh is not installed")
+    script = '_arguments() { print -l -- "$@"; }; words=("$1"); source "$2"'
+    done = subprocess.run(["zsh", "-fc", script, "zsh", PROGRAM, COMPLETION_ZSH], capture_output=True, text=True,
+                          timeout=SECONDS)
+    expect(done.stderr, "", "standard error")
+    names = set(re.findall(r"^\*(--[a-z-]+|-[^-])", done.stdout, re.MULTILINE))
+    long, short = help_options()
+    expect(names, long | short, "names of options")
+    expect("*--library=:library:(auto auto+static off" in done.stdout, True, "words of --library")
+    expect("*--read=:FILE:_files\n" in done.stdout, True, "files behind --read")
+
+
+def completion_of_fish(bench):
+    if not shutil.which("fish"):
+        raise Skip("fish is not installed")
+
+    def offered(line):
+        script = f"source {COMPLETION_FISH}; complete -C {shlex.quote(line)}"
+        # fish asks the terminal and writes a history: not here
+        variables = {**os.environ, "PATH": f"{bench.directory}:{os.environ['PATH']}", "HOME": str(bench.directory)}
+        done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True, cwd=bench.directory,
+                              env=variables, timeout=SECONDS)
+        expect(done.stderr, "", f"standard error of the completion of {line!r}")
+        return {word.split("\t")[0] for word in done.stdout.splitlines()}
+
+    with contextlib.suppress(FileExistsError):
+        (bench.directory / "mtlsnoop").symlink_to(PROGRAM)
+    (bench.directory / "trace.pcap").touch()
+    long, short = help_options()
+    expect(offered("mtlsnoop --"), {f"{name}=" if f"{name}=" in offered("mtlsnoop --") else name for name in long}, "long options")
+    expect(offered("mtlsnoop --max-con"), {"--max-connections"}, "options that begin with --max-con")
+    expect(offered("mtlsnoop -r tra"), {"trace.pcap"}, "files behind -r")
+    expect(offered("mtlsnoop --count tra"), set(), "files behind --count")
+    expect(offered("mtlsnoop -L "), {"auto", "auto+static", "off"}, "words behind -L")
+    if not short <= {word[:2] for word in offered("mtlsnoop -") if not word.startswith("--")}:
+        raise Failure(f"short options are {offered('mtlsnoop -')}, expected {short}")
+
+
+def filters_of(process):
+    """How many filters a process has: its own, and those that were there before."""
+    text = Path(f"/proc/{process}/status").read_text()
+    found = re.search(r"^Seccomp_filters:\t(\d+)$", text, re.MULTILINE)
+    if not found:
+        raise Skip("this kernel does not count filters (before 5.9)")
+    return int(found[1])
+
+
+# Loads the filter that a unit describes, as the service manager does, and becomes the program.
+UNDER_A_FILTER = """
+import ctypes, errno, os, sys
+library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+library.seccomp_init.restype = ctypes.c_void_p
+SCMP_ACT_ALLOW, SCMP_ACT_ENOSYS = 0x7fff0000, 0x00050000 | errno.ENOSYS
+filter = ctypes.c_void_p(library.seccomp_init(SCMP_ACT_ENOSYS))
+for name in sys.argv[1].split():
+    call = library.seccomp_syscall_resolve_name(name.encode())
+    if call >= 0:
+        library.seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0)
+if library.seccomp_load(filter):
+    sys.exit("the outer filter is not loaded")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def calls_of_set(name):
+    """The system calls of a set of systemd's, the sets within it included."""
+    done = subprocess.run(["systemd-analyze", "syscall-filter", f"@{name}"], capture_output=True, text=True, timeout=SECONDS)
+    calls = set()
+    for line in done.stdout.splitlines():
+        word = line.strip()
+        if word.startswith("@") and word != f"@{name}":
+            calls |= calls_of_set(word[1:])
+        elif re.fullmatch(r"[a-z0-9_]+", word):
+            calls.add(word)
+    return calls
+
+
+def calls_of_unit():
+    words = re.search(r"^SystemCallFilter=(.*)$", UNIT.read_text(), re.MULTILINE)[1].split()
+    calls = set()
+    for word in words:
+        calls |= calls_of_set(word[1:]) if word.startswith("@") else {word}
+    return calls
+
+
+def filter_within_the_units_filter(bench, without=(), loaded=True):
+    """systemd's filter makes Seccomp 2 by itself: the program's own filter is a further one."""
+    if not shutil.which("systemd-analyze"):
+        raise Skip("systemd-analyze is not installed")
+    calls = calls_of_unit() - set(without)
+    expect(len(calls) > 100, True, f"system calls of the unit: {len(calls)}")
+    prefix = [sys.executable, "-c", UNDER_A_FILTER, " ".join(sorted(calls))]
+    with bench.manager() as manager, bench.service("-q", manager=manager, prefix=prefix) as service:
+        manager.wait_for("READY=1")
+        expect(filters_of(service.pid), 2 if loaded else 1, "filters: the unit's, and the program's own")
+        expect("going on without a filter" in service.errors(), not loaded, f"a warning: {service.errors()!r}")
+        if not loaded:
+            expect("SystemCallFilter=" in service.errors(), True, f"what to do: {service.errors()!r}")
+        expect(service.stop(), 0, "exit status")
+
+
+def old_options_files(bench):
+    """What /etc/default/mtlsnoop had in earlier versions still starts the service."""
+    policy = bench.directory / "old-policy"
+    policy.write_text("10.0.0.1:443 required\n:5432 never\n")
+    for line in ("--quiet --metrics=127.0.0.1:9813 --library=off", "--quiet -m", "-q -m127.0.0.1:9813 -L off",
+                 "--json --redact --port=443 --port=8443", f"-q --metrics=127.0.0.1:9813 --expect={policy}",
+                 "-q -m --max-services=50 --max-connections=1000 --handshake-timeout=5 --buffer=16M"):
+        with bench.manager() as manager, bench.service(*shlex.split(line), manager=manager) as service:
+            manager.wait_for("READY=1")
+            expect(service.stop(), 0, f"exit status with {line}")
+
+
+def unit_restarts(bench):
+    """Wrong options end the service with a status that no restart follows; a reload tests the files first."""
+    text = UNIT.read_text()
+    expect(re.findall(r"^RestartPreventExitStatus=(.*)$", text, re.MULTILINE), ["2"], "RestartPreventExitStatus")
+    done = subprocess.run([PROGRAM, "--nonsense"], capture_output=True, text=True, timeout=SECONDS)
+    expect(done.returncode, 2, "exit status with a wrong option")
+    test = re.search(r"^ExecReload=/usr/sbin/mtlsnoop (.*)$", text, re.MULTILINE)[1]
+    policy = bench.directory / "policy"
+    for content, status, word in ((":443 required\n", 0, "valid"), (":443 requierd\n", 1, "requierd")):
+        policy.write_text(content)
+        options = shlex.split(test.replace("$MTLSNOOP_OPTIONS", f"--quiet --metrics=127.0.0.1:9813 --expect={policy}"))
+        done = subprocess.run([PROGRAM, *options], capture_output=True, text=True, timeout=SECONDS)
+        expect((done.returncode, word in done.stdout + done.stderr), (status, True), f"--check of {content!r}: {done}")
+    # without files a reload has nothing to test
+    done = subprocess.run([PROGRAM, "--check", "--quiet"], capture_output=True, text=True, timeout=SECONDS)
+    expect(done.returncode, 0, "exit status of --check without files")
+
+
 def main():
     suite = Suite(sys.argv[1:])
     if not os.access(PROGRAM, os.X_OK):
@@ -467,7 +603,13 @@ def main():
         suite.run("unit: hardened", unit_is_hardened, bench)
         suite.run("unit: capabilities", unit_drops_what_the_program_drops, bench)
         suite.run("unit: its options", options_file_starts_it, bench)
-        suite.run("completion: what --help has", completion, bench)
+        suite.run("unit: restarts and reloads", unit_restarts, bench)
+        suite.run("unit: its filter and the program's", filter_within_the_units_filter, bench)
+        suite.run("unit: a filter without seccomp(2)", filter_within_the_units_filter, bench, ("seccomp",), False)
+        suite.run("unit: options of earlier versions", old_options_files, bench)
+        suite.run("completion: bash", completion, bench)
+        suite.run("completion: zsh", completion_of_zsh, bench)
+        suite.run("completion: fish", completion_of_fish, bench)
     return 1 if suite.failed else 0
 
 

@@ -17,7 +17,7 @@ static const struct web_user two_users[] = {
 
 enum {
 	TWO = 2,
-	JOBS = 40,
+	JOBS = BASIC_AUTH_WAITING_MAX,
 };
 
 static struct basic_auth_users *users_of_two(void)
@@ -125,7 +125,7 @@ static void in_the_order_asked(void **state)
 		                               .lock = &lock,
 		                               .changed = &changed,
 		                               .order = &order};
-		basic_auth_checker_add(checker, &jobs[i].job);
+		assert_true(basic_auth_checker_add(checker, &jobs[i].job));
 	}
 	pthread_mutex_lock(&lock);
 	while (order < JOBS / 2)
@@ -142,6 +142,157 @@ static void in_the_order_asked(void **state)
 	basic_auth_users_free(users);
 }
 
+/* A reload makes new users: a password of a user whose hash is the same stays known. */
+static void known_after_a_reload(void **state)
+{
+	static const struct web_user changed[] = {
+		{"carol", "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"},
+		{"bob", "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"},
+		{"alice", "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"},
+	};
+	struct basic_auth_users *before = users_of_two(), *after = basic_auth_users_new(changed, 3);
+
+	(void)state;
+	assert_true(basic_auth_check(before, "alice", "secret"));
+	assert_true(basic_auth_check(before, "bob", "other"));
+	basic_auth_users_keep_known(after, before);
+	basic_auth_users_free(before);
+	assert_true(basic_auth_is_known(after, "alice", "secret"));
+	assert_false(basic_auth_is_known(after, "alice", "other"));
+	/* the hash of bob is another one */
+	assert_false(basic_auth_is_known(after, "bob", "other"));
+	assert_false(basic_auth_is_known(after, "carol", "secret"));
+	assert_true(basic_auth_check(after, "bob", "secret"));
+	basic_auth_users_free(after);
+}
+
+/* A queue whose first job holds the thread until the test lets it go. */
+struct queue {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct basic_auth_checker *checker;
+	struct basic_auth_users *users;
+	bool held, open;
+	int order;
+	struct counted_job jobs[2 * BASIC_AUTH_WAITING_MAX];
+	int count;
+	struct basic_auth_job holder;
+};
+
+static struct queue *the_queue;
+
+static void hold(struct basic_auth_job *job)
+{
+	(void)job;
+	pthread_mutex_lock(&the_queue->lock);
+	the_queue->held = true;
+	pthread_cond_broadcast(&the_queue->changed);
+	while (!the_queue->open)
+		pthread_cond_wait(&the_queue->changed, &the_queue->lock);
+	pthread_mutex_unlock(&the_queue->lock);
+}
+
+static void queue_open(struct queue *queue)
+{
+	*queue = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+	the_queue = queue;
+	queue->users = users_of_two();
+	queue->checker = basic_auth_checker_start();
+	assert_non_null(queue->checker);
+}
+
+static void queue_hold(struct queue *queue)
+{
+	queue->held = queue->open = false;
+	queue->holder = (struct basic_auth_job){
+		.users = queue->users, .name = "alice", .password = "secret", .source = "holder", .done = hold};
+	assert_true(basic_auth_checker_add(queue->checker, &queue->holder));
+	pthread_mutex_lock(&queue->lock);
+	while (!queue->held)
+		pthread_cond_wait(&queue->changed, &queue->lock);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+/* Returns the job's number, or -1 where it was not taken. */
+static int queue_add(struct queue *queue, const char *source, char *password)
+{
+	struct counted_job *job = &queue->jobs[queue->count];
+
+	*job = (struct counted_job){
+		.job = {.users = queue->users, .name = "alice", .password = password, .done = count_job},
+		.lock = &queue->lock,
+		.changed = &queue->changed,
+		.order = &queue->order};
+	strncpy((char *)job->job.source, source, BASIC_AUTH_SOURCE);
+	return basic_auth_checker_add(queue->checker, &job->job) ? queue->count++ : -1;
+}
+
+/* Let the thread go on until this many jobs are done. */
+static void queue_run(struct queue *queue, int done)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->open = true;
+	pthread_cond_broadcast(&queue->changed);
+	while (queue->order < done)
+		pthread_cond_wait(&queue->changed, &queue->lock);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+static void queue_close(struct queue *queue)
+{
+	basic_auth_checker_stop(queue->checker);
+	basic_auth_users_free(queue->users);
+	the_queue = NULL;
+}
+
+/* Guessers whose passwords were wrong wait for a client whose passwords were not. */
+static void guessers_wait_for_others(void **state)
+{
+	static struct queue queue;
+	int scraper;
+
+	(void)state;
+	queue_open(&queue);
+	queue_hold(&queue);
+	queue_add(&queue, "guesser", "wrong");
+	queue_run(&queue, 1);
+	queue_hold(&queue);
+	for (int i = 0; i < 5; i++)
+		queue_add(&queue, "guesser", "wrong");
+	scraper = queue_add(&queue, "scraper", "secret");
+	queue_run(&queue, 7);
+	assert_int_equal(queue.jobs[scraper].done, 2);
+	assert_true(queue.jobs[scraper].job.right);
+	queue_close(&queue);
+}
+
+/* Where the queue is full, a guesser is turned away for a client that is not known; a further guesser is not taken. */
+static void guessers_make_room_for_others(void **state)
+{
+	static struct queue queue;
+	int scraper, last = -1;
+
+	(void)state;
+	queue_open(&queue);
+	queue_hold(&queue);
+	queue_add(&queue, "guesser", "wrong");
+	queue_run(&queue, 1);
+	queue_hold(&queue);
+	for (int i = 0; i < BASIC_AUTH_WAITING_MAX; i++)
+		last = queue_add(&queue, "guesser", "wrong");
+	assert_int_equal(last, BASIC_AUTH_WAITING_MAX);
+	assert_int_equal(queue_add(&queue, "guesser", "wrong"), -1);
+	scraper = queue_add(&queue, "scraper", "secret");
+	assert_true(scraper >= 0);
+	assert_true(queue.jobs[last].job.turned_away);
+	assert_int_equal(queue.jobs[last].done, 2);
+	queue_run(&queue, 3);
+	assert_int_equal(queue.jobs[scraper].done, 3);
+	assert_true(queue.jobs[scraper].job.right);
+	assert_false(queue.jobs[scraper].job.turned_away);
+	queue_close(&queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +300,9 @@ int main(void)
 		cmocka_unit_test(known_only_when_checked),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(in_the_order_asked),
+		cmocka_unit_test(known_after_a_reload),
+		cmocka_unit_test(guessers_wait_for_others),
+		cmocka_unit_test(guessers_make_room_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

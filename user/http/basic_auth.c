@@ -14,9 +14,10 @@
 #include "system/threads.h"
 
 enum {
+	FORGIVE_EACH = 64, /* checks: then the counts of wrong passwords are halved */
 	KEY_LENGTH = 32,
 	DIGEST_LENGTH = 32, /* HMAC-SHA256 */
-	NICE = 10,          /* who guesses passwords must not take the time from the rest of the host */
+	NICE = 10,          /* clients that guess passwords must not take the time from the rest of the host */
 };
 
 /* A user, and the keyed hash of the password that was found right. */
@@ -63,6 +64,21 @@ void basic_auth_users_free(struct basic_auth_users *users)
 	pthread_mutex_destroy(&users->lock);
 	explicit_bzero(users, sizeof(*users));
 	free(users);
+}
+
+void basic_auth_users_keep_known(struct basic_auth_users *users, struct basic_auth_users *before)
+{
+	/* the digests are keyed */
+	memcpy(users->key, before->key, sizeof(users->key));
+	pthread_mutex_lock(&before->lock);
+	for (uint32_t index = 0; index < users->count; index++) {
+		struct user *user = &users->user[index];
+
+		for (uint32_t old = 0; old < before->count; old++)
+			if (!memcmp(&user->user, &before->user[old].user, sizeof(user->user)))
+				*user = before->user[old];
+	}
+	pthread_mutex_unlock(&before->lock);
 }
 
 static bool make_pair(struct pair *pair, const char *name, const char *password)
@@ -146,31 +162,120 @@ bool basic_auth_check(struct basic_auth_users *users, const char *name, const ch
 	return right;
 }
 
+/* An address, and how many of its passwords were wrong lately. */
+struct source {
+	uint8_t address[BASIC_AUTH_SOURCE];
+	uint32_t wrong;
+	uint64_t used; /* the number of the check that used the entry last */
+};
+
 struct basic_auth_checker {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* under the lock: */
 	bool ended;
-	struct basic_auth_job *first;
-	struct basic_auth_job *last;
+	struct basic_auth_job *first; /* in the order of arrival */
 	uint32_t waiting;
+	uint64_t checks;
+	struct source source[BASIC_AUTH_SOURCES_MAX];
 };
+
+/* How many passwords of this address were wrong; 0 where the address is not in the table. */
+static uint32_t wrong_of(const struct basic_auth_checker *checker, const uint8_t address[BASIC_AUTH_SOURCE])
+{
+	for (int index = 0; index < BASIC_AUTH_SOURCES_MAX; index++)
+		if (checker->source[index].wrong && !memcmp(checker->source[index].address, address, BASIC_AUTH_SOURCE))
+			return checker->source[index].wrong;
+	return 0;
+}
+
+/* The entry of an address; else the one with the fewest wrong passwords, and of these the one used least lately. */
+static struct source *entry_of(struct basic_auth_checker *checker, const uint8_t address[BASIC_AUTH_SOURCE])
+{
+	struct source *chosen = &checker->source[0];
+
+	for (int index = 0; index < BASIC_AUTH_SOURCES_MAX; index++) {
+		struct source *source = &checker->source[index];
+
+		if (source->wrong && !memcmp(source->address, address, BASIC_AUTH_SOURCE))
+			return source;
+		if (source->wrong < chosen->wrong || (source->wrong == chosen->wrong && source->used < chosen->used))
+			chosen = source;
+	}
+	*chosen = (struct source){};
+	memcpy(chosen->address, address, BASIC_AUTH_SOURCE);
+	return chosen;
+}
+
+/* Under the lock. A right password forgives the address; with time every address is forgiven. */
+static void count_result(struct basic_auth_checker *checker, const struct basic_auth_job *job)
+{
+	struct source *source = entry_of(checker, job->source);
+
+	source->wrong = job->right ? 0 : source->wrong + 1;
+	source->used = ++checker->checks;
+	if (checker->checks % FORGIVE_EACH)
+		return;
+	for (int index = 0; index < BASIC_AUTH_SOURCES_MAX; index++)
+		checker->source[index].wrong /= 2;
+}
+
+/* Take a job out of the list. */
+static struct basic_auth_job *unlink_job(struct basic_auth_checker *checker, struct basic_auth_job **place)
+{
+	struct basic_auth_job *job = *place;
+
+	*place = job->next;
+	job->next = NULL;
+	checker->waiting--;
+	return job;
+}
+
+/* Where the job is that is checked next: of the address with the fewest wrong passwords the first. NULL: no job waits. */
+static struct basic_auth_job **place_of_next(struct basic_auth_checker *checker)
+{
+	struct basic_auth_job **chosen = NULL, **place = &checker->first;
+	uint32_t least = UINT32_MAX;
+
+	for (; *place; place = &(*place)->next) {
+		uint32_t wrong = wrong_of(checker, (*place)->source);
+
+		if (chosen && wrong >= least)
+			continue;
+		chosen = place;
+		least = wrong;
+	}
+	return chosen;
+}
+
+/* Where the last job is of the address with the most wrong passwords, more than this; NULL: there is no such address. */
+static struct basic_auth_job **place_of_worst(struct basic_auth_checker *checker, uint32_t wrong)
+{
+	struct basic_auth_job **chosen = NULL, **place = &checker->first;
+
+	for (; *place; place = &(*place)->next) {
+		uint32_t other = wrong_of(checker, (*place)->source);
+
+		if (other < wrong || (other == wrong && !chosen))
+			continue;
+		chosen = place;
+		wrong = other;
+	}
+	return chosen;
+}
 
 /* The next job; NULL: there will be none. */
 static struct basic_auth_job *take_job(struct basic_auth_checker *checker, bool *ended)
 {
-	struct basic_auth_job *job;
+	struct basic_auth_job *job = NULL;
 
 	pthread_mutex_lock(&checker->lock);
 	while (!checker->first && !checker->ended)
 		pthread_cond_wait(&checker->changed, &checker->lock);
 	*ended = checker->ended;
-	job = checker->first;
-	if (job) {
-		checker->first = job->next;
-		checker->waiting--;
-	}
+	if (checker->first)
+		job = unlink_job(checker, place_of_next(checker));
 	pthread_mutex_unlock(&checker->lock);
 	return job;
 }
@@ -184,6 +289,9 @@ static void *check_passwords(void *context)
 	setpriority(PRIO_PROCESS, gettid(), NICE);
 	while ((job = take_job(checker, &ended))) {
 		job->right = !ended && basic_auth_check(job->users, job->name, job->password);
+		pthread_mutex_lock(&checker->lock);
+		count_result(checker, job);
+		pthread_mutex_unlock(&checker->lock);
 		job->done(job);
 	}
 	return NULL;
@@ -203,28 +311,38 @@ struct basic_auth_checker *basic_auth_checker_start(void)
 	return NULL;
 }
 
-bool basic_auth_checker_has_room(struct basic_auth_checker *checker)
+/* Under the lock: turn a job away. Returns the job, NULL where no address is worse than that of the newcomer. */
+static struct basic_auth_job *make_room(struct basic_auth_checker *checker, const struct basic_auth_job *newcomer)
 {
-	bool has_room;
+	struct basic_auth_job **worst = place_of_worst(checker, wrong_of(checker, newcomer->source));
 
-	pthread_mutex_lock(&checker->lock);
-	has_room = checker->waiting < BASIC_AUTH_WAITING_MAX;
-	pthread_mutex_unlock(&checker->lock);
-	return has_room;
+	return worst ? unlink_job(checker, worst) : NULL;
 }
 
-void basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_auth_job *job)
+bool basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_auth_job *job)
 {
-	job->next = NULL;
+	struct basic_auth_job **end = &checker->first, *turned_away = NULL;
+	bool has_room = true;
+
 	pthread_mutex_lock(&checker->lock);
-	if (checker->first)
-		checker->last->next = job;
-	else
-		checker->first = job;
-	checker->last = job;
-	checker->waiting++;
-	pthread_cond_signal(&checker->changed);
+	if (checker->waiting >= BASIC_AUTH_WAITING_MAX) {
+		turned_away = make_room(checker, job);
+		has_room = turned_away != NULL;
+	}
+	if (has_room) {
+		while (*end)
+			end = &(*end)->next;
+		job->next = NULL;
+		*end = job;
+		checker->waiting++;
+		pthread_cond_signal(&checker->changed);
+	}
 	pthread_mutex_unlock(&checker->lock);
+	if (turned_away) {
+		turned_away->turned_away = true;
+		turned_away->done(turned_away);
+	}
+	return has_room;
 }
 
 void basic_auth_checker_stop(struct basic_auth_checker *checker)

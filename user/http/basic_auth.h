@@ -2,9 +2,15 @@
 /*
  * basic_auth - whether a user's password is right (RFC 7617), against hashes of bcrypt.
  *
- * bcrypt is slow on purpose, and whoever can connect can ask for it. So the hashes are computed by a thread of their own, one
- * at a time and in the order asked; a password that was right once is known again by a keyed hash, at once. Who scrapes every
- * few seconds waits once, whatever others try. A user that there is not costs what one costs that there is.
+ * bcrypt is slow on purpose, and every client can ask for it. So a thread of its own computes the hashes, one at a time. A
+ * password that was right once is known again by a keyed hash, at once, also after a reload that leaves the user's hash as it
+ * was. So a client that scrapes every few seconds waits once.
+ *
+ * The first time, a client must not be locked out by others that guess: passwords of addresses with fewer wrong ones are
+ * checked first, and where too many wait, one of the address with the most wrong ones is turned away. Guessers at the
+ * client's own address share the queue with it, in the order of arrival.
+ *
+ * A user that does not exist costs as much as one that exists.
  */
 #ifndef HTTP_BASIC_AUTH_H
 #define HTTP_BASIC_AUTH_H
@@ -16,7 +22,9 @@
 
 enum basic_auth_bounds {
 	BASIC_AUTH_PASSWORD_MAX = 256, /* bytes; bcrypt looks at 72 */
-	BASIC_AUTH_WAITING_MAX = 8,    /* passwords: each holds a connection until it is checked */
+	BASIC_AUTH_WAITING_MAX = 32,   /* passwords: each holds a connection until it is checked */
+	BASIC_AUTH_SOURCES_MAX = 64,   /* addresses whose wrong passwords are counted */
+	BASIC_AUTH_SOURCE = 16,        /* bytes of an address */
 };
 
 /* The users. Any thread may use them; they do not change. */
@@ -25,6 +33,9 @@ struct basic_auth_users;
 /* NULL where there is no memory, or no randomness. */
 struct basic_auth_users *basic_auth_users_new(const struct web_user *user, uint32_t count);
 void basic_auth_users_free(struct basic_auth_users *users);
+
+/* Know the passwords that before knows, of users whose name and hash are the same. Nobody else uses users yet. */
+void basic_auth_users_keep_known(struct basic_auth_users *users, struct basic_auth_users *before);
 
 /* Whether this was right before. Quick. */
 bool basic_auth_is_known(struct basic_auth_users *users, const char *name, const char *password);
@@ -38,8 +49,13 @@ struct basic_auth_job {
 	struct basic_auth_users *users;
 	char *name;
 	char *password;
-	bool right; /* what came out */
-	/* called in that thread when it is done; also where the checker is stopped before: then nothing is right */
+	uint8_t source[BASIC_AUTH_SOURCE]; /* who asks: the client's address, of IPv6 the first 8 bytes (a /64) */
+	bool right;                        /* the result */
+	bool turned_away;                  /* the password was not checked: too many wait */
+	/*
+	 * Called when the job is done: in that thread, or in the one that adds a job and makes room for it. Where the checker is
+	 * stopped before, nothing is right.
+	 */
 	void (*done)(struct basic_auth_job *job);
 };
 
@@ -48,11 +64,11 @@ struct basic_auth_checker;
 /* Start the thread. NULL after a message on standard error. */
 struct basic_auth_checker *basic_auth_checker_start(void);
 
-/* Whether there are fewer jobs waiting than BASIC_AUTH_WAITING_MAX. Holds until the caller adds one, if nobody else does. */
-bool basic_auth_checker_has_room(struct basic_auth_checker *checker);
-
-/* Put a job behind the others. It is the checker's until done() is called. */
-void basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_auth_job *job);
+/*
+ * Add a job, which is the checker's until done() is called. Where BASIC_AUTH_WAITING_MAX wait, a waiting job of an address with
+ * more wrong passwords is turned away; if there is none, returns false, and the job stays the caller's.
+ */
+bool basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_auth_job *job);
 
 /* Stop the thread once it is done with the job at hand, and refuse the others. */
 void basic_auth_checker_stop(struct basic_auth_checker *checker);

@@ -167,6 +167,12 @@ int http_guard_make(struct http_guard **result, const char *path, const struct f
 	return error;
 }
 
+void http_guard_keep_known(struct http_guard *guard, struct http_guard *before)
+{
+	if (guard && guard->users && before && before->users)
+		basic_auth_users_keep_known(guard->users, before->users);
+}
+
 struct http_guard *http_guard_hold(struct http_guard *guard)
 {
 	if (guard)

@@ -21,6 +21,9 @@ struct http_guard;
  */
 int http_guard_make(struct http_guard **guard, const char *path, const struct file_texts *texts);
 
+/* Know the passwords that before knows; both may be NULL. To be called before others use guard. */
+void http_guard_keep_known(struct http_guard *guard, struct http_guard *before);
+
 /* Hold it once more; let it go. Any thread may. Both do nothing with NULL. */
 struct http_guard *http_guard_hold(struct http_guard *guard);
 void http_guard_release(struct http_guard *guard);

@@ -21,13 +21,14 @@
 #include "system/log.h"
 
 enum {
-	CONNECTIONS_MAX = 32,
-	CONNECTIONS_CROWDED = 24,     /* from here on each new one takes the place of another */
+	CONNECTIONS_MAX = 56,
+	CONNECTIONS_CROWDED = 40,     /* from here on each new one takes the place of another */
 	CONNECTION_MEMORY = 8 * 1024, /* for a request's head and the answer's */
 	CONNECTION_MS = 10 * 1000,    /* from accept to the last byte of the answer: what Prometheus waits */
 	YOUNG_MS = 1000,              /* who has come so lately gives way last */
 	SWEEP_MS = 500,               /* so often connections are looked at whose time may be over */
 	BACKLOG = 512,                /* wait to be accepted */
+	NETWORK_BYTES = 8,            /* of an IPv6 address */
 	ADDRESS_MAX = INET6_ADDRSTRLEN + sizeof("[]:65535"),
 };
 
@@ -255,7 +256,7 @@ static void request_forget_password(struct request *request)
 	request->job.password = NULL;
 }
 
-/* In the checker's thread. */
+/* In the checker's thread, or, where the password is not checked, in the server's. */
 static void password_checked(struct basic_auth_job *job)
 {
 	struct request *request = (struct request *)job;
@@ -271,6 +272,25 @@ enum admission {
 	TO_BE_SEEN, /* the connection is suspended until the password is checked */
 };
 
+/* The client's address: an IPv4 address, or the /64 of an IPv6 address, which one host can have whole. */
+static void set_source(uint8_t source[BASIC_AUTH_SOURCE], struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr_in6 *ipv6;
+	const struct sockaddr_in *ipv4;
+
+	memset(source, 0, BASIC_AUTH_SOURCE);
+	if (!info || !info->client_addr)
+		return;
+	ipv6 = (const void *)info->client_addr;
+	ipv4 = (const void *)info->client_addr;
+	source[0] = info->client_addr->sa_family;
+	if (info->client_addr->sa_family == AF_INET)
+		memcpy(source + 1, &ipv4->sin_addr, sizeof(ipv4->sin_addr));
+	else if (info->client_addr->sa_family == AF_INET6)
+		memcpy(source + 1, &ipv6->sin6_addr, NETWORK_BYTES);
+}
+
 static enum admission admit_password(struct http *http, struct request *request)
 {
 	struct basic_auth_job *job = &request->job;
@@ -281,18 +301,21 @@ static enum admission admit_password(struct http *http, struct request *request)
 	job->users = http_guard_users(request->guard);
 	if (basic_auth_is_known(job->users, job->name, job->password))
 		return ADMITTED;
-	if (!basic_auth_checker_has_room(http->checker))
-		return NOT_NOW;
 	job->done = password_checked;
+	set_source(job->source, request->connection);
+	/* before the job can be done: the other thread resumes the connection */
 	MHD_suspend_connection(request->connection);
-	basic_auth_checker_add(http->checker, job);
+	if (!basic_auth_checker_add(http->checker, job)) {
+		job->turned_away = true;
+		password_checked(job);
+	}
 	return TO_BE_SEEN;
 }
 
 static enum admission admit(struct http *http, struct request *request)
 {
 	if (request->checked)
-		return request->job.right ? ADMITTED : TURNED_AWAY;
+		return request->job.turned_away ? NOT_NOW : request->job.right ? ADMITTED : TURNED_AWAY;
 	request->guard = current_guard(http);
 	return http_guard_users(request->guard) ? admit_password(http, request) : ADMITTED;
 }
@@ -353,6 +376,9 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 		*body_length = 0;
 		return MHD_YES;
 	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	if (info && info->socket_context)
+		((struct peer *)info->socket_context)->asked = true;
 	admission = admit(http, *request_context);
 	if (admission == TO_BE_SEEN)
 		return MHD_YES;
@@ -361,9 +387,6 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many passwords wait to be checked.\n");
 	if (admission == TURNED_AWAY)
 		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "Unauthorized\n");
-	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	if (info && info->socket_context)
-		((struct peer *)info->socket_context)->asked = true;
 	return answer_request(http, connection, url, method);
 }
 

@@ -3,7 +3,7 @@
  * http - a small HTTP server in a thread of its own. It answers GET and HEAD, one request per connection, and knows nothing
  * of what it serves.
  *
- * Who connects may be hostile: there are at most 32 connections, each has 8 KiB for what it asks and 10 s for all of it.
+ * Who connects may be hostile: there are at most 56 connections, each has 8 KiB for what it asks and 10 s for all of it.
  * Where they get crowded the oldest one that has not asked yet gives way, so that a new one is always heard. A TLS handshake
  * is part of that time, and a client that has not finished it has not asked.
  */

@@ -141,6 +141,22 @@ static void print_load_error(int error)
 }
 
 /*
+ * Whether a directory is the root of the whole hierarchy, and not that of a cgroup namespace or of a part that is mounted
+ * alone: every cgroup but the root has the file cgroup.type (cgroups(7)).
+ */
+static bool is_cgroup_root(const char *path)
+{
+	char *file;
+	bool is_root;
+
+	if (asprintf(&file, "%s/cgroup.type", path) < 0)
+		return false;
+	is_root = access(file, F_OK) && errno == ENOENT;
+	free(file);
+	return is_root;
+}
+
+/*
  * Where the cgroup v2 hierarchy is mounted: on a hybrid host not at /sys/fs/cgroup. The mount of its root is preferred to
  * one of a part of it. Returns a string to be freed, or NULL.
  */
@@ -154,21 +170,34 @@ static char *find_cgroup_root(void)
 	if (!mounts)
 		return NULL;
 	while (getline(&line, &capacity, mounts) >= 0) {
-		char *root = NULL, *point = NULL;
+		char *point = NULL;
 
 		/* id, parent, device, root in the hierarchy, mount point: proc(5) */
-		if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %ms %ms", &root, &point) == 2 &&
-		    (!found || !strcmp(root, "/"))) {
+		if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %*s %ms", &point) == 1 &&
+		    (!found || is_cgroup_root(point))) {
 			free(found);
 			found = point;
 			point = NULL;
 		}
-		free(root);
 		free(point);
 	}
 	free(line);
 	fclose(mounts);
 	return found;
+}
+
+/* Returns 0, or -EPERM after a message: without the root, only a container's own sockets would be traced. */
+static int check_cgroup_root(const char *root)
+{
+	if (is_cgroup_root(root))
+		return 0;
+	log_error("only the cgroup of this container is visible at %s, not those of the host: start the container with "
+	          "the host's "
+	          "cgroup namespace (--cgroupns=host, hostPID: true) and mount the host's /sys/fs/cgroup, or name a "
+	          "cgroup with "
+	          "-g (-g %s traces this container alone)",
+	          root, root);
+	return -EPERM;
 }
 
 static int open_cgroup(const char *path)
@@ -180,6 +209,10 @@ static int open_cgroup(const char *path)
 		log_error("no cgroup v2 hierarchy is mounted; mount one, anywhere: "
 		          "mkdir /run/cgroup2 && mount -t cgroup2 none /run/cgroup2");
 		return -ENOENT;
+	}
+	if (!path && check_cgroup_root(root)) {
+		free(root);
+		return -EPERM;
 	}
 	descriptor = open(path ?: root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (descriptor < 0) {
