@@ -84,6 +84,16 @@ static void take_library_event(const struct library_event *event, void *context)
 		tracker_statement(trace->live->table, event);
 }
 
+/* The hooks report plain text to this service from here on. */
+static void add_service(const struct endpoint *service, uint8_t family, void *context)
+{
+	struct trace *trace = context;
+	struct service_key key = {.port = service->port, .family = family};
+
+	memcpy(key.address, service->address, sizeof(key.address));
+	tracer_add_service(trace->tracer, &key);
+}
+
 static void take_library_handshake(const struct library_handshake *seen, void *context)
 {
 	struct trace *trace = context;
@@ -139,6 +149,7 @@ static void look_for_settings(struct trace *trace)
 		return;
 	if (change == SETTINGS_NEW) {
 		tracker_set_policy(live->table, settings_policy(live->settings));
+		policy_services(settings_policy(live->settings), add_service, trace);
 		exporter_set_guard(live->exporter, settings_guard(live->settings));
 	}
 	if (trace->reloading && change == SETTINGS_NEW)
@@ -303,8 +314,11 @@ int live_trace(const struct live *live)
 		goto cleanup;
 	/* behind the last thread: none can be started any more */
 	sandbox_enter(SANDBOX_LIVE);
+	policy_services(settings_policy(live->settings), add_service, &trace);
+	tracker_set_service(live->table, add_service, &trace);
 	error = read_events(&trace);
 	finish(&trace);
+	tracker_set_service(live->table, NULL, NULL);
 cleanup:
 	library_close(trace.library);
 	tracer_close(trace.tracer);

@@ -1200,6 +1200,42 @@ static void plain_text_to_a_service(void **state)
 	tracker_free(table);
 }
 
+static void count_service(const struct endpoint *service, uint8_t family, void *context)
+{
+	assert_int_equal(service->port, 443);
+	assert_int_equal(family, 4);
+	++*(int *)context;
+}
+
+/* Only a completed handshake shows that a service speaks TLS. */
+static void services_that_speak_tls(void **state)
+{
+	static const struct {
+		const char *words;
+		int services;
+	} cases[] = {
+		{FLIGHT FINISHES "< ccs finished", 1},
+		{"> client_hello < fatal:40", 0},
+		{"> client_hello < http", 0},
+		{FLIGHT "pause:61", 0},
+	};
+
+	(void)state;
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		struct feed_reports reports;
+		struct tracker *table = table_new(&reports);
+		struct feed feed;
+		int services = 0;
+
+		tracker_set_service(table, count_service, &services);
+		feed_init(&feed, table, FEED_EVENTS, 1);
+		feed_play(&feed, cases[index].words);
+		assert_int_equal(services, cases[index].services);
+		feed_release(&feed);
+		tracker_free(table);
+	}
+}
+
 /* The host's NAT: the record names the end that was dialled, and the end that answers. */
 static void translated_addresses(void **state)
 {
@@ -1638,6 +1674,7 @@ int main(void)
 		cmocka_unit_test(half_open_handshakes_give_way),
 		cmocka_unit_test(unanswered_associations_have_a_table_of_their_own),
 		cmocka_unit_test(plain_text_to_a_service),
+		cmocka_unit_test(services_that_speak_tls),
 		cmocka_unit_test(translated_addresses),
 		cmocka_unit_test(events_of_nobody),
 		cmocka_unit_test(events_without_their_predecessors),

@@ -536,6 +536,21 @@ static struct outcome judge(uint8_t expectation, const struct handshake *handsha
 	}
 }
 
+void policy_services(const struct policy *policy,
+                     void (*service)(const struct endpoint *service, uint8_t family, void *context), void *context)
+{
+	for (uint32_t index = 0; policy && index < policy->rules; index++) {
+		const struct rule *rule = &policy->rule[index];
+		bool is_prefix = rule->family && rule->bits != (rule->family == 4 ? 32 : 128);
+		struct endpoint endpoint = {.port = rule->port};
+
+		if (!rule->port || rule->name || is_prefix)
+			continue;
+		memcpy(endpoint.address, rule->address, sizeof(endpoint.address));
+		service(&endpoint, rule->family, context);
+	}
+}
+
 struct policy_judgement policy_judge(const struct policy *policy, const struct handshake *handshake)
 {
 	for (uint32_t index = 0; policy && index < policy->rules; index++) {

@@ -61,6 +61,13 @@ void policy_free(struct policy *policy);
 /* How many lines expect this (enum policy_expectation); 0 without a policy. */
 uint32_t policy_lines(const struct policy *policy, uint8_t expectation);
 
+/*
+ * Name the services of lines that expect TLS of one address, or of any address: family is 0 then. Lines of a prefix, of a
+ * server name or without a port name no service.
+ */
+void policy_services(const struct policy *policy,
+                     void (*service)(const struct endpoint *service, uint8_t family, void *context), void *context);
+
 /* Judge a handshake whose verdict is known. Without a policy, or without a line that matches, nothing is expected. */
 struct policy_judgement policy_judge(const struct policy *policy, const struct handshake *handshake);
 

@@ -29,6 +29,8 @@ struct tracker {
 	struct tracker_limits limits;
 	tracker_report report;
 	void *context;
+	tracker_service service; /* NULL: nobody wants to know */
+	void *service_context;
 	struct library_join *join;             /* NULL: libraries are not probed */
 	struct library_statements *statements; /* the same */
 	const struct policy *policy;
@@ -81,6 +83,21 @@ void tracker_set_realtime_offset(struct tracker *tracker, int64_t offset_ns)
 	tracker->surroundings.realtime_offset_ns = offset_ns;
 }
 
+void tracker_set_service(struct tracker *tracker, tracker_service service, void *context)
+{
+	tracker->service = service;
+	tracker->service_context = context;
+}
+
+static void report_service(const struct tracker *tracker, const struct handshake *handshake)
+{
+	if (!tracker->service || handshake->transport != IPPROTO_TCP || handshake->verdict.established != KNOWN_YES)
+		return;
+	tracker->service(&handshake->server, handshake->family, tracker->service_context);
+	if (handshake->has_nat)
+		tracker->service(&handshake->nat, handshake->family, tracker->service_context);
+}
+
 static void report(struct tracker *tracker, struct handshake *handshake)
 {
 	struct hints hints;
@@ -95,17 +112,18 @@ static void report(struct tracker *tracker, struct handshake *handshake)
 	handshake->policy = policy_judge(tracker->policy, handshake);
 	tracker->counts.handshakes += !*handshake->corrects;
 	tracker->counts.conflicts += handshake->verdict.conflict;
+	report_service(tracker, handshake);
 	tracker->report(handshake, tracker->context);
 	handshake->hints = NULL;
 }
 
 /* Whether a verdict says more than the record that was reported before the handshake had ended. */
-static bool is_news(const struct early_record *early, const struct verdict *verdict)
+static bool is_news(const struct verdict *early, const struct verdict *verdict)
 {
-	return verdict->client_auth != CLIENT_AUTH_UNKNOWN &&
-	       (verdict->client_auth != early->verdict.client_auth ||
-	        verdict->established != early->verdict.established || verdict->requested != early->verdict.requested ||
-	        verdict->answer != early->verdict.answer);
+	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN)
+		return verdict->requested == KNOWN_YES && early->requested != KNOWN_YES;
+	return verdict->client_auth != early->client_auth || verdict->established != early->established ||
+	       verdict->requested != early->requested || verdict->answer != early->answer;
 }
 
 /* Join the record with the view of its end's library, judge it, and remember it for later handshakes of the connection. */
@@ -123,7 +141,7 @@ static void judge_and_report(struct tracker *tracker, struct handshake *handshak
 	library_statements_settle(handshake, failed_ns);
 	if (early->reported)
 		memcpy(handshake->corrects, early->id, sizeof(handshake->corrects));
-	if (!early->reported || is_news(early, &handshake->verdict))
+	if (!early->reported || is_news(&early->verdict, &handshake->verdict))
 		report(tracker, handshake);
 	if (tracker->join)
 		library_join_remember(tracker->join, handshake);
@@ -350,6 +368,12 @@ static bool take_open(struct tracker *tracker, const struct event_open *open)
 	/* the kernel repeats itself, or has seen the handshake end, even if events of that were lost on the way here */
 	if (connection && !(open->event.flags & EVENT_RENEGOTIATES) && connection->phase == PHASE_HANDSHAKE)
 		return true;
+	/* another handshake of the connection: the record of the first goes out before it */
+	if (connection && !(open->event.flags & EVENT_RENEGOTIATES)) {
+		connection_gather(connection);
+		conclude(tracker, connection);
+		connection = NULL;
+	}
 	if (connection)
 		end(tracker, connection);
 	connection = add(tracker, open);

@@ -50,6 +50,9 @@ struct tracker_counts {
 /* A handshake has ended and is judged. The callee may read the record until it returns. */
 typedef void (*tracker_report)(const struct handshake *handshake, void *context);
 
+/* A service has completed a TLS handshake. Called each time. family is 4 or 6. */
+typedef void (*tracker_service)(const struct endpoint *service, uint8_t family, void *context);
+
 struct tracker;
 
 /* NULL: no memory. */
@@ -58,6 +61,9 @@ void tracker_free(struct tracker *tracker);
 
 /* Judge handshakes by this policy from here on; NULL: by no policy, as at the beginning. The caller keeps the policy. */
 void tracker_set_policy(struct tracker *tracker, const struct policy *policy);
+
+/* Report services that speak TLS. */
+void tracker_set_service(struct tracker *tracker, tracker_service service, void *context);
 
 /*
  * Take an event. Returns whether the source has to go on with this direction of the connection. A reader of files may skip
