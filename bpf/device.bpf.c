@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * device - the device hook: a packet classifier on a network device. There is no socket to keep state with; a hash keyed by
- * addresses and ports holds the connections whose handshake is under way. An entry is made by a SYN and removed as soon as
- * nothing more is wanted, so that the packets of established connections find none.
+ * device - the device hook: a packet classifier on a network device. No socket can keep state here; a hash keyed by
+ * addresses and ports holds the connections in their handshake. A SYN makes an entry, and the entry is removed as soon
+ * as nothing more is wanted, so packets of established connections find no entry.
  *
  * Every path returns GO_ON: nothing is changed, delayed or dropped.
  */
@@ -32,10 +32,10 @@ struct {
 } flows SEC(".maps");
 
 /*
- * The kernel does not tell what it evicts from an LRU hash; but a handshake of which a part was not seen must not be judged
- * by the rest. So each connection in the table also has a place in the row that its hash chooses, if there is one. A packet
- * that finds no state, but a place of its connection, shows that the state was evicted; if no packet follows, nothing was
- * missed. Where a row is full, one that was told of takes another's place, which is given up.
+ * The kernel does not report evictions from an LRU hash, but a handshake with a missed part must not be judged by the
+ * rest. So each connection in the table also has a place in the row that its hash selects, if a place is free. A packet
+ * without state, but with a place of its connection, shows an eviction; if no packet follows, nothing was missed. In a
+ * full row a reported connection takes the place of another, and the other is given up.
  */
 struct places {
 	__u64 place[PLACES]; /* id of the connection, with TOLD; 0: free */
@@ -54,7 +54,7 @@ const volatile __u32 row_mask = 65535;
 /* The lowest bit of an id is free for its place: userspace knows of the connection. */
 static const __u64 TOLD = 1;
 
-/* Addresses and ports name an association wherever it is seen. */
+/* initial number of a SYN inside the connection, while renewing */
 static __always_inline int datagram_flow(struct __sk_buff *skb, const struct packet *packet, __u32 index,
                                          struct packet_flow *flow)
 {
@@ -91,13 +91,13 @@ static __always_inline int urgent_is_inline(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Of the two ends of a connection the one with the higher address and port counts as the local one. */
+/* Of the two ends of a connection, the end with the higher address and port counts as local. */
 static __always_inline __u32 direction_of(const struct packet_flow *flow)
 {
 	const __u64 *source = (const __u64 *)flow->source;
 	const __u64 *destination = (const __u64 *)flow->destination;
 
-	/* as numbers of this machine: any order does that is the same for both directions */
+	/* compared as numbers of this machine: any order is good that is the same for both directions */
 	if (source[0] != destination[0])
 		return source[0] > destination[0] ? EVENT_SENT : EVENT_RECEIVED;
 	if (source[1] != destination[1])
@@ -115,7 +115,7 @@ static __always_inline struct connection *connection_of_packet(struct __sk_buff 
 	return bpf_map_lookup_elem(&flows, &flow);
 }
 
-/* Not inlined: the frames of its callers, which call each other, would not fit on the stack together. */
+/* Not inlined: the frames of its callers, which call each other, would together exceed the stack. */
 static __noinline struct connection *flow_find(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
@@ -128,7 +128,7 @@ static __always_inline struct connection *connection_at_hand(struct __sk_buff *s
 	return flow_find(skb, where);
 }
 
-/* The upper half of an id is a hash of its flow: so a place of a row tells whose it is. */
+/* The upper half of an id is a hash of the flow, so a place of a row names its owner. */
 static __always_inline __u64 id_of_hash(__u64 hash)
 {
 	return CONNECTION_WITHOUT_SOCKET | hash >> 33 << 32;
@@ -164,8 +164,8 @@ static __always_inline void emit_lost(__u64 id, __u32 index)
 }
 
 /*
- * Give a connection a place in its row: the one that it has, a free one, that of one that was not told of; and where it was
- * told of itself, any.
+ * Give a connection a place in its row: its present place, a free place, or the place of an unreported connection. A
+ * reported connection may take any place.
  */
 static __always_inline void place_take(const struct connection *connection, const struct packet_flow *flow, __u32 index)
 {
@@ -176,7 +176,7 @@ static __always_inline void place_take(const struct connection *connection, cons
 
 	if (!row)
 		return;
-	/* the one that is worth least: 0 is free; its own counts as free, too */
+	/* the place of least value: 0 is free; the connection's own place counts as free, too */
 	for (i = 0; i < PLACES; i++) {
 		__u64 worth = row->place[i];
 
@@ -209,7 +209,7 @@ static __always_inline void place_free(__u64 id, const struct packet_flow *flow)
 			row->place[i] = 0;
 }
 
-/* A packet has found no state: has its connection lost it? Not inlined: the caller's frame would grow. */
+/* A packet has found no state: was the state evicted? Not inlined: the caller's frame would grow. */
 static __noinline int place_look(const struct packet_flow *flow, __u32 index)
 {
 	__u64 hash = packet_flow_hash(flow, &flow_key);
@@ -230,9 +230,9 @@ static __noinline int place_look(const struct packet_flow *flow, __u32 index)
 }
 
 /*
- * Whether a packet begins a connection where there is the state of another one. A SYN alone does not: anyone can send one,
- * and a connection whose ends have seen each other's SYN answers it and stays (RFC 5961 section 4.2). It counts once the
- * other end acknowledges it, or bytes follow it. If the connection that was there is over, it counts at once.
+ * Whether a packet begins a connection although the state of another connection exists. A SYN alone does not: anyone
+ * can send a SYN, and an established connection answers the SYN and stays (RFC 5961 section 4.2). The SYN counts once
+ * the other end acknowledges the SYN, or bytes follow. If the old connection is over, the SYN counts at once.
  */
 static __always_inline int begins_anew(const struct connection *connection, const struct packet *packet, __u32 index)
 {
@@ -244,7 +244,7 @@ static __always_inline int begins_anew(const struct connection *connection, cons
 	return connection_is_over(connection);
 }
 
-/* A SYN with another number than the one that began the connection. */
+/* A SYN with another number than the first SYN of the connection. */
 static __always_inline int note_other_syn(struct connection *connection, const struct packet *packet, __u32 index)
 {
 	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || packet->sequence + 1 == connection->first_sequence)
@@ -264,7 +264,7 @@ static __always_inline void direction_begin(struct direction *direction, __u32 s
 	direction->state = DIRECTION_WALKED;
 }
 
-/* Where the direction of a SYN begins, and, where it is an answer, the other one. */
+/* The beginning of the direction of a SYN and, for a SYN/ACK, of the other direction. */
 static __always_inline void flow_synchronize(const struct sight *sight, const struct packet *packet)
 {
 	struct sight other;
@@ -278,8 +278,8 @@ static __always_inline void flow_synchronize(const struct sight *sight, const st
 }
 
 /*
- * A server that has forgotten its half-open connection answers a SYN that comes again with another number. The answer that
- * counts is the one that the client acknowledges.
+ * A server that has forgotten a half-open connection answers a repeated SYN with another number. The answer that the
+ * client acknowledges counts.
  */
 static __always_inline void flow_choose_answer(const struct sight *sight, const struct packet *packet)
 {
@@ -292,7 +292,9 @@ static __always_inline void flow_choose_answer(const struct sight *sight, const 
 		other.direction->next_sequence = packet->acknowledgment;
 }
 
-/* Make the state of a connection, or find it. A new one on the same addresses and ports takes the old one's place. */
+/*
+ * Make or find the state of a connection. A new connection on the same addresses and ports replaces the old connection.
+ */
 __noinline int flow_begin(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
@@ -427,7 +429,7 @@ int mtlsnoop_device(struct __sk_buff *skb)
 	return GO_ON;
 }
 
-/* A device without a link layer (a tunnel, PPP): they begin with the IP header, which says itself of which version. */
+/* A device without a link layer (a tunnel, PPP): packets begin with the IP header, which holds its version. */
 SEC("tc")
 int mtlsnoop_device_ip(struct __sk_buff *skb)
 {

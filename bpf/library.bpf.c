@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * library - probes in TLS libraries (uprobes): copies of the handshake messages as the library itself has them, before
- * encryption or behind decryption. One program for each way of probing; where it belongs in a file is for userspace to say.
+ * library - probes in TLS libraries (uprobes): copies of the handshake messages in cleartext, before encryption or
+ * after decryption. Each way of probing has a program; userspace finds the place in a file.
  *
- * A probe only reads. What it cannot read or has no room for is counted, and told with the next event of the handshake.
+ * A probe only reads. Bytes that cannot be read or find no room are counted, and the handshake's next event reports the
+ * loss.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -39,10 +40,10 @@ struct {
 /* enum library_statistic; mapped by the reader */
 __u64 library_statistics[LIBRARY_STATISTICS];
 
-/* The reader looks every 50 ms; it is woken before that only where this much is waiting. */
+/* The reader looks every 50 ms and is woken earlier only for this much data. */
 const volatile __u64 library_wakeup_bytes = 1024 * 1024;
 
-/* Whether a program can be told which probe it was called by (kernel 5.15). Where not, nothing of that is loaded. */
+/* Whether a program can learn which probe called it (kernel 5.15). Otherwise programs that need this are not loaded. */
 const volatile __u8 library_has_cookie = 0;
 
 /* A hash context that a transcript goes into. Addresses are used again, and processes end without a word: hence LRU. */
@@ -53,7 +54,7 @@ struct transcript_key {
 };
 
 struct transcript {
-	__u64 instruction; /* address of the probe that it began at, in the process */
+	__u64 instruction; /* address of the first probe, in the process */
 	__u32 target;
 	__u8 lost;     /* bytes of an earlier call were not reported */
 	__u8 finished; /* Finished messages: the second one ends the transcript */
@@ -132,15 +133,15 @@ static __always_inline int emit_sized(const struct call *call, __u32 position, _
 	return 1;
 }
 
-/* A call in numbers, which is what a function can be given that is verified on its own. */
+/* A call in numbers, as a function that is verified separately can receive it. */
 static __always_inline __u64 call_tag(const struct call *call)
 {
 	return call->target | (__u64)call->kind << 32 | (__u64)call->from << 40;
 }
 
 /*
- * Tell of at most LIBRARY_DATA_MAX bytes from position on. Returns how many, 0 where it failed. Verified on its own, and
- * so once: in a loop of its caller it would be verified for each way that leads there.
+ * Report at most LIBRARY_DATA_MAX bytes from position on. Returns the number of bytes, 0 on failure. Verified
+ * separately, and so once: in a loop of the caller it would be verified for each path to the loop.
  */
 __noinline __u32 library_emit_chunk(__u64 handle, __u64 bytes, __u64 length, __u32 position, __u64 tag)
 {
@@ -180,17 +181,17 @@ static __always_inline int emit_from(const struct call *call, __u32 position)
 			return 0;
 		position += told;
 	}
-	/* what is missing at the end of a call shows in the events that were told of it */
+	/* missing bytes at the end of a call show in the events of the call */
 	if (position < call->length)
 		statistic_add(LIBRARY_STATISTIC_CALL_BOUND);
 	return 1;
 }
 
 /*
- * The type of the message that begins a transcript, 0 if the bytes are no beginning: ClientHello; behind a HelloRetryRequest the hash of the first one in
- * its place (RFC 8446 section 4.4.1); or a request behind the handshake (section 4.6.2) on a context that was forgotten.
- * OpenSSL hashes none of these in parts. A ClientHello that ends early is what a pre-shared key is bound to (section
- * 4.2.11.2), in a context of its own.
+ * The type of the message that begins a transcript, 0 for other bytes: ClientHello; after a HelloRetryRequest the hash
+ * of the first ClientHello (RFC 8446 section 4.4.1); or a request after the handshake (section 4.6.2) on a forgotten
+ * context. OpenSSL hashes each of these whole. A ClientHello that ends early is the input of a PSK binder (section
+ * 4.2.11.2), in a separate context.
  */
 static __always_inline __u32 transcript_begins(const struct call *call)
 {
@@ -218,8 +219,8 @@ static __always_inline __u32 transcript_begins(const struct call *call)
 	 1u << 16 | 1u << 20 | 1u << 22 | 1u << 23 | 1u << 25)
 
 /*
- * The type of the message that a call goes on with, 0 if it is none: the libraries hash whole messages, each in a call of its
- * own. Everything else that is hashed at an address where a handshake was is none of the reader's business.
+ * The type of the message that a call continues with, 0 for other bytes: libraries hash whole messages, one per call.
+ * Other data hashed at the address of an earlier handshake is ignored.
  */
 static __always_inline __u32 message_of_call(const struct call *call)
 {
@@ -249,8 +250,8 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 		return;
 	}
 	/*
-	 * One file that is known by two names (overlayfs) has two probes at each instruction: those of the name under which
-	 * the transcript began count.
+	 * A file with two names (overlayfs) has two probes at each instruction: only probes of the name under which the
+	 * transcript began count.
 	 */
 	if (transcript && transcript->target != call->target && (!begins || transcript->instruction == instruction))
 		return;
@@ -266,7 +267,7 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 		struct transcript fresh = {
 			.instruction = instruction, .target = call->target, .lost = transcript ? transcript->lost : 0};
 
-		/* a request in the handshake changes nothing; one after the handshake is answered with one Finished */
+		/* a request in the handshake changes nothing; a later request is answered with one Finished */
 		if (begins == CERTIFICATE_REQUEST)
 			fresh.finished = transcript ? transcript->finished : 1;
 
@@ -279,14 +280,14 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 		return;
 	}
 	if (transcript->lost) {
-		/* what was lost stood before these bytes: an event without any says so */
+		/* bytes before these were lost: an empty event says so */
 		if (!emit_sized(call, 0, 0, LIBRARY_DATA_SMALL))
 			return;
 		transcript->lost = 0;
 	}
 	if (!emit_from(call, 0))
 		transcript->lost = 1;
-	/* what is hashed at this address from now on belongs to another handshake, or to none */
+	/* later hashes at this address belong to another handshake, or to no handshake */
 	if (type == FINISHED && ++transcript->finished >= FINISHED_MAX)
 		bpf_map_delete_elem(&transcripts, &key);
 }
@@ -295,13 +296,13 @@ static __always_inline void transcript_call(struct call *call, __u64 instruction
 #include "library/gnutls.bpf.h"
 #include "library/go.bpf.h"
 
-/* Processes that have begun to run a program: what it maps is worth a look. */
+/* Processes that have begun to run a program and now map libraries. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, EXECS_BYTES);
 } library_execs SEC(".maps");
 
-/* By its name and not by the file system of tracepoints, which need not be mounted. */
+/* By name and not through tracefs, which need not be mounted. */
 SEC("raw_tp/sched_process_exec")
 int mtlsnoop_exec(void *arguments)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * socket - the socket hook: cgroup_skb on a cgroup, both ways. Every TCP socket below that cgroup is seen, once per
- * endpoint, with its state in the socket's own storage: it needs no table, no eviction, and dies with the socket.
+ * socket - the socket hook: cgroup_skb on a cgroup, both ways. The programs see every TCP socket below that cgroup,
+ * once per endpoint. The state lives in the socket's own storage: no table, no eviction, and the state dies with the
+ * socket.
  *
  * Every path returns PASS: nothing is changed, delayed or dropped.
  */
@@ -21,7 +22,7 @@
 enum {
 	PASS = 1,
 	ANCESTORS_MAX = 16,                 /* generations that are looked at for -p */
-	EARLY_MAX = 4096,                   /* connections whose first bytes came before their socket */
+	EARLY_MAX = 4096,                   /* connections with bytes before their socket */
 	TASK_IS_KERNEL_THREAD = 0x00200000, /* PF_KTHREAD in task_struct.flags: the same number since Linux 2.6.22 */
 };
 
@@ -34,8 +35,8 @@ struct {
 } sockets SEC(".maps");
 
 /*
- * Who opened a socket. An accepted one inherits the entry of the one that listens: then it is who opened that, and perhaps a
- * parent of the process that serves the connection.
+ * The opener of a socket. An accepted socket inherits the entry of the listening socket: then the opener may be a
+ * parent of the serving process.
  */
 struct owner {
 	__u32 process;
@@ -50,8 +51,9 @@ struct {
 } owners SEC(".maps");
 
 /*
- * State of connections whose first bytes were shown with the LISTENING socket, because their own did not exist yet: the
- * third ACK was lost, TCP_DEFER_ACCEPT, TCP Fast Open. It moves to the socket with the first packet that has one.
+ * State of connections whose first bytes were shown with the LISTENING socket, because their own socket did not exist
+ * yet: the third ACK was lost, TCP_DEFER_ACCEPT, TCP Fast Open. The state moves to the socket with the first packet of
+ * that socket.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -61,10 +63,10 @@ struct {
 } early SEC(".maps");
 
 /*
- * The key of a packet that is shown with a listening socket. The server has sent nothing but its SYN/ACK, so all such
- * packets of a connection acknowledge the same number, the server's first: with it the key tells this connection from the
- * next one of the same addresses and ports, and from one in another network namespace. (With TCP Fast Open the SYN itself
- * carries data and acknowledges nothing: its key has 0 there.)
+ * The key of a packet that is shown with a listening socket. The server has sent only its SYN/ACK, so all such packets
+ * of a connection acknowledge the same number, the server's first. The number tells the connection from the next
+ * connection of the same addresses and ports, and from a connection in another network namespace. (With TCP Fast Open
+ * the SYN itself carries data and acknowledges nothing: the key has 0.)
  */
 static __always_inline int early_key_of_packet(struct __sk_buff *skb, const struct packet *packet,
                                                struct packet_flow *flow)
@@ -75,7 +77,7 @@ static __always_inline int early_key_of_packet(struct __sk_buff *skb, const stru
 	return loaded;
 }
 
-/* A packet is shown from its IP header to its end: what says where it is, is its direction alone. */
+/* A packet is shown from its IP header to its end, so its direction alone describes its place. */
 static __always_inline int packet_here(struct __sk_buff *skb, struct packet *packet)
 {
 	return packet_parse(skb, 0, skb->len, packet);
@@ -100,9 +102,9 @@ static __always_inline void open_owner(struct __sk_buff *skb, struct event_open 
 }
 
 /*
- * The ends as the socket has them: NAT on this host changes the packets before (ingress) or after (egress) the socket sees
- * them. A listening socket and a UDP socket without a peer have no remote address, and perhaps no local one: there the
- * packet counts. Both hold IPv4 addresses apart from IPv6 ones, so the packet's family says which to read.
+ * The ends as the socket has them: NAT on this host changes packets before (ingress) or after (egress) the socket sees
+ * them. A listening socket and a UDP socket without a peer have no remote address, and perhaps no local address: then
+ * the packet counts. Sockets and packets keep IPv4 and IPv6 addresses apart; the packet's family selects.
  */
 static __always_inline void ends_of(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct ends *ends)
 {
@@ -135,9 +137,9 @@ static __always_inline void ends_of(struct __sk_buff *skb, const struct packet *
 }
 
 /*
- * One UDP socket may have many peers: an association is named by its socket and its peer's address. The local address takes
- * no part: NAT on this host gives the two directions of one association different ones. Of a socket that is connected
- * ends_of() knows the peer that was dialled, whatever the packets carry.
+ * A UDP socket may have many peers: an association is named by its socket and its peer's address. The local address is
+ * left out: NAT on this host gives the two directions of an association different local addresses. For a connected
+ * socket ends_of() knows the dialled peer, whatever the packets carry.
  */
 static __always_inline int datagram_flow(struct __sk_buff *skb, const struct packet *packet, __u32 index,
                                          struct packet_flow *flow)
@@ -164,7 +166,7 @@ static __always_inline struct sock *kernel_socket(struct bpf_sock *socket)
 
 /*
  * The task that writes to the socket. Data leaves a TCP socket in its writer's own context, under the socket's lock
- * (sk_lock.owned); what answers a packet or a timer leaves in a softirq, over any task, and only while nobody owns the
+ * (sk_lock.owned). Answers to packets and timers leave in a softirq, over any task, and only while nobody owns the
  * lock. A UDP datagram leaves in its sender's context. Kernel threads (kernel TLS, MPTCP's worker) write for others.
  */
 static __always_inline __u32 writer_of(struct __sk_buff *skb)
@@ -188,7 +190,7 @@ static __always_inline __u32 writer_of(struct __sk_buff *skb)
 /* The process that the user asks for; 0: no process. Set before loading. */
 const volatile __u32 follow_process = 0;
 
-/* Whether the task is in that process, or descends from it. */
+/* Whether the task is in that process or in a descendant. */
 static __always_inline __u8 writer_is_followed(struct task_struct *task)
 {
 	__u32 process;
@@ -262,7 +264,7 @@ static __always_inline struct connection *connection_at_hand(struct __sk_buff *s
 	return bpf_map_lookup_elem(&early, &flow);
 }
 
-/* Payload that comes with a listening socket: find or make the state of its connection. */
+/* Payload with a listening socket: find or make the state of its connection. */
 __noinline int early_begin(struct __sk_buff *skb)
 {
 	struct connection *connection;
@@ -291,7 +293,7 @@ __noinline int early_begin(struct __sk_buff *skb)
 	return 0;
 }
 
-/* What TCP has counted of a socket says where its streams began. */
+/* TCP's counters of a socket give the beginnings of its streams. */
 struct stream_starts {
 	__u32 received; /* sequence number of the first byte received */
 	__u32 sent;     /* of the first byte sent */
@@ -319,8 +321,8 @@ static __always_inline int stream_starts_of(struct bpf_sock *socket, struct stre
 }
 
 /*
- * All of the state but the counters of who is in it: another CPU may have entered the new place, or be in the old one. What
- * that one still writes is lost.
+ * Copy all state except the counters of CPUs: another CPU may have entered the new place, or be in the old place. Later
+ * writes to the old place are lost.
  */
 static __always_inline void connection_move(struct connection *to, const struct connection *from)
 {
@@ -345,7 +347,7 @@ static __always_inline void connection_move(struct connection *to, const struct 
 	}
 }
 
-/* The socket of a connection whose first bytes came before it: its state moves in. Returns 0 where there is none. */
+/* The socket of a connection with bytes before its socket: the state moves in. Returns 0 without such state. */
 static __always_inline int connection_adopt(const struct sight *sight, const struct packet *packet,
                                             const struct stream_starts *starts)
 {
@@ -375,8 +377,8 @@ static __always_inline int connection_adopt(const struct sight *sight, const str
 }
 
 /*
- * The first packet seen with this socket, whose state is all zeroes: is its connection new, known from its listener, or
- * was it open before?
+ * The first packet seen with this socket, whose state is all zeroes: is the connection new, known from its listener, or
+ * older than the start?
  */
 __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 {
@@ -389,7 +391,7 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 		return 0;
 	if (!sight_take(&sight, skb, bpf_sk_storage_get(&sockets, socket, NULL, 0), index))
 		return 0;
-	/* a socket that is disconnected and connects again keeps its cookie */
+	/* a socket that disconnects and connects again keeps its cookie */
 	sight.connection->id = bpf_get_socket_cookie(skb) << 16 | (bpf_get_prandom_u32() & 0xffff);
 	if ((packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
 		statistic_add(STATISTIC_CONNECTIONS);
@@ -416,8 +418,8 @@ __noinline int connection_begin(struct __sk_buff *skb, __u32 index)
 }
 
 /*
- * A SYN says where its direction begins. It may come again; once bytes were walked it says nothing new. One with data, to a
- * listener, was read by early_begin().
+ * A SYN gives the beginning of its direction. A repeated SYN after walked bytes says nothing new. early_begin() has
+ * read a SYN with data to a listener.
  */
 static __always_inline void direction_synchronize(const struct sight *sight, const struct packet *packet,
                                                   __u32 tcp_state)
@@ -435,7 +437,7 @@ static __always_inline void direction_synchronize(const struct sight *sight, con
 	}
 }
 
-/* Payload with a listening socket: the state of a connection that has no socket of its own yet. */
+/* Payload with a listening socket: the state of a connection without a socket yet. */
 static __always_inline struct connection *connection_of_listener(struct __sk_buff *skb, __u32 index,
                                                                  const struct packet *packet)
 {
@@ -447,8 +449,8 @@ static __always_inline struct connection *connection_of_listener(struct __sk_buf
 }
 
 /*
- * What of the user's expression the first packet decides. Set before loading; a step here, so that the verifier looks at all of
- * the program also where nobody sets it.
+ * The part of the user's expression that the first packet decides. Set before loading; a step here, so the verifier
+ * checks the whole program even if the expression is empty.
  */
 const volatile struct early_filter early_filter = {.steps = 1};
 
@@ -471,7 +473,7 @@ __noinline int connection_passes(struct __sk_buff *skb, __u32 index)
 	       early_passes(&early_filter, &remote, &local, EARLY_CLIENT);
 }
 
-/* Make the state of a connection that has none yet. Of two CPUs that meet it at the same time the second leaves it alone. */
+/* Make the state of a new connection. If two CPUs meet the connection at the same time, the second leaves. */
 static __always_inline struct connection *connection_make(struct __sk_buff *skb, struct bpf_sock *socket, __u32 index)
 {
 	struct connection *connection = bpf_sk_storage_get(&sockets, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
@@ -487,9 +489,9 @@ static __always_inline struct connection *connection_make(struct __sk_buff *skb,
 }
 
 /*
- * Whether a RST stands where TCP takes it: at the next byte (RFC 5961 section 3.2), and in Linux also in place of the FIN that
- * came before it. That is how a peer that has closed answers what was sent before its FIN was here: with the number that
- * this acknowledged.
+ * Whether TCP accepts a RST at this place: at the next byte (RFC 5961 section 3.2), and in Linux also at the number of
+ * an earlier FIN. A closed peer answers data that was sent before its FIN arrived with the number acknowledged by that
+ * data.
  */
 static __always_inline int reset_acceptable(const struct packet *packet, const struct direction *received,
                                             __u32 receive_next, __u32 tcp_state)
@@ -510,9 +512,9 @@ static __always_inline __u32 window_end(struct bpf_sock *socket)
 }
 
 /*
- * Whether TCP will take a segment that is received, as far as its counters tell. rcv_nxt may lag behind what waits in the
- * socket's backlog. What TCP refuses is counted where it can be none of the peer's own: a FIN that comes again and a RST
- * that is late, the answer to what was sent to a socket that is gone, are ordinary. Not inlined: the caller's frame would grow.
+ * Whether TCP will accept a received segment, as far as its counters tell. rcv_nxt may lag behind the socket's backlog.
+ * A refused segment is counted if the peer itself cannot have sent it: a repeated FIN and a late RST, the answer to
+ * data for a closed socket, are ordinary. Not inlined: the caller's frame would grow.
  */
 static __noinline int segment_acceptable(struct bpf_sock *socket, struct packet *packet,
                                          const struct direction *received, __u32 tcp_state)
@@ -552,9 +554,9 @@ static __noinline int segment_acceptable(struct bpf_sock *socket, struct packet 
 }
 
 /*
- * Bytes come again at this position that were walked, and TCP has not taken: it refused the segment that had them, for its
- * checksum or its timestamp, or had no room. So what was walked may not be what the connection says. Where it was passed over
- * in the search for a ClientHello nothing was made of it, and the search begins anew; else the connection is unknown.
+ * Walked bytes come again at this position, and TCP has not accepted the first copy: a wrong checksum, an old
+ * timestamp, or no room. So the walked bytes may not be the stream. If the bytes were skipped in the search for a
+ * ClientHello, the search begins anew; otherwise the connection is unknown.
  */
 __noinline int connection_refused(struct __sk_buff *skb, __u32 position)
 {
@@ -580,9 +582,9 @@ __noinline int connection_refused(struct __sk_buff *skb, __u32 position)
 }
 
 /*
- * Find out whether TCP refused bytes of a segment that were walked before. What came before the socket does not count: a
- * listener drops segments that it could take. rcv_nxt may lag behind what waits in the socket's backlog; what comes twice
- * while it does makes a connection unknown for nothing, which is rare.
+ * Find out whether TCP refused walked bytes of a segment. Bytes before the socket do not count: a listener drops
+ * acceptable segments. rcv_nxt may lag behind the socket's backlog; a repetition meanwhile makes a connection unknown
+ * without need, which is rare.
  */
 static __always_inline void segment_compare(struct __sk_buff *skb, struct bpf_sock *socket, const struct packet *packet,
                                             const struct connection *connection)
@@ -591,7 +593,7 @@ static __always_inline void segment_compare(struct __sk_buff *skb, struct bpf_so
 	volatile struct bpf_tcp_sock *tcp = bpf_tcp_sock(socket);
 	__u32 position = packet->sequence, receive_next;
 
-	/* one that is followed knows where the next record begins, and not how far it was seen */
+	/* a followed direction knows its next record header, and not the number of seen bytes */
 	if (!tcp || connection->lost || connection_is_over(connection) || received->state == DIRECTION_UNKNOWN ||
 	    received->state == DIRECTION_FOLLOWED)
 		return;
@@ -604,8 +606,8 @@ static __always_inline void segment_compare(struct __sk_buff *skb, struct bpf_so
 }
 
 /*
- * A SYN that is received is for a listener, or for a socket that connects. Any other socket answers and stays as it is (RFC
- * 5961 section 4.2): an old or repeated SYN says nothing of where the streams of its connection begin.
+ * A received SYN is for a listener, or for a connecting socket. Any other socket answers and keeps its state (RFC 5961
+ * section 4.2): an old or repeated SYN says nothing about the beginnings of the streams.
  */
 static __always_inline int syn_is_void(const struct packet *packet, __u32 tcp_state)
 {
@@ -647,7 +649,7 @@ static __always_inline void socket_packet(struct __sk_buff *skb, __u32 index)
 		connection = connection_of_listener(skb, index, &packet);
 	else if (!connection)
 		connection = connection_make(skb, socket, index);
-	/* one that was open before is over with its first packet */
+	/* a connection older than the start is over with its first packet */
 	if (!sight_take(&sight, skb, connection, index) || connection_idle(connection))
 		return;
 	if (index == EVENT_RECEIVED && tcp_state != BPF_TCP_LISTEN && tcp_state != BPF_TCP_SYN_SENT &&
@@ -677,7 +679,7 @@ int mtlsnoop_send(struct __sk_buff *skb)
 	return PASS;
 }
 
-/* A process opens a socket: the only time that the kernel shows both. A socket older than this program has no owner here. */
+/* A process opens a socket: only here does the kernel show both. A socket older than this program has no owner here. */
 SEC("cgroup/sock_create")
 int mtlsnoop_create(struct bpf_sock *socket)
 {

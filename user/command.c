@@ -82,7 +82,7 @@ static struct top_options top_options_of(const struct options *options, const ch
 	                            .redact = options->redact};
 }
 
-/* What the files hold was chosen by strangers: they are open, and so is the terminal. */
+/* Strangers chose the contents of the files: the files are open, and so is the terminal. */
 static int confine(sqlite3 *database)
 {
 	int error;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * command - the words that may stand first on the command line: the questions (store/ask.h) and top (top/top.h), and the sums at the
- * end of a run. Some need no trace: they read the store of a running service. The others are sinks of the trace.
+ * command - the words that may come first on the command line: the questions (store/ask.h), top (top/top.h), and the
+ * sums at the end of a run. Some need no trace: they read the store of a running service. The others are sinks of the
+ * trace.
  */
 #ifndef COMMAND_H
 #define COMMAND_H
@@ -20,8 +21,8 @@ bool command_stands_alone(const struct options *options);
 int command_alone(const struct options *options);
 
 /*
- * Add the sink that the command needs, before privileges are given up. *command is NULL where there is nothing to do. Returns 0, or
- * -errno after a message.
+ * Add the sink of the command, before privileges are given up. *command is NULL without work. Returns 0, or -errno
+ * after a message.
  */
 int command_open(struct command **command, const struct options *options, struct sinks *sinks);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * connection - the state that the kernel keeps of a TCP connection, and who may change it.
+ * connection - the kernel's state of a TCP connection, and the rules for changing the state.
  *
- * The kernel extracts and never judges. Usually it walks the records in order (walk.bpf.h) and tells each handshake message
- * as its type byte passes (emit.bpf.h). It hands over what is not usual: after a gap, or if a packet has more messages than
- * one run walks, the walker's state and the bytes that follow go to userspace, which goes on with the same walker. After a
- * handshake of TLS 1.2 or older it follows the records (follow.bpf.h). segment.bpf.h puts each segment in its place.
+ * The kernel extracts and never judges. Usually the program walks the records in order (walk.bpf.h) and reports each
+ * handshake message when its type byte passes (emit.bpf.h). Unusual directions are handed over: after a gap, or if a
+ * packet has more messages than one run walks, the walker's state and the following bytes go to userspace, which
+ * continues with the same walker. After a handshake of TLS 1.2 or older the program follows the records (follow.bpf.h).
+ * segment.bpf.h puts each segment in its place.
  *
  * The includer defines CONNECTION_SOURCE, an enum event_source, first.
  */
@@ -44,14 +45,14 @@ struct direction {
 	struct tls_walk walk;
 	__u32 next_sequence; /* WALKED: of the first byte not walked; FOLLOWED: of the next byte of a record header */
 	__u32 handed_over;   /* bytes */
-	__u32 busy;          /* CPUs that are at it */
+	__u32 busy;          /* CPUs inside the direction */
 	__u8 state;          /* enum direction_state */
 	__u8 renewal;        /* enum direction_renewal */
 	__u8 reserved[2];
 	/*
-	 * How far the program is in the packet at hand. Here and not on the stack for two reasons: the steps are functions
-	 * of their own, which take nothing but the packet; and what is read from a map is any number to the verifier, so
-	 * that all ways through a step meet again in one state.
+	 * The program's progress in the current packet. Not on the stack for two reasons: the steps are separate
+	 * functions, which take only the packet; and a value from a map is an arbitrary number to the verifier, so all
+	 * paths through a step meet again in the same state.
 	 */
 	__u64 time_ns;
 	__u32 offset;   /* in the skb: of the next byte */
@@ -66,25 +67,25 @@ struct connection {
 	 * Of what was received with a listening socket, later with the connection's own; on a device, of the SYN's direction.
 	 */
 	__u32 first_sequence;
-	__u32 begun;           /* CPUs that met it first */
+	__u32 begun;           /* CPUs that met the connection first */
 	__u8 opened;           /* EVENT_OPEN went out */
 	__u8 hello;            /* a hello was found: 1 + the client's direction */
 	__u8 lost;             /* an event did not go out: EVENT_LOST */
 	__u8 search_elsewhere; /* a direction was handed over while a ClientHello was still looked for */
 	__u8 renegotiates; /* a handshake record came behind the handshake, and the new one is not over: event flags */
 	__u8 addresses_compared; /* bits 1 << enum event_direction: a packet's addresses were held against the socket's */
-	__u8 plaintext; /* the connection was held against the services, and EVENT_PLAINTEXT went out if it is one */
+	__u8 plaintext; /* the connection was compared with the services; EVENT_PLAINTEXT was sent on a match */
 	__u8 contended; /* a packet was lost to another CPU before EVENT_OPEN: counted once that goes out */
 	__u8 reserved;
 	__u32 owner;   /* tgid of the process in the last EVENT_OWNER, 0: none yet */
 	__u32 renewed; /* device: number of the first byte after a SYN that may begin another connection, if renewing */
 	__u8 renewing; /* 1 + the direction of that SYN */
 	__u8 reserved_end[3];
-	__u32 answer_sequence; /* of the first byte behind the latest SYN/ACK, where it is not known yet which one counts */
+	__u32 answer_sequence; /* of the first byte after the latest SYN/ACK, until the valid SYN/ACK is known */
 	struct direction direction[EVENT_DIRECTIONS];
 };
 
-/* Ids made here, and not from a socket's cookie, have this bit, which no cookie has. */
+/* Ids made here have this bit; socket cookies never have the bit. */
 static const __u64 CONNECTION_WITHOUT_SOCKET = 1ull << 63;
 
 static __always_inline __u64 connection_random_id(void)
@@ -93,9 +94,10 @@ static __always_inline __u64 connection_random_id(void)
 }
 
 /*
- * Which packet, in one number, since a function that is verified on its own takes nothing but the skb and scalars: in the
- * lowest bit its direction (enum event_direction), then where its IP header is in the skb, then how many bytes of the skb
- * are behind it. The socket hook is shown nothing before and behind: there it is the direction alone.
+ * The current packet in one number, because a function that is verified separately takes only the skb and scalars: the
+ * lowest bit is the direction (enum event_direction), then follow the offset of the IP header in the skb, and the
+ * number of bytes of the skb after the packet. The skb of the socket hook begins and ends with the packet: there the
+ * number is the direction alone.
  */
 enum where_bits {
 	WHERE_NETWORK_SHIFT = 1,
@@ -120,7 +122,7 @@ static __always_inline int packet_at_hand(struct __sk_buff *skb, __u32 where, st
 	                    skb->len - (where >> WHERE_BEHIND_SHIFT), packet);
 }
 
-/* The packet at hand, its connection and its direction. */
+/* The current packet, its connection and its direction. */
 struct sight {
 	struct __sk_buff *skb;
 	struct connection *connection;
@@ -129,7 +131,7 @@ struct sight {
 	__u32 index; /* of it: enum event_direction */
 };
 
-/* enum statistic. The reader maps it, and so needs no privilege to read it. None is counted on the way of ordinary packets. */
+/* enum statistic. The reader maps the array and so needs no privilege to read. Ordinary packets count nothing here. */
 __u64 statistics[STATISTICS];
 
 struct packet_counter packet_counters[PACKET_COUNTERS_CPUS] __attribute__((aligned(64)));
@@ -159,18 +161,18 @@ struct ends {
 static const __u8 connection_zero[sizeof(struct connection)] __attribute__((unused));
 
 /*
- * What each hook provides: the state of a packet's connection, NULL where there is none, the same where the packet was read
- * already; and whose its socket is.
+ * Each hook provides: the state of a packet's connection, or NULL; the same for a packet that was already read; and the
+ * owner of the packet's socket.
  */
 static struct connection *connection_at_hand(struct __sk_buff *skb, __u32 where);
 static struct connection *connection_of_packet(struct __sk_buff *skb, __u32 where, const struct packet *packet);
 static void open_owner(struct __sk_buff *skb, struct event_open *open);
-/* The ends of the connection as its socket has them, where there is one; else as the packet has them. */
+/* The ends of the connection as the socket has them; without a socket, as the packet has them. */
 static void ends_of(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct ends *ends);
-/* The tgid of the task that writes, where the packet at hand leaves a socket; else 0. And the rest of what is told of it. */
+/* The tgid of the writing task, if the packet leaves a socket; otherwise 0. Then the further facts about the task. */
 static __u32 writer_of(struct __sk_buff *skb);
 static void writer_fill(struct __sk_buff *skb, struct event_owner *owner);
-/* Whether the receiver of the packet at hand is a socket here that reads urgent bytes in their place. */
+/* Whether the receiver of the current packet is a socket here that reads urgent bytes in line. */
 static int urgent_is_inline(struct __sk_buff *skb);
 
 static __always_inline int sight_take(struct sight *sight, struct __sk_buff *skb, struct connection *connection,
@@ -219,8 +221,9 @@ static __always_inline int connection_is_over(const struct connection *connectio
 }
 
 /*
- * Two CPUs can receive packets of one connection at the same time, since cgroup_skb runs before the socket is locked (a
- * sender on loopback that changes its CPU). The second one does not wait: its packet is lost to the walk, and told so.
+ * Two CPUs can receive packets of one connection at the same time, because cgroup_skb runs before the socket is locked
+ * (a sender on loopback that moves to another CPU). The second CPU does not wait: the walk loses its packet, and the
+ * loss is reported.
  */
 static __always_inline int direction_claim(const struct sight *sight)
 {
@@ -232,7 +235,7 @@ static __always_inline void direction_release(const struct sight *sight)
 	turn_release(&sight->direction->busy, sight->connection->id);
 }
 
-/* The first handshake record behind the handshake begins another one, of which userspace knows nothing yet. */
+/* The first handshake record after the handshake begins a new handshake, still unknown to userspace. */
 static __always_inline void connection_renegotiate(struct connection *connection)
 {
 	connection->renegotiates = EVENT_RENEGOTIATES | (connection->hello == 1 + EVENT_SENT ? EVENT_CLIENT_SENT : 0);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * datagram - DTLS: the kernel keeps nothing of it, and hands over the datagrams of handshakes with their addresses.
- */
+/* datagram - DTLS: the kernel keeps no state, and hands over the datagrams of handshakes with their addresses. */
 #ifndef DATAGRAM_BPF_H
 #define DATAGRAM_BPF_H
 
 enum datagram_numbers {
-	DATAGRAM_CHUNKS_MAX = 8, /* events for one datagram: 16 KiB of it are handed over */
+	DATAGRAM_CHUNKS_MAX = 8, /* events for one datagram: at most 16 KiB are handed over */
 	DTLS_HEADER = 13,        /* RFC 6347 section 4.1 */
 	DTLS_1_0_DRAFT = 0x0100, /* what OpenSSL spoke before RFC 4347, and some still do */
 	DTLS_1_0 = 0xfeff,
@@ -22,7 +20,7 @@ static __always_inline int datagram_is_handshake(const __u8 *header)
 	       (version == DTLS_1_0 || version == DTLS_1_2 || version == DTLS_1_0_DRAFT);
 }
 
-/* What each hook provides: what names an association, the same in both directions. */
+/* Each hook provides: the name of an association, the same in both directions. */
 static int datagram_flow(struct __sk_buff *skb, const struct packet *packet, __u32 index, struct packet_flow *flow);
 
 __noinline __u64 datagram_id(struct __sk_buff *skb, __u32 where)
@@ -47,7 +45,7 @@ __noinline int datagram_open(struct __sk_buff *skb, __u32 where, __u64 id)
 	return emit_open_of(skb, &origin, &packet);
 }
 
-/* Tell the sender of a datagram that is sent. Returns whether there was room. */
+/* Report the sender of a sent datagram. Returns whether there was room. */
 __noinline int datagram_tell_owner(struct __sk_buff *skb, __u64 id)
 {
 	struct origin origin = {.connection = id, .index = EVENT_SENT};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * emit - events (event.h) from the state of a connection and the packet at hand.
+ * emit - events (event.h) from the state of a connection and the current packet.
  *
- * An event that finds no room in the ring buffer is counted, and the next one of its connection says so (EVENT_LOST).
+ * An event without room in the ring buffer is counted, and the connection's next event carries EVENT_LOST.
  */
 #ifndef EMIT_BPF_H
 #define EMIT_BPF_H
@@ -14,7 +14,7 @@ struct {
 	__uint(max_entries, 8 * 1024 * 1024); /* set before loading */
 } events SEC(".maps");
 
-/* The reader looks every 50 ms; it is woken before that only where this much is waiting: a wake-up costs 20 us. */
+/* The reader looks every 50 ms and is woken earlier only for this much data: a wake-up costs 20 us. */
 const volatile __u64 wakeup_bytes = 2 * 1024 * 1024;
 
 static __always_inline __u64 event_wakeup(void)
@@ -99,7 +99,7 @@ static __always_inline int ends_differ(const struct ends *one, const struct ends
 	return differ != 0;
 }
 
-/* Tell of a connection: its addresses. Returns 0 where there was no room. */
+/* Report a connection with its addresses. Returns 0 without room. */
 static __always_inline int emit_open_of(struct __sk_buff *skb, const struct origin *origin, const struct packet *packet)
 {
 	struct event_open *open = bpf_ringbuf_reserve(&events, sizeof(*open), 0);
@@ -118,7 +118,7 @@ static __always_inline int emit_open_of(struct __sk_buff *skb, const struct orig
 	return 1;
 }
 
-/* Tell of the connection, once. Where there is no room the next event tries again, and says that some were lost. */
+/* Report the connection, once. Without room the next event tries again, and reports the loss. */
 __noinline int connection_tell_open(struct __sk_buff *skb, __u32 where)
 {
 	struct packet packet = {};
@@ -144,7 +144,7 @@ static __always_inline void emit_open(const struct sight *sight)
 		connection_tell_open(sight->skb, sight->where);
 }
 
-/* Tell which process writes. Returns 0 where there was no room. */
+/* Report the writing process. Returns 0 without room. */
 static __always_inline int emit_owner_of(struct __sk_buff *skb, const struct origin *origin, __u32 process)
 {
 	struct event_owner *owner = bpf_ringbuf_reserve(&events, sizeof(*owner), 0);
@@ -159,7 +159,7 @@ static __always_inline int emit_owner_of(struct __sk_buff *skb, const struct ori
 	return 1;
 }
 
-/* Room for an event of a fixed size of a connection that was told of, or NULL, which is counted. */
+/* Room for an event of a fixed size of a reported connection, or NULL, which is counted. */
 #define event_reserve(sight, type)                                                                                     \
 	({                                                                                                             \
 		type *reserved_ = NULL;                                                                                \
@@ -171,7 +171,7 @@ static __always_inline int emit_owner_of(struct __sk_buff *skb, const struct ori
 		reserved_;                                                                                             \
 	})
 
-/* The events that a header makes are of one size: one reservation serves them all. */
+/* Events made by a header have the same size: one reservation serves all. */
 union event_found {
 	struct event event;
 	struct event_message message;
@@ -263,7 +263,7 @@ static __always_inline void emit_handover(const struct sight *sight)
 	event_submit(handover);
 }
 
-/* Tell the addresses that packets of this direction carry, where they are not the socket's. */
+/* Report the addresses in packets of this direction, if they differ from the socket's. */
 __noinline int connection_compare_addresses(struct __sk_buff *skb, __u32 where)
 {
 	struct event_translated *translated;
@@ -291,7 +291,7 @@ __noinline int connection_compare_addresses(struct __sk_buff *skb, __u32 where)
 	return 0;
 }
 
-/* Tell which process writes, where it is another one than was told. */
+/* Report the writing process, if the process has changed. */
 __noinline int connection_tell_owner(struct __sk_buff *skb, __u32 where)
 {
 	struct origin origin;
@@ -310,7 +310,7 @@ __noinline int connection_tell_owner(struct __sk_buff *skb, __u32 where)
 	return 0;
 }
 
-/* What a packet shows of the ends of a connection that was told of. */
+/* The ends of a reported connection, as a packet shows them. */
 static __always_inline void connection_tell_ends(const struct sight *sight)
 {
 	if (CONNECTION_SOURCE != EVENT_FROM_SOCKET || !sight->connection->opened)
@@ -356,7 +356,7 @@ static __always_inline int emit_bytes_sized(struct __sk_buff *skb, const struct 
 	return 1;
 }
 
-/* Copy bytes of the packet into an event, in the smallest size that holds them. Returns 0 where there was no room. */
+/* Copy bytes of the packet into an event of the smallest sufficient size. Returns 0 without room. */
 static __always_inline int emit_bytes_of(struct __sk_buff *skb, const struct origin *origin, const struct bytes_at *at)
 {
 	if (at->length <= EVENT_BYTES_SMALL)

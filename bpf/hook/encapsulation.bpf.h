@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * encapsulation - what stands in front of the IP header that counts, on a device: link layers, tags, labels and tunnels in
- * the clear. user/capture/packet.c does the same for captures. The number of headers is bounded; each kind is a step of a loop in a
- * function of its own, which the verifier looks at once.
+ * encapsulation - the headers before the relevant IP header, on a device: link layers, tags, labels and cleartext
+ * tunnels. user/capture/packet.c does the same for captures. The number of headers is bounded; each kind is a step of a
+ * loop in a separate function, which the verifier checks once.
  */
 #ifndef ENCAPSULATION_BPF_H
 #define ENCAPSULATION_BPF_H
 
 enum encapsulation_bounds {
-	LINK_HEADERS_MAX = 8, /* between an Ethernet type and the IP header that it leads to */
-	TUNNELS_MAX = 4,      /* IP headers in front of the one that counts */
+	LINK_HEADERS_MAX = 8, /* between an Ethernet type and its IP header */
+	TUNNELS_MAX = 4,      /* IP headers before the relevant IP header */
 	GTP_EXTENSIONS_MAX = 4,
 };
 
@@ -26,7 +26,7 @@ enum encapsulation_numbers {
 	ETHERTYPE_MPLS_UPSTREAM = 0x8848,
 	ETHERTYPE_PPPOE = 0x8864,            /* RFC 2516 */
 	ETHERTYPE_SERVICE_VLAN = 0x88a8,     /* IEEE 802.1ad */
-	ETHERTYPE_SERVICE_VLAN_OLD = 0x9100, /* what 802.1ad was before it was one */
+	ETHERTYPE_SERVICE_VLAN_OLD = 0x9100, /* QinQ before the standard 802.1ad */
 	ETHERTYPE_NONE = 0,
 
 	VLAN_HEADER = 4,
@@ -38,12 +38,11 @@ enum encapsulation_numbers {
 	PPP_IPV6 = 0x0057,
 	PPP_MPLS = 0x0281,
 
-	PORT_GTP = 2152,   /* 3GPP TS 29.281 section 4.4.2.3 */
-	PORT_VXLAN = 4789, /* RFC 7348 section 5 */
-	PORT_VXLAN_LINUX =
-		8472,       /* what Linux took before there was a number, and takes still where not told otherwise */
-	PORT_GENEVE = 6081, /* RFC 8926 section 3.3 */
-	TUNNEL_HEADER = 8,  /* with which all of these begin */
+	PORT_GTP = 2152,         /* 3GPP TS 29.281 section 4.4.2.3 */
+	PORT_VXLAN = 4789,       /* RFC 7348 section 5 */
+	PORT_VXLAN_LINUX = 8472, /* VXLAN's port in Linux before the assignment, and still the default */
+	PORT_GENEVE = 6081,      /* RFC 8926 section 3.3 */
+	TUNNEL_HEADER = 8,       /* the beginning of all of these */
 
 	GRE_CHECKSUM = 0x8000,
 	GRE_ROUTING = 0x4000,
@@ -53,14 +52,14 @@ enum encapsulation_numbers {
 	GRE_VERSION = 0x0007,
 };
 
-/* The next header: where it is, and what kind it is of, as an Ethernet type; ETHERTYPE_NONE where it is not known. */
+/* The next header: its offset, and its kind as an Ethernet type; ETHERTYPE_NONE if unknown. */
 struct encapsulated {
 	__u32 offset;
-	__u32 end; /* of what the headers before it say that they carry: nothing is longer than what is around it */
+	__u32 end; /* by the length fields of the outer headers: nothing is longer than its outer layer */
 	__u32 type;
 };
 
-/* The same in one number, which is what a function that is verified on its own can return; 0: nowhere. */
+/* The same in one number, for functions that are verified separately; 0: no header. */
 static __always_inline __u64 encapsulated_pack(__u32 offset, __u32 end)
 {
 	return (__u64)end << 32 | offset;
@@ -107,7 +106,7 @@ static __always_inline void encapsulation_skip_vlan(struct __sk_buff *skb, struc
 	next->offset += VLAN_HEADER;
 }
 
-/* IEEE 802.2: of its many payloads, the one that says an Ethernet type (SNAP, RFC 1042). */
+/* IEEE 802.2: of the many payloads, only SNAP with an Ethernet type (RFC 1042). */
 static __always_inline void encapsulation_skip_llc(struct __sk_buff *skb, struct encapsulated *next)
 {
 	__u8 header[LLC_HEADER];
@@ -121,7 +120,9 @@ static __always_inline void encapsulation_skip_llc(struct __sk_buff *skb, struct
 	next->offset += LLC_HEADER;
 }
 
-/* RFC 3032 section 2.1. Nothing says what is under the last label; IP shows by its version (RFC 4928 section 3). */
+/*
+ * RFC 3032 section 2.1. The last label does not name its payload; IP is recognised by its version (RFC 4928 section 3).
+ */
 static __always_inline void encapsulation_skip_mpls(struct __sk_buff *skb, struct encapsulated *next)
 {
 	__u8 header[MPLS_LABEL + 1];
@@ -172,7 +173,7 @@ static __always_inline void encapsulation_skip_pppoe(struct __sk_buff *skb, stru
 		next->type = ETHERTYPE_PPP;
 }
 
-/* Where the IP header is that a header of an Ethernet type at offset leads to; 0 where it leads to none. */
+/* The offset of the IP header that a header of an Ethernet type at offset leads to; 0 without an IP header. */
 __noinline __u64 encapsulation_network(struct __sk_buff *skb, __u32 offset, __u32 end, __u32 type)
 {
 	struct encapsulated next = {.offset = offset, .end = end, .type = type};
@@ -249,7 +250,9 @@ static __always_inline void encapsulation_skip_gtp(struct __sk_buff *skb, struct
 	}
 	if (!(flags & 4))
 		optional[3] = 0;
-	/* each extension: its length in 4 bytes, and at its end the type of the next one (section 5.2.1) */
+	/*
+	 * each extension: its length in units of 4 bytes, and at its end the type of the next extension (section 5.2.1)
+	 */
 	for (i = 0; i < GTP_EXTENSIONS_MAX && optional[3]; i++) {
 		if (!encapsulation_load(skb, next->offset, &length, 1) || !length)
 			return;
@@ -263,7 +266,7 @@ static __always_inline void encapsulation_skip_gtp(struct __sk_buff *skb, struct
 	next->type = optional[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
 }
 
-/* What a datagram carries: its port, and a header that can be that of a tunnel; any client may happen to have such a port. */
+/* A datagram's payload, by the port and a header that can be a tunnel's; any client may happen to have such a port. */
 static __always_inline void encapsulation_skip_udp(struct __sk_buff *skb, struct encapsulated *next)
 {
 	__u8 header[UDP_HEADER + TUNNEL_HEADER];
@@ -296,7 +299,7 @@ static __always_inline void encapsulation_skip_udp(struct __sk_buff *skb, struct
 	}
 }
 
-/* Where the IP header is that the payload of the IP packet at network_offset holds; 0 where that is no tunnel. */
+/* The offset of the IP header in the payload of the IP packet at network_offset; 0 if the payload is no tunnel. */
 __noinline __u64 encapsulation_inner(struct __sk_buff *skb, __u32 network_offset, __u32 end)
 {
 	__u32 transport = packet_transport(skb, network_offset);

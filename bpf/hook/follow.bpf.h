@@ -8,12 +8,12 @@
 #include "hook/walk.bpf.h"
 
 /*
- * Whether established connections are followed to see them renegotiate. Where their state lies in a table they would push
- * out those that are in their handshake. Set before loading.
+ * Whether established connections are followed to see a renegotiation. In a table their state would evict connections
+ * in their handshake. Set before loading.
  */
 const volatile __u8 follow_established = CONNECTION_SOURCE == EVENT_FROM_SOCKET;
 
-/* Both sides have sent Finished once more: what comes next is no part of this handshake. */
+/* Both sides have sent Finished again: later records are no part of this handshake. */
 static __always_inline void direction_renew(const struct sight *sight, __u8 record_type)
 {
 	struct connection *connection = sight->connection;
@@ -39,7 +39,7 @@ static __always_inline void direction_lose_track(const struct sight *sight)
 		emit_cut(sight, direction->next_sequence, 0);
 }
 
-/* The rest of a record is passed over, however many packets it takes. Returns whether more of this packet is left. */
+/* Skip the rest of a record, over any number of packets. Returns whether bytes of this packet are left. */
 static __always_inline int direction_pass_record(struct direction *direction)
 {
 	struct tls_walk *walk = &direction->walk;
@@ -56,7 +56,7 @@ static __always_inline int direction_pass_record(struct direction *direction)
 	return 1;
 }
 
-/* One record header, as far as it is in the packet at hand, and what it is the header of. Returns whether to go on. */
+/* Read one record header, as far as the current packet has it, and classify the record. Returns whether to go on. */
 __noinline int connection_follow_step(struct __sk_buff *skb, __u32 where)
 {
 	struct direction *direction;
@@ -76,7 +76,7 @@ __noinline int connection_follow_step(struct __sk_buff *skb, __u32 where)
 	return direction_pass_record(direction);
 }
 
-/* Follow the records in the bytes that direction->offset and left tell of; they begin at next_sequence. */
+/* Follow the records in the bytes given by direction->offset and left; the bytes begin at next_sequence. */
 static __always_inline void direction_follow_records(const struct sight *sight)
 {
 	int step;
@@ -89,11 +89,11 @@ static __always_inline void direction_follow_records(const struct sight *sight)
 }
 
 /*
- * Pass over the records of application data that begin in the packet: nearly all that there is. Returns whether that leaves
- * nothing of it. Nothing is written before; so it is not under the direction's counter either: of two CPUs with the same
- * segment both find the same.
+ * Skip records of application data that begin in the packet: nearly all records. Returns whether nothing of the packet
+ * is left. Nothing is written before, so the direction's counter is not needed: two CPUs with the same segment find the
+ * same result.
  *
- * Not inlined: with its buffer the frame of the caller would not fit on the stack together with those of the steps.
+ * Not inlined: with its buffer the caller's frame and the frames of the steps would together exceed the stack.
  */
 static __noinline int direction_pass_data(struct __sk_buff *skb, struct direction *direction,
                                           const struct packet *packet)
@@ -124,8 +124,8 @@ static __noinline int direction_pass_data(struct __sk_buff *skb, struct directio
 }
 
 /*
- * Whether a packet of an established connection says nothing: it ends before the next record header of its direction, one
- * comparison, or has headers of application data alone.
+ * Whether a packet of an established connection says nothing: the packet ends before the next record header of its
+ * direction (one comparison), or has only headers of application data.
  */
 static __always_inline int connection_unmoved(struct __sk_buff *skb, struct connection *connection, __u32 index,
                                               const struct packet *packet)
@@ -166,7 +166,7 @@ static __always_inline void direction_begin_to_follow(const struct sight *sight)
 
 	tls_walk_follow(&direction->walk);
 	direction->state = DIRECTION_FOLLOWED;
-	/* the other side finishes behind it, and what this one may say until then is not told (direction_tell()) */
+	/* the other side finishes later, and records of this side until then are not reported (direction_tell()) */
 	if (!connection_is_over(sight->connection))
 		tls_walk_finished(&direction->walk);
 	if (direction_pass_record(direction))

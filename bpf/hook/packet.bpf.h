@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * packet - IP and transport headers of an skb: where its payload is and what its header says.
+ * packet - IP and transport headers of an skb: the place of the payload and the facts of the header.
  *
- * All reads go through bpf_skb_load_bytes(), which copes with data outside the linear part (GSO, GRO). What cannot be
- * parsed is left alone: the caller lets it pass.
+ * All reads use bpf_skb_load_bytes(), which also reads data outside the linear part (GSO, GRO). Packets that cannot be
+ * parsed pass unread.
  */
 #ifndef PACKET_BPF_H
 #define PACKET_BPF_H
@@ -46,11 +46,11 @@ struct packet {
 	__u16 source_port; /* host byte order */
 	__u16 destination_port;
 	__u8 family;   /* 4 or 6 */
-	__u8 protocol; /* PROTOCOL_TCP or PROTOCOL_UDP; PROTOCOL_FRAGMENT of a packet that is not its first */
+	__u8 protocol; /* PROTOCOL_TCP or PROTOCOL_UDP; PROTOCOL_FRAGMENT for a later fragment */
 	__u8 tcp_flags;
 };
 
-/* Addresses and ports as the packet has them: the key of what has no socket yet. */
+/* Addresses and ports of the packet: the key of a connection without a socket. */
 struct packet_flow {
 	__u8 source[16]; /* network byte order; an IPv4 address in the first four */
 	__u8 destination[16];
@@ -70,15 +70,18 @@ static __always_inline __u32 packet_u32(const __u8 *bytes)
 }
 
 /*
- * Where the transport header is behind the IP header's start, in one number: what a function that is verified on its own
- * can return.
+ * The transport header's offset from the start of the IP header, in one number for functions that are verified
+ * separately.
  */
 static __always_inline __u32 packet_transport_pack(__u32 offset, __u8 family, __u8 protocol)
 {
 	return offset << 16 | family << 8 | protocol;
 }
 
-/* Whether a header of this kind has the next one's protocol in front: IPv6's, and the one that IPv4 has too. */
+/*
+ * Whether a header of this kind begins with the protocol of the next header: IPv6's extension headers, and AH in IPv4,
+ * too.
+ */
 static __always_inline int packet_is_extension(__u8 family, __u8 protocol)
 {
 	switch (protocol) {
@@ -108,7 +111,9 @@ static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u32
 		if (bpf_skb_load_bytes(skb, network_offset + offset, header, sizeof(header)))
 			return 0;
 		if (protocol == PROTOCOL_FRAGMENT) {
-			/* only the first fragment has the transport header; all of it an atomic one, RFC 6946 */
+			/*
+			 * only the first fragment has the transport header; an atomic fragment has everything, RFC 6946
+			 */
 			if (packet_u16(header + 2) & 0xfff8)
 				return packet_transport_pack(offset, family, PROTOCOL_FRAGMENT);
 			offset += 8;
@@ -123,8 +128,8 @@ static __always_inline __u32 packet_skip_extensions(struct __sk_buff *skb, __u32
 }
 
 /*
- * Returns packet_transport_pack() of the transport header, 0 where there is none. Not static, so that the verifier looks
- * at it once, on its own, and not anew for each way to each of its calls.
+ * Returns packet_transport_pack() of the transport header, 0 without a transport header. Not static: the verifier
+ * checks a global function once, and not again for each path to each call.
  */
 __noinline __u32 packet_transport(struct __sk_buff *skb, __u32 network_offset)
 {
@@ -176,8 +181,8 @@ static __always_inline int packet_parse_udp(struct __sk_buff *skb, __u32 offset,
 }
 
 /*
- * Where an IP packet ends in the skb, end at the latest. Behind it a device may see padding of the link layer; the length 0
- * is that of a GSO packet longer than the field can say.
+ * The end of an IP packet in the skb, at most `end`. On a device, padding of the link layer may follow; length 0 means
+ * a GSO packet longer than the field allows.
  */
 static __always_inline __u32 packet_end(struct __sk_buff *skb, __u32 network_offset, __u32 end)
 {
@@ -194,8 +199,8 @@ static __always_inline __u32 packet_end(struct __sk_buff *skb, __u32 network_off
 }
 
 /*
- * Parse the headers of an IP packet that begins at network_offset and ends at end in the skb, at the latest. Returns 0 where
- * it has none of TCP or UDP.
+ * Parse the headers of an IP packet that begins at network_offset and ends at `end` in the skb, at the latest. Returns
+ * 0 without a TCP or UDP header.
  */
 static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_offset, __u32 end, struct packet *packet)
 {
@@ -215,7 +220,7 @@ static __always_inline int packet_parse(struct __sk_buff *skb, __u32 network_off
 	end = packet_end(skb, network_offset, end);
 	if (!parsed || packet->payload_offset > end)
 		return 0;
-	/* what a reset carries is none of the stream (RFC 9293 section 3.5.3) */
+	/* the payload of a reset is no part of the stream (RFC 9293 section 3.5.3) */
 	packet->payload_length = packet->tcp_flags & TCP_RST ? 0 : end - packet->payload_offset;
 	return 1;
 }
@@ -234,8 +239,8 @@ static __always_inline int packet_addresses(struct __sk_buff *skb, const struct 
 }
 
 /*
- * The packet's addresses and ports, as seen from the end it goes to or, with reverse, from the one it comes from: the same
- * for both directions of a connection.
+ * The packet's addresses and ports, seen from the receiving end or, with reverse, from the sending end: the same for
+ * both directions of a connection.
  */
 static __always_inline int packet_flow_of(struct __sk_buff *skb, const struct packet *packet, int reverse,
                                           struct packet_flow *flow)

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * plaintext - connections to a service that is known to speak TLS which begin with something else.
- */
+/* plaintext - connections to a service known to speak TLS that begin with other bytes. */
 #ifndef PLAINTEXT_BPF_H
 #define PLAINTEXT_BPF_H
 
 #include "bpf/shared/service_set.h"
 #include "hook/emit.bpf.h"
 
-/* Userspace writes it; an empty set costs one load. */
+/* Written by userspace; an empty set costs one load. */
 struct service_set services;
 
-/* Whether one end of the connection is a service that is known to speak TLS. */
+/* Whether one end of the connection is a service known to speak TLS. */
 static __always_inline int ends_are_of_service(const struct ends *ends, __u8 family)
 {
 	struct service_key service = {.port = ends->local_port, .family = family};
@@ -61,8 +59,9 @@ __noinline int connection_tell_plaintext(struct __sk_buff *skb, __u32 where)
 }
 
 /*
- * The packet at hand was walked. If no ClientHello, nor the beginning of one, was in the connection until now, and one end
- * is a service that is known to speak TLS, tell its first bytes. No function calls the other: the stack is short.
+ * Call after the walk of the current packet. If the connection has no ClientHello and no beginning of a ClientHello
+ * yet, and one end is a service known to speak TLS, report the first bytes. The functions do not call each other: the
+ * stack is short.
  */
 static __always_inline void connection_look_for_plaintext(const struct sight *sight)
 {

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * segment - a TCP segment, put in its place in the stream, and what follows from its flags.
- */
+/* segment - put a TCP segment into its stream, and act on its flags. */
 #ifndef SEGMENT_BPF_H
 #define SEGMENT_BPF_H
 
 #include "hook/follow.bpf.h"
 #include "hook/plaintext.bpf.h"
 
-/* Walk the bytes of the packet at hand that direction->offset and left tell of; they begin at next_sequence. */
+/* Walk the bytes of the current packet given by direction->offset and left; the bytes begin at next_sequence. */
 static __always_inline void direction_walk(const struct sight *sight)
 {
 	struct connection *connection = sight->connection;
@@ -37,15 +35,15 @@ static __always_inline void direction_walk(const struct sight *sight)
 }
 
 /*
- * Put a segment with payload or FIN in its place. Returns 0 where its sequence number is none of this stream: anyone can
- * send such, TCP has not checked it yet.
+ * Put a segment with payload or FIN in its place. Returns 0 if the sequence number is outside the stream: anyone can
+ * send such a segment, and TCP has not checked it yet.
  */
 static __always_inline int direction_segment(const struct sight *sight, const struct packet *packet)
 {
 	const struct connection *connection = sight->connection;
 	struct direction *direction = sight->direction;
 	__u32 sequence = packet->sequence + !!(packet->tcp_flags & TCP_SYN);
-	/* an empty segment takes part only by its FIN, which stands for one byte */
+	/* an empty segment matters only by its FIN, which takes one sequence number */
 	struct tcp_order order = tcp_order_place(direction->next_sequence, sequence, packet->payload_length ?: 1);
 
 	if (order.kind == TCP_ORDER_OUTSIDE) {
@@ -72,10 +70,7 @@ static __always_inline int direction_segment(const struct sight *sight, const st
 	return 1;
 }
 
-/*
- * FIN or RST. One that does not come from a socket of ours counts only where TCP would take it: at the next byte (RFC 5961
- * section 3.2).
- */
+/* FIN or RST. A foreign FIN or RST counts only if TCP would accept it: at the next byte (RFC 5961 section 3.2). */
 static __always_inline void direction_close(const struct sight *sight, const struct packet *packet)
 {
 	struct direction *direction = sight->direction;
@@ -95,8 +90,8 @@ static __always_inline void direction_close(const struct sight *sight, const str
 }
 
 /*
- * The server goes on behind all the records that are told of, and the client has begun its encrypted flight: this is
- * application data of TLS 1.3, and the connection from here on as cheap as any.
+ * The server goes on after all reported records, and the client has begun its encrypted flight: the record is
+ * application data of TLS 1.3, and from now on the connection costs no more than any other.
  */
 static __always_inline int connection_established(const struct sight *sight)
 {
@@ -129,8 +124,8 @@ static __always_inline void direction_packet(const struct sight *sight, const st
 }
 
 /*
- * Whether all of a segment was walked before: it came again, or it passes a second device. Then another CPU may be in this
- * direction with what follows, which is no loss. (The number that is expected next only grows.)
+ * Whether the whole segment was walked before: a retransmission, or a second device. Then another CPU may walk the
+ * following bytes in this direction, without a loss. (The next expected number only grows.)
  */
 static __always_inline int direction_knows(const struct direction *direction, const struct packet *packet)
 {
@@ -141,8 +136,8 @@ static __always_inline int direction_knows(const struct direction *direction, co
 }
 
 /*
- * Another CPU is in the direction, and this packet is lost to the walk. Nothing is due of a connection that userspace does
- * not know of: most of them are no TLS. If one becomes known, its first event says that an earlier one was lost.
+ * Another CPU is in the direction, and the walk loses this packet. A connection unknown to userspace needs no report
+ * now: most are not TLS. If the connection becomes known, its first event reports the earlier loss.
  */
 static __always_inline void direction_contended(const struct sight *sight, const struct packet *packet)
 {
@@ -162,8 +157,8 @@ static __always_inline void direction_contended(const struct sight *sight, const
 }
 
 /*
- * The segment has the URG flag: nobody beside the receiver knows which bytes it delivers (tcp_receiver_judge()), now or
- * later. The handshake is unknown, and a connection that was followed is not followed any more.
+ * The segment has the URG flag: only the receiver knows the delivered bytes (tcp_receiver_judge()), now and later. The
+ * handshake is unknown, and a followed connection is no longer followed.
  */
 static __always_inline void direction_doubt(const struct sight *sight, const struct packet *packet)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * turn - one CPU at a time in what two may meet in. The second one does not wait: it is told, and leaves it alone.
+ * turn - one CPU at a time. The second CPU does not wait: it learns of the first, and leaves.
  *
- * Kernel 5.10 has no atomic operation that returns a value, and no spin lock in an LRU hash; but after the addition each CPU
- * reads at least its own share, so at most one of them can read 1.
+ * Kernel 5.10 has no atomic operation that returns a value, and no spin lock in an LRU hash. But after the addition
+ * each CPU reads at least its own share, so at most one CPU can read 1.
  *
- * Who comes next must find what the one before has written. On x86 the addition sees to that: nothing is reordered with a
- * locked instruction (Intel SDM volume 3, section 9.2.2). Elsewhere it orders nothing but itself (arm64: STADD, or LDXR and
- * STXR, without acquire and release), and there is no fence in BPF. A lock orders what is before and behind it: both
- * additions are made under one.
+ * The next CPU must see the writes of the previous CPU. On x86 the addition orders them: nothing is reordered with a
+ * locked instruction (Intel SDM volume 3, section 9.2.2). Elsewhere the addition orders nothing (arm64: STADD, or LDXR
+ * and STXR, without acquire and release), and BPF has no fence. A lock orders everything before and after: both
+ * additions are made under a lock.
  */
 #ifndef TURN_BPF_H
 #define TURN_BPF_H
@@ -29,7 +29,10 @@ struct {
 	__type(value, struct turn);
 } turns SEC(".maps");
 
-/* The lock of the connection with this id. While that is being made it may be another's: then nothing is ordered, as yet. */
+/*
+ * The lock of the connection with this id. While the id is being made, the lock may be another connection's: then
+ * nothing is ordered yet.
+ */
 static __always_inline struct turn *turn_of(__u64 id)
 {
 	__u32 index = id & (TURN_LOCKS - 1);
@@ -38,8 +41,8 @@ static __always_inline struct turn *turn_of(__u64 id)
 }
 
 /*
- * The first to come: for what happens once. Exactly one CPU gets 1: two that only add may both read 2, and nobody would be
- * the first. once must be 0 before. Which lock is taken makes no difference, as long as it is the same one.
+ * The first to arrive, for actions that happen once. Exactly one CPU gets 1: two CPUs that only add may both read 2,
+ * and neither would be first. once must be 0 before. Any lock serves, if all callers use the same.
  */
 static __noinline int turn_claim_once(__u32 *once)
 {
@@ -55,7 +58,7 @@ static __noinline int turn_claim_once(__u32 *once)
 	return first;
 }
 
-/* Of the CPUs that are in it, this one among them, at most one reads 1. A count below 1 has gone wrong (turn_is_broken()). */
+/* Of the CPUs inside, this CPU included, at most one reads 1. A count below 1 has gone wrong (turn_is_broken()). */
 static __always_inline int turn_count(__u32 *count)
 {
 	__sync_fetch_and_add(count, 1);
@@ -63,8 +66,8 @@ static __always_inline int turn_count(__u32 *count)
 }
 
 /*
- * Whether a counter is wrong, asked by a CPU that has counted itself and not yet left. A counter goes wrong where an entry
- * of an LRU hash is used for another connection while a CPU is still in it: that CPU leaves what it never entered.
+ * Whether a counter is wrong; for a CPU that has counted itself and not left. A counter goes wrong if an LRU hash
+ * reuses an entry for another connection while a CPU is inside: that CPU leaves a counter that it never entered.
  */
 static __always_inline int turn_is_broken(const __u32 *count)
 {
@@ -87,7 +90,7 @@ static __always_inline void turn_release(__u32 *count, __u64 id)
 
 #else
 
-/* Not inlined, these two: the key on the stack would make a larger frame of their caller's. */
+/* These two are not inlined: the key on the stack would enlarge the caller's frame. */
 static __noinline int turn_claim(__u32 *count, __u64 id)
 {
 	struct turn *turn = turn_of(id);

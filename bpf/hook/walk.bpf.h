@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * walk - the walker (tls_walk.h) over the packet at hand, and the hand-over of a direction to userspace.
+ * walk - the walker (tls_walk.h) over the current packet, and the hand-over of a direction to userspace.
  *
- * Each step is a function of its own, which the verifier looks at once.
+ * Each step is a separate function, which the verifier checks once.
  */
 #ifndef WALK_BPF_H
 #define WALK_BPF_H
@@ -63,7 +63,7 @@ static __always_inline void direction_forward(const struct sight *sight)
 	}
 }
 
-/* Tell of the bytes of a message's body that lie here, where it is one that is read. */
+/* Report the bytes of a message's body in this packet, if the message is read. */
 static __always_inline void direction_tell_body(const struct sight *sight, const struct tls_walk *walk, __u32 offset,
                                                 __u32 length)
 {
@@ -107,13 +107,13 @@ static __always_inline void direction_tell(const struct sight *sight)
 	emit_found(sight, found);
 }
 
-/* Whether no more is known of the direction's bytes than that no ClientHello was whole in them. */
+/* Whether the only known fact about the direction's bytes is that no ClientHello was whole. */
 static __always_inline int walk_searches(const struct tls_walk *walk)
 {
 	return walk->phase == TLS_WALK_SEARCH || walk->flags & TLS_WALK_CANDIDATE;
 }
 
-/* Once the other end has sent a ClientHello, what comes here answers it. */
+/* Once the other end has sent a ClientHello, this direction answers. */
 static __always_inline void direction_begin_segment(const struct sight *sight)
 {
 	struct tls_walk *walk = &sight->direction->walk;

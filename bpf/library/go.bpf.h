@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_go - Go's crypto/tls. Arguments are in registers, in an order of Go's own (ABIInternal, from Go 1.17 on): rax, rbx,
+ * library_go - Go's crypto/tls. Arguments are in registers, in Go's own order (ABIInternal, from Go 1.17 on): rax, rbx,
  * rcx, rdi, ...; r14 is the goroutine.
  *
- * Until Go 1.20 what a message is read by does not know its connection: the goroutine stands for it, which makes one handshake
- * after the other. (One within another, in a callback, begins anew and leaves the outer one unfinished.)
+ * Until Go 1.20 the function that reads a message does not know its connection: the goroutine stands for the connection
+ * and makes one handshake after the other. (A handshake nested in another, in a callback, begins anew and leaves the
+ * outer handshake unfinished.)
  */
 #ifndef LIBRARY_GO_BPF_H
 #define LIBRARY_GO_BPF_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * early_filter - what of an expression can be decided with a connection's first packet: addresses, ports, and which end this
- * host is. Whatever else the expression asks for counts as true, so no connection is left out that the expression selects.
- * Userspace compiles it (filter/early.h); the BPF programs and the tests evaluate it with the same code.
+ * early_filter - the part of an expression that a connection's first packet decides: addresses, ports, and this host's
+ * end. Every other part counts as true, so no selected connection is left out. Userspace compiles the program
+ * (filter/early.h); BPF programs and tests evaluate the program with the same code.
  *
  * Includes nothing: the includer provides __u8 to __u64.
  */
@@ -105,7 +105,7 @@ static inline __attribute__((always_inline)) __u64 early_step(const volatile str
 	return stack << 1 | (early_compare(step, server, client, role) ^ step->inverted);
 }
 
-/* Whether a connection with these ends may be selected, where this host is the end of that role. */
+/* Whether a connection with these ends may be selected, if this host is the end of that role. */
 static inline __attribute__((always_inline)) __u32 early_passes(const volatile struct early_filter *filter,
                                                                 const struct early_end *server,
                                                                 const struct early_end *client, __u32 role)

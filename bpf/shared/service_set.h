@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * service_set - the addresses and ports of services that are known to speak TLS: a hash set of fixed size in memory that
- * userspace writes and the hooks read. An entry is a keyed 64-bit hash (flow_hash.h) of address, port and family.
+ * service_set - the addresses and ports of services known to speak TLS: a hash set of fixed size in memory written by
+ * userspace and read by the hooks. An entry is a keyed 64-bit hash (flow_hash.h) of address, port and family.
  *
- * Userspace is the only writer and never removes an entry. An entry is one aligned 64-bit word: a reader sees it whole.
- * Pure; includes nothing but flow_hash.h: the includer provides __u8 to __u64.
+ * Userspace is the only writer and never removes an entry. An entry is one aligned 64-bit word, which a reader sees
+ * whole. Pure; includes only flow_hash.h: the includer provides __u8 to __u64.
  */
 #ifndef SERVICE_SET_H
 #define SERVICE_SET_H

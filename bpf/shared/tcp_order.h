@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * tcp_order - where a TCP segment stands in its stream.
+ * tcp_order - the place of a TCP segment in its stream.
  *
  * Hooks see segments before TCP puts them in order: retransmissions, overlaps, gaps and reordering are ordinary. All
  * comparisons are modulo 2^32 (RFC 9293 section 3.4). Pure; includes nothing: the includer provides __u8 to __u64.
@@ -13,8 +13,8 @@
 #endif
 
 /*
- * A segment that starts this far ahead of the stream is none of this handshake: before TCP has checked the window anyone
- * may send any number. It is left out, which can make a verdict unknown but never wrong.
+ * A segment that starts this far ahead of the stream does not belong to this handshake: before TCP checks the window,
+ * anyone may send any number. The segment is left out, which can make a verdict unknown but never wrong.
  */
 enum {
 	TCP_ORDER_WINDOW = 1 << 20
@@ -26,7 +26,7 @@ static __always_inline __attribute__((unused)) __u32 tcp_order_later(__u32 one, 
 }
 
 enum tcp_order_kind {
-	TCP_ORDER_NEW = 0, /* has bytes that come next: skip, then count of them */
+	TCP_ORDER_NEW = 0, /* has the next bytes: skip `skip` bytes, then take `count` */
 	TCP_ORDER_OLD,     /* nothing new: a retransmission, or empty */
 	TCP_ORDER_GAP,     /* starts behind bytes that have not been seen */
 	TCP_ORDER_OUTSIDE, /* starts farther ahead than TCP_ORDER_WINDOW */

@@ -15,7 +15,7 @@
 #include "system/child.h"
 
 enum {
-	WAYS = 4, /* places of one process among those that are kept */
+	WAYS = 4, /* places of one process among the kept answers */
 	SETS = ATTRIBUTOR_KEPT / WAYS,
 	ANSWERS_BUFFER = 4 << 20, /* bytes of answers that may wait in the socket */
 };
@@ -23,7 +23,7 @@ enum {
 static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
 static const uint64_t MILLISECOND_NS = 1000 * 1000;
 
-/* A process without a start time may be another one soon: its answer is kept this long. */
+/* A process without a start time may soon be another process: the answer is kept this long. */
 static const uint64_t GUESS_KEPT_NS = 1000 * 1000 * 1000;
 
 struct kept {
@@ -43,7 +43,7 @@ struct attributor {
 	struct resolver_answer answer; /* that is being read */
 	size_t answer_have;            /* bytes of it */
 	bool gone;                     /* the child has ended */
-	struct attribution partial;    /* what the kernel told, of an answer that is late */
+	struct attribution partial;    /* the kernel's report, if the answer is late */
 	struct kept kept[ATTRIBUTOR_KEPT];
 };
 
@@ -57,7 +57,7 @@ static uint64_t clock_ns(clockid_t clock)
 
 int attributor_open(struct attributor **result, bool command_line)
 {
-	/* with it /proc/PID/exe can be read of processes of other users; without it executables stay unknown */
+	/* needed to read /proc/PID/exe of other users' processes; otherwise executables stay unknown */
 	static const int capabilities[] = {CAP_SYS_PTRACE, -1};
 	struct attributor *attributor = calloc(1, sizeof(*attributor));
 	const int buffer = ANSWERS_BUFFER;
@@ -101,7 +101,7 @@ static struct kept *set_of(struct attributor *attributor, const struct resolver_
 	return &attributor->kept[(key >> 32) % SETS * WAYS];
 }
 
-/* Of a number alone the answer holds for a while, and only for handshakes that came after the one that was asked about. */
+/* An answer for a number without a start time holds for a while, and only for handshakes after the question. */
 static bool is_fresh(const struct kept *kept, const struct resolver_question *question, uint64_t now_ns)
 {
 	return question->identity.start_ns || (now_ns - kept->asked_ns < GUESS_KEPT_NS &&
@@ -179,7 +179,7 @@ static struct kept *ask(struct attributor *attributor, const struct resolver_que
 	if (attributor->gone)
 		return NULL;
 	numbered.number = ++attributor->number;
-	/* a question is far smaller than the least room that a socket says it has: it goes out whole, or not at all */
+	/* a question is far smaller than a socket's minimum room: it is sent whole or not at all */
 	if (send(attributor->child.socket, &numbered, sizeof(numbered), MSG_NOSIGNAL | MSG_DONTWAIT) !=
 	    sizeof(numbered))
 		return NULL;
@@ -204,8 +204,8 @@ static void question_of_writer(const struct writer *writer, struct resolver_ques
 }
 
 /*
- * A process of which only the number is known. It is older than the handshake, or another one. Whoever listens may have
- * left the connection to another process: who opened the socket only names a client.
+ * A process known only by its number: older than the handshake, or another process. A listening process may have passed
+ * the connection to another process, so the opener of a socket names only a client.
  */
 static bool question_of_number(const struct handshake *handshake, struct resolver_question *question)
 {
@@ -251,7 +251,7 @@ void attributor_expect(struct attributor *attributor, const struct writer *write
 	ask(attributor, &question);
 }
 
-/* What the kernel has told is right, whatever else there is to know. */
+/* The kernel's report is right in every case. */
 static const struct attribution *partial_of(struct attributor *attributor, const struct resolver_question *question)
 {
 	struct attribution *partial = &attributor->partial;
@@ -285,7 +285,7 @@ const struct attribution *attributor_resolve(struct attributor *attributor, cons
 	kept = ask(attributor, &question);
 	if (!kept || !wait_for(attributor, kept))
 		return partial_of(attributor, &question);
-	/* the process is gone, or another one has its number */
+	/* the process is gone, or the number belongs to another process */
 	if (!question.identity.start_ns && !*kept->attribution.name) {
 		attributor->counts.unnamed++;
 		return NULL;

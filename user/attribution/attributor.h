@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * attributor - who makes the handshakes of this host. The kernel tells which process writes to a socket (struct writer); a
- * child process looks up what else there is to know of it. Questions go out as soon as the kernel has told; when the
- * record is complete, the answer is usually there. A process that the kernel did not tell is looked for by the number that the TLS
- * library's probe saw, or by who opened the socket, and only if it is older than the handshake.
+ * attributor - the process behind each handshake of this host. The kernel reports the process that writes to a socket
+ * (struct writer); a child process looks up further facts. Questions are sent as soon as the kernel has reported, so
+ * the answer is usually there when the record is complete. If the kernel did not report a process, the number from the
+ * TLS library's probe is used, or the opener of the socket, and only if the process is older than the handshake.
  */
 #ifndef ATTRIBUTION_ATTRIBUTOR_H
 #define ATTRIBUTION_ATTRIBUTOR_H
@@ -20,7 +20,7 @@ enum attributor_bounds {
 
 struct attributor_counts {
 	uint64_t asked;
-	uint64_t late;    /* answers that did not come in time: the record has only what the kernel told */
+	uint64_t late;    /* late answers: the record has only the kernel's report */
 	uint64_t unnamed; /* records of this host's sockets without any process */
 };
 

@@ -62,7 +62,7 @@ static bool is_id(struct name name)
 	return true;
 }
 
-/* What stands before a container's id in a name, and which runtime writes it; "": none that can be told. */
+/* The prefix of a container's id in a name, and its runtime; "": unknown runtime. */
 static const struct {
 	const char *prefix;
 	const char *runtime;
@@ -214,7 +214,7 @@ static void take_pod_of_colon_form(struct name name, struct attribution *attribu
 	take_pod(name, attribution);
 }
 
-/* Names of units end in one of these; a slice only groups them. */
+/* Names of units end in one of these; a slice only groups units. */
 static bool is_unit(struct name name)
 {
 	static const char *const suffixes[] = {".service", ".scope", ".socket", ".mount", ".swap"};
@@ -227,7 +227,7 @@ static bool is_unit(struct name name)
 
 static void take_unit(struct name name, struct attribution *attribution)
 {
-	/* systemd puts "_" before names that are the kernel's own, such as "cpu.service" */
+	/* systemd puts "_" before names that the kernel uses, such as "cpu.service" */
 	if (*name.text == '_')
 		name = without_prefix(name, 1);
 	copy(attribution->unit, sizeof(attribution->unit), name);
@@ -255,7 +255,7 @@ void cgroup_name_read(const char *path, struct attribution *attribution)
 	}
 }
 
-/* The path of a line "hierarchy-ID:controllers:path"; NULL where it has none. */
+/* The path in a line "hierarchy-ID:controllers:path"; NULL without a path. */
 static const char *path_of_line(const char *line)
 {
 	const size_t length = strcspn(line, "\n");
@@ -274,7 +274,7 @@ void cgroup_name_read_lines(const char *text, struct attribution *attribution)
 
 			if (!path || is_version_2 != (version == 2))
 				continue;
-			/* of v1 only what v2 does not tell: a container that is not in the unified hierarchy */
+			/* v1 only adds a container that is not in the unified hierarchy */
 			if (version == 1 && *attribution->container)
 				return;
 			cgroup_name_read(path, attribution);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * cgroup_name - what the path of a cgroup says of the processes in it: the systemd unit, the container and its runtime,
- * the pod. Pure. Runtimes write the path; a user may name cgroups below a delegated one as he likes, so a container's id is
- * only as trustworthy as the unit that it lies in.
+ * cgroup_name - the facts in the path of a cgroup: the systemd unit, the container and its runtime, the pod. Pure.
+ * Runtimes write the path; a user may choose names below a delegated cgroup, so a container's id is only as trustworthy
+ * as its unit.
  */
 #ifndef ATTRIBUTION_CGROUP_NAME_H
 #define ATTRIBUTION_CGROUP_NAME_H
@@ -13,8 +13,8 @@
 
 /*
  * Fill in unit, container, runtime and pod_uid from a path within the cgroup hierarchy (cgroup v1 or v2): "/" and then
- * names. Fields that the path does not tell stay as they are. Of containers in containers the innermost counts, of units the
- * outermost, which is the host's. A container's own scope ("docker-ID.scope") is not told as a unit.
+ * names. Fields without a source in the path stay unchanged. The innermost of nested containers counts, and the
+ * outermost unit, which is the host's. A container's own scope ("docker-ID.scope") is not reported as a unit.
  */
 void cgroup_name_read(const char *path, struct attribution *attribution);
 

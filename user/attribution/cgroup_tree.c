@@ -137,8 +137,8 @@ static struct cgroup *add(struct cgroup_tree *tree, uint64_t id, const char *pat
 }
 
 /*
- * Take the directory at path, and all below it. The watch comes before the look at the entries: a cgroup that is created
- * in between is met twice, and not missed.
+ * Take the directory at path, and everything below. The watch precedes the look at the entries: a cgroup created in
+ * between is met twice, and not missed.
  */
 static void scan(struct cgroup_tree *tree, const char *path, int depth)
 {

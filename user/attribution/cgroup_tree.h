@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * cgroup_tree - the path of each cgroup of the v2 hierarchy by the cgroup's id, also for a while after the cgroup is gone.
+ * cgroup_tree - the path of each cgroup of the v2 hierarchy by the cgroup's id, also for a while after the cgroup is
+ * gone.
  *
- * A short-lived container's cgroup may be removed before anybody asks for its id. inotify tells of each new cgroup at once,
- * and a runtime needs milliseconds from there to its first process. The id is the inode number of the directory (64-bit
- * kernels since 5.5), and the kernel does not use one again.
+ * A short-lived container's cgroup may be removed before anybody asks for its id. inotify reports each new cgroup at
+ * once, and a runtime needs milliseconds from there to its first process. The id is the inode number of the directory
+ * (64-bit kernels since 5.5), and the kernel does not reuse a number.
  */
 #ifndef ATTRIBUTION_CGROUP_TREE_H
 #define ATTRIBUTION_CGROUP_TREE_H
@@ -13,7 +14,7 @@
 #include <stdint.h>
 
 enum cgroup_tree_bounds {
-	CGROUP_TREE_MAX = 65536,     /* cgroups that exist; more are only found by looking for them again */
+	CGROUP_TREE_MAX = 65536,     /* existing cgroups; beyond the bound a cgroup is found only by another search */
 	CGROUP_TREE_GONE_MAX = 8192, /* that were removed; the oldest are forgotten first */
 };
 
@@ -32,7 +33,7 @@ void cgroup_tree_read(struct cgroup_tree *tree);
 /* The path within the hierarchy ("/" for its root); NULL where the id is not known. Lives until the next call. */
 const char *cgroup_tree_path(struct cgroup_tree *tree, uint64_t id);
 
-/* The mount point of the cgroup v2 hierarchy, into path. Returns whether there is one. */
+/* Write the mount point of the cgroup v2 hierarchy into path. Returns whether the hierarchy is mounted. */
 bool cgroup_tree_mount_point(char *path, unsigned int size);
 
 #endif /* ATTRIBUTION_CGROUP_TREE_H */

@@ -45,7 +45,7 @@ bool pod_container_read(const char *name, struct attribution *attribution)
 	            dash - name - length);
 }
 
-/* Calls read() for each name in a directory until one is the right one. Returns whether there was one. */
+/* Call read() for each name in a directory until a name matches. Returns whether a name matched. */
 static bool find_in(const char *directory, bool (*read)(const char *name, struct attribution *attribution),
                     struct attribution *attribution)
 {

@@ -38,7 +38,7 @@ static ssize_t read_text(uint32_t process, const char *file, char *text, size_t 
 	return length;
 }
 
-/* The name stands in parentheses, and may have parentheses and spaces itself: the last one ends it. */
+/* The name stands in parentheses, and may itself contain parentheses and spaces: the last parenthesis ends the name. */
 bool proc_read_stat(const char *text, uint64_t *start_ticks, char name[ATTRIBUTION_NAME_MAX])
 {
 	const char *begin = strchr(text, '('), *end = strrchr(text, ')');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * proc - what /proc says of a process, and only of that one: the number of a process that has ended may be used again, so
- * each answer is checked by the process's start time before and after it is read.
+ * proc - facts of /proc about a process. The number of an ended process may be reused, so each answer compares the
+ * process's start time before and after the read.
  */
 #ifndef ATTRIBUTION_PROC_H
 #define ATTRIBUTION_PROC_H
@@ -22,12 +22,12 @@ struct proc_identity {
 bool proc_read_stat(const char *text, uint64_t *start_ticks, char name[ATTRIBUTION_NAME_MAX]);
 
 /*
- * Fill in executable, user, the cgroup's names, and on request the command line and the name, from /proc. Returns false, and
- * changes nothing, where the process is gone, is another one by now, or is hidden from this process.
+ * Fill in executable, user, the cgroup's names, and on request the command line and the name, from /proc. Returns
+ * false, and changes nothing, if the process is gone, is another process, or is hidden from this process.
  */
 bool proc_read(const struct proc_identity *identity, bool command_line, bool name, struct attribution *attribution);
 
-/* Whether the numbers in /proc are those of the initial pid namespace, as the kernel's programs tell them. */
+/* Whether the numbers in /proc are those of the initial pid namespace, as in the kernel's reports. */
 bool proc_is_initial_namespace(void);
 
 #endif /* ATTRIBUTION_PROC_H */

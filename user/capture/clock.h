@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * clock - the times of a capture's packets -> a clock that does not run backwards. Files are concatenated in the wrong order,
- * a host's clock is set while it captures, one packet bears a time far ahead: no connection may time out for that. Pure.
+ * clock - the times of a capture's packets -> a clock that does not run backwards. Files are concatenated in the wrong
+ * order, a host's clock is set during the capture, a packet bears a time far ahead: no connection may time out for that
+ * reason. Pure.
  */
 #ifndef CAPTURE_CLOCK_H
 #define CAPTURE_CLOCK_H
@@ -24,7 +25,7 @@ struct clock {
 /* Whether a packet's time is so far ahead that the next packet has to confirm the time. */
 bool clock_jumps(const struct clock *clock, uint64_t packet_ns);
 
-/* Whether next_ns, of the packet that follows, shows the time ahead_ns to be that of one packet alone. */
+/* Whether next_ns, of the following packet, shows that the time ahead_ns is a single packet's mistake. */
 bool clock_refutes(const struct clock *clock, uint64_t ahead_ns, uint64_t next_ns);
 
 /* Take a packet's time. Returns the same time on this clock. */

@@ -21,7 +21,7 @@ struct flow_table {
 	uint32_t buckets; /* a power of two */
 	uint32_t flows;
 	uint32_t flows_max;
-	uint64_t seed[2]; /* unknown to who made the capture: the buckets cannot be filled one-sidedly */
+	uint64_t seed[2]; /* unknown to the author of the capture: nobody can fill a single bucket on purpose */
 	struct flow_list open;
 	struct flow_list closed;
 	flow_dropped dropped;
@@ -185,7 +185,7 @@ static void evict(struct flow_table *table)
 	flow_drop(table, table->closed.oldest ? table->closed.oldest : table->open.oldest);
 }
 
-/* Twice as many buckets; where there is no memory for them the chains get longer. */
+/* Double the buckets; without memory the chains get longer. */
 static void grow(struct flow_table *table)
 {
 	struct flow **old = table->bucket;
@@ -282,7 +282,7 @@ static void range_remove(struct flow_direction *half, unsigned int index)
 	memmove(&half->range[index], &half->range[index + 1], (half->ranges - index) * sizeof(*half->range));
 }
 
-/* Ranges that a range now reaches become part of it. */
+/* Merge ranges that a range now reaches. */
 static void absorb(struct flow_direction *half, unsigned int index)
 {
 	struct flow_range *range = &half->range[index];

@@ -68,7 +68,7 @@ static bool same_packet(const struct packet *left, const struct packet *right)
 	       memcmp(left->destination, right->destination, sizeof(left->destination)) == 0;
 }
 
-/* The place of the fragment's packet in the list: a new one at its end where there is none. NULL without memory. */
+/* The place of the fragment's packet in the list: a new place at the end if absent. NULL without memory. */
 static struct incomplete **find_or_add(struct fragment_table *table, const struct packet *fragment, uint64_t time_ns)
 {
 	struct incomplete **place = &table->oldest;
@@ -90,7 +90,7 @@ static struct incomplete **find_or_add(struct fragment_table *table, const struc
 	return place;
 }
 
-/* Every fragment but the last one is a multiple of 8 bytes long, and all of them lie within a packet. */
+/* The length of every fragment except the last is a multiple of 8 bytes, and all fragments lie within a packet. */
 static bool fragment_is_possible(const struct packet *fragment)
 {
 	if (fragment->fragment_offset + fragment->length > FRAGMENT_BYTES_MAX || fragment->length == 0)
@@ -98,7 +98,7 @@ static bool fragment_is_possible(const struct packet *fragment)
 	return !fragment->more_fragments || fragment->length % 8 == 0;
 }
 
-/* Whether the fragment agrees with those that came before it about where the packet ends. */
+/* Whether the fragment agrees with earlier fragments about the packet's end. */
 static bool end_agrees(struct incomplete *incomplete, const struct packet *fragment)
 {
 	uint32_t end = fragment->fragment_offset + fragment->length;
@@ -115,7 +115,7 @@ static bool end_agrees(struct incomplete *incomplete, const struct packet *fragm
 	return true;
 }
 
-/* Add the fragment to what came before it, or leave its packet out. */
+/* Add the fragment to its packet, or leave the packet out. */
 static void add_fragment(struct fragment_table *table, struct incomplete *incomplete, const struct packet *fragment)
 {
 	bool agrees = end_agrees(incomplete, fragment);

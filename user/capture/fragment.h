@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * fragment - IP packets that were sent in fragments (RFC 791 section 3.2, RFC 8200 section 4.5), put together again.
- * What never gets whole is left out and counted. Fragments that overlap without being the same make their packet one
- * that two hosts may read in two ways: it is left out too (RFC 5722).
+ * fragment - IP packets sent in fragments (RFC 791 section 3.2, RFC 8200 section 4.5), joined again. Incomplete packets
+ * are left out and counted. Overlapping fragments with different bytes allow two readings of the packet: such a packet
+ * is left out, too (RFC 5722).
  */
 #ifndef CAPTURE_FRAGMENT_H
 #define CAPTURE_FRAGMENT_H
@@ -32,13 +32,13 @@ struct fragment_table *fragment_table_new(void);
 void fragment_table_free(struct fragment_table *table);
 
 /*
- * Take a PACKET_FRAGMENT. Returns whether it completed its packet: then *packet is what that holds, with a payload that
- * is good until the next call. packet may be fragment itself.
+ * Take a PACKET_FRAGMENT. Returns whether the fragment completed its packet: then *packet is the contents, with a
+ * payload that is valid until the next call. packet may be fragment itself.
  */
 bool fragment_table_add(struct fragment_table *table, const struct packet *fragment, uint64_t time_ns,
                         struct packet *packet);
 
-/* With what is still incomplete counted as such. */
+/* Incomplete packets are counted as such. */
 struct fragment_counts fragment_table_counts(const struct fragment_table *table);
 
 #endif /* CAPTURE_FRAGMENT_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * held - TCP packets that acknowledge bytes which the capture has not shown yet. Such a packet was sent after those bytes: its
- * place is behind them, whatever the order in the file (neighbours swapped, two taps whose clocks differ). The packet waits
- * for the bytes. If the bytes do not come in time, they were lost to the capture.
+ * held - TCP packets that acknowledge bytes not yet shown by the capture. Such a packet was sent after those bytes, so
+ * its place is after the bytes, whatever the order in the file (swapped neighbours, two taps with different clocks).
+ * The packet waits for the bytes. If the bytes do not come in time, the capture lost them.
  *
  * Packets of a direction stay in their order. Bounded: packets of a direction, bytes of all.
  */
@@ -49,7 +49,7 @@ void held_free(struct held *held);
 bool held_add(struct held *held, struct flow *flow, enum event_direction direction, const struct packet *packet,
               uint64_t time_ns, uint64_t now_ns);
 
-/* The packet that came first, of a direction and of all; NULL: there is none. */
+/* The first packet, of a direction and of all; NULL: no packet. */
 struct held_packet *held_first(const struct flow *flow, enum event_direction direction);
 struct held_packet *held_oldest(const struct held *held);
 

@@ -14,8 +14,8 @@ enum layer packet_leave_out(struct parse *parse, enum packet_left_out why)
 }
 
 /*
- * What follows is length bytes long: the rest is padding, or what is missing was not captured. Nothing is longer than
- * the layer around it says of itself; of the frame itself a capture may have kept less than it says.
+ * The next layer is `length` bytes long: further bytes are padding, missing bytes were not captured. Nothing is longer
+ * than the length in its outer layer; a capture may have kept less of the frame than its length.
  */
 static void set_length(struct parse *parse, uint32_t length)
 {
@@ -35,7 +35,7 @@ static void advance(struct parse *parse, uint32_t count)
 	parse->length -= count;
 }
 
-/* The next count bytes as a header; NULL, and the packet left out, where they are not all there. */
+/* The next count bytes as a header; NULL, and the packet left out, if bytes are missing. */
 const uint8_t *packet_take(struct parse *parse, uint32_t count)
 {
 	const uint8_t *header = parse->bytes;
@@ -92,7 +92,7 @@ static enum layer parse_cooked_2(struct parse *parse)
 	return header ? parse_cooked_type(parse, get_16(header + 8), get_16(header)) : LAYER_END;
 }
 
-/* NULL and LOOP: the address family as the BSDs number it, in the byte order of the host that captured. */
+/* NULL and LOOP: the address family in the BSDs' numbers, in the byte order of the capturing host. */
 static enum layer parse_loopback(struct parse *parse)
 {
 	const uint8_t *header = packet_take(parse, 4);
@@ -157,7 +157,7 @@ static enum layer parse_vlan(struct parse *parse)
 	return LAYER_TYPE;
 }
 
-/* IEEE 802.2: of its many payloads, the one that says an Ethernet type (SNAP, RFC 1042). */
+/* IEEE 802.2: of the many payloads, only SNAP with an Ethernet type (RFC 1042). */
 static enum layer parse_llc(struct parse *parse)
 {
 	static const uint8_t snap[6] = {0xaa, 0xaa, 0x03, 0, 0, 0};
@@ -172,8 +172,8 @@ static enum layer parse_llc(struct parse *parse)
 }
 
 /*
- * A label stack entry, RFC 3032 section 2.1. Nothing says what is under the last one; IP shows by its version (RFC 4928
- * section 3), anything else is not guessed.
+ * A label stack entry, RFC 3032 section 2.1. The last label does not name its payload; IP is recognised by its version
+ * (RFC 4928 section 3), anything else is not guessed.
  */
 static enum layer parse_mpls(struct parse *parse)
 {
@@ -277,7 +277,7 @@ static enum layer parse_ipv4(struct parse *parse)
 		return LAYER_END;
 	header_length = (header[0] & 15) * 4;
 	total = get_16(header + 2);
-	/* a host that leaves segmentation to its device may capture packets of which the length is not yet known */
+	/* a host that leaves segmentation to its device may capture packets before their length is known */
 	if (total == 0)
 		total = whole;
 	if (header[0] >> 4 != 4 || header_length < 20 || total < header_length)
@@ -351,7 +351,10 @@ static enum layer parse_protocol(struct parse *parse)
 	}
 }
 
-/* RFC 6564 section 4: all extension headers begin with the next one's protocol and their length in 8 bytes, less one. */
+/*
+ * RFC 6564 section 4: all extension headers begin with the next protocol and their length in units of 8 bytes, minus
+ * one.
+ */
 static enum layer parse_ipv6_extension(struct parse *parse)
 {
 	const uint8_t *header = packet_take(parse, 8);
@@ -405,7 +408,7 @@ static void found(struct parse *parse, enum packet_kind kind)
 	parse->packet->length = parse->length;
 }
 
-/* RFC 9293 section 3.1. Options that were not captured do not matter: their length is known. */
+/* RFC 9293 section 3.1. Uncaptured options do not matter: their length is known. */
 static enum layer parse_tcp(struct parse *parse)
 {
 	struct packet *packet = parse->packet;
@@ -507,7 +510,7 @@ static void parse_layers(struct parse *parse, enum layer layer)
 			packet_leave_out(parse, LEFT_OUT_LAYERS);
 			return;
 		}
-		/* what a type or a protocol leads to is no header of its own */
+		/* the target of a type or a protocol is no header */
 		packet->layers += layer != LAYER_TYPE && layer != LAYER_PROTOCOL && layer != LAYER_IP;
 		layer = layer_parse[layer](parse);
 	}

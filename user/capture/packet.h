@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * packet - the bytes of a captured frame -> its TCP segment or UDP datagram, through tags and tunnels. Pure: no state, no
- * allocation, no I/O; the payload points into the bytes given.
+ * packet - the bytes of a captured frame -> its TCP segment or UDP datagram, through tags and tunnels. Pure: no state,
+ * no allocation, no I/O; the payload points into the given bytes.
  *
- * A frame has a length on the wire and a length captured, at most that. What the headers say of lengths counts: padding
- * behind an IP packet is left away, bytes that should be there and are not were not captured.
+ * A frame has a length on the wire and a captured length, which is at most the former. The length fields of the headers
+ * count: padding after an IP packet is dropped, missing bytes were not captured.
  */
 #ifndef CAPTURE_PACKET_H
 #define CAPTURE_PACKET_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * packet_layer - one header of a frame after another. Only packet.c and the files of its layers include this: packet_tunnel.c
- * has tunnels and mirror ports.
+ * packet_layer - the headers of a frame, one after another. Only packet.c and the files of its layers include this:
+ * packet_tunnel.c has tunnels and mirror ports.
  */
 #ifndef CAPTURE_PACKET_LAYER_H
 #define CAPTURE_PACKET_LAYER_H
@@ -17,7 +17,7 @@ enum {
 	TYPE_ETHERNET = 0x6558, /* Transparent Ethernet Bridging, RFC 1701 */
 	TYPE_VLAN = 0x8100,     /* IEEE 802.1Q */
 	TYPE_QINQ = 0x88a8,     /* IEEE 802.1ad */
-	TYPE_QINQ_OLD = 0x9100, /* what 802.1ad was before it was one */
+	TYPE_QINQ_OLD = 0x9100, /* QinQ before the standard 802.1ad */
 	TYPE_IPV6 = 0x86dd,
 	TYPE_PPP = 0x880b,  /* RFC 2637 section 4.1 */
 	TYPE_MPLS = 0x8847, /* RFC 5332 */
@@ -41,11 +41,10 @@ enum {
 /* UDP ports of tunnels, whose headers all begin with eight bytes */
 enum {
 	TUNNEL_HEADER = 8,
-	PORT_GTP = 2152,   /* 3GPP TS 29.281 section 4.4.2.3 */
-	PORT_VXLAN = 4789, /* RFC 7348 section 5 */
-	PORT_VXLAN_LINUX =
-		8472,       /* what Linux took before there was a number, and takes still where not told otherwise */
-	PORT_GENEVE = 6081, /* RFC 8926 section 3.3 */
+	PORT_GTP = 2152,         /* 3GPP TS 29.281 section 4.4.2.3 */
+	PORT_VXLAN = 4789,       /* RFC 7348 section 5 */
+	PORT_VXLAN_LINUX = 8472, /* VXLAN's port in Linux before the assignment, and still the default */
+	PORT_GENEVE = 6081,      /* RFC 8926 section 3.3 */
 	PORT_TZSP = 37008,
 	PORT_CAPWAP_CONTROL = 5246, /* RFC 5415 section 3.1 */
 	PORT_CAPWAP_DATA = 5247,
@@ -109,7 +108,7 @@ static inline uint32_t get_32(const uint8_t *bytes)
 /* The packet is left out. Returns LAYER_END. */
 enum layer packet_leave_out(struct parse *parse, enum packet_left_out why);
 
-/* The next count bytes as a header; NULL, and the packet left out, where they are not all there. */
+/* The next count bytes as a header; NULL, and the packet left out, if bytes are missing. */
 const uint8_t *packet_take(struct parse *parse, uint32_t count);
 
 /* The layers of packet_tunnel.c. */
@@ -124,13 +123,13 @@ enum layer parse_metadata(struct parse *parse);
 enum layer parse_nflog(struct parse *parse);
 
 /*
- * The tunnel that a datagram to this port carries, LAYER_END where it carries none: any client may happen to have a
+ * The tunnel that a datagram to this port carries, LAYER_END for other datagrams: any client may happen to have a
  * tunnel's port. header has TUNNEL_HEADER bytes.
  */
 enum layer tunnel_of(uint16_t port, const uint8_t *header);
 bool is_tunnel_port(uint16_t port);
 
-/* CAPWAP's own header before DTLS, in bytes; 0: there is none. RFC 5415 section 4.2 */
+/* CAPWAP's own header before DTLS, in bytes; 0: no header. RFC 5415 section 4.2 */
 uint32_t capwap_header(const struct packet *packet, const uint8_t *bytes, uint32_t captured);
 
 #endif /* CAPTURE_PACKET_LAYER_H */

@@ -182,7 +182,9 @@ enum layer parse_gtp(struct parse *parse)
 		if (header[0] & EXTENSION)
 			next = optional[3];
 	}
-	/* each extension: its length in 4 bytes, and at its end the type of the next one (section 5.2.1) */
+	/*
+	 * each extension: its length in units of 4 bytes, and at its end the type of the next extension (section 5.2.1)
+	 */
 	while (next) {
 		extension = parse->bytes;
 		if (parse->captured < 1 || extension[0] == 0)
@@ -213,8 +215,8 @@ uint32_t capwap_header(const struct packet *packet, const uint8_t *bytes, uint32
 }
 
 /*
- * Which tunnel a datagram carries: its port, and a header that can be one. What fails this is an ordinary datagram: any
- * client may happen to have such a port.
+ * The tunnel that a datagram carries, by its port and a header that can be a tunnel's. Any other datagram is ordinary:
+ * any client may happen to have such a port.
  */
 enum layer tunnel_of(uint16_t port, const uint8_t *header)
 {

@@ -12,7 +12,7 @@ enum {
 
 _Static_assert((int)EARLY_SERVER == (int)ROLE_SERVER && (int)EARLY_CLIENT == (int)ROLE_CLIENT, "one order of roles");
 
-/* What is known of a part of the expression before a record is there. */
+/* The known facts about a part of the expression before a record exists. */
 enum early_result {
 	ALWAYS,  /* perhaps true, whatever the ends are: no step was added */
 	DEPENDS, /* steps were added that decide */
@@ -45,7 +45,7 @@ static int64_t at_most(int64_t number, int64_t bound)
 	return number < bound ? number : bound;
 }
 
-/* The ports of a comparison. A range that holds no port has its begin behind its end. */
+/* The ports of a comparison. A range without ports has its begin after its end. */
 static void set_ports(struct early_step *step, const struct filter_node *node, const struct filter_value *value)
 {
 	int64_t low = 0, high = PORT_MAX;
@@ -108,7 +108,7 @@ static enum early_kind kind_of(enum filter_field field)
 	}
 }
 
-/* One value of a set; the opposite of a set is that no value is right. */
+/* One value of a set; the opposite of a set is that no value matches. */
 static bool add_value(struct early_filter *early, const struct filter_node *node, size_t index, bool inverted)
 {
 	struct early_step step = {.kind = kind_of(node->field), .inverted = inverted};
@@ -138,7 +138,7 @@ static enum early_result compile_test(struct early_filter *early, const struct f
 	return DEPENDS;
 }
 
-/* Of two parts one may be true whatever the ends are: then `or` is, and `and` is what the other part says. */
+/* One of two parts may be true whatever the ends are: then `or` is true, and `and` is the other part. */
 static enum early_result compile(struct early_filter *early, const struct filter_node *node, bool inverted)
 {
 	const uint32_t begin = early->steps;

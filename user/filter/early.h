@@ -11,8 +11,9 @@
 #include "filter/filter.h"
 
 /*
- * Compile the early part. early->steps is 0 where nothing can be decided early: without a filter, where the first packet says
- * too little, and where the expression is too long. A record that filter_match() selects passes with both ends as the record has them.
+ * Compile the early part. early->steps is 0 if nothing can be decided early: without a filter, if the first packet says
+ * too little, or if the expression is too long. A record selected by filter_match() passes with both ends as the record
+ * has them.
  */
 void filter_early(const struct filter *filter, struct early_filter *early);
 

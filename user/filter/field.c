@@ -152,7 +152,7 @@ static const struct filter_field_information fields[FIELDS] = {
                           .word = policy_word},
 };
 
-/* Other names of a field: those of the JSON record (ECS), of Wireshark, and short ones. */
+/* Other names of a field: names of the JSON record (ECS), of Wireshark, and short names. */
 static const struct {
 	const char *name;
 	enum filter_field field;
@@ -227,7 +227,7 @@ static size_t minimum(size_t one, size_t other)
 	return one < other ? one : other;
 }
 
-/* How many letters have to be added, dropped, changed or swapped with their neighbour to turn one text into the other. */
+/* The number of letters to add, drop, change or swap with a neighbour to turn one text into the other. */
 static size_t edit_distance(const char *one, const char *other)
 {
 	size_t row[3][SUGGESTION_MAX + 1];
@@ -365,7 +365,7 @@ static void set_service(struct field_value *value, const struct handshake *hands
 	set_text(value, value->buffer);
 }
 
-/* The process that attribution found, else the one whose TLS library made the handshake, else the socket's opener. */
+/* The process found by attribution, otherwise the process of the TLS library, otherwise the socket's opener. */
 static void set_process(struct field_value *value, const struct handshake *handshake, bool name)
 {
 	const struct attribution *attribution = handshake->attribution;
@@ -470,7 +470,7 @@ static void read_policy(const struct policy_judgement *judgement, struct field_v
 		set_text(value, policy_word(judgement->result == POLICY_BROKEN));
 }
 
-/* The fields of the verdict, and of what led to it. */
+/* The fields of the verdict and of its evidence. */
 static void read_verdict(enum filter_field field, const struct handshake *handshake, struct field_value *value)
 {
 	const struct verdict *verdict = &handshake->verdict;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * field - the fields of a record that an expression can name, and their values.
- */
+/* field - the fields of a record that an expression can name, and their values. */
 #ifndef FILTER_FIELD_H
 #define FILTER_FIELD_H
 
@@ -69,7 +67,7 @@ struct filter_field_information {
 	const char *description; /* for the man page and for errors */
 	enum filter_type type;
 	bool fold_case; /* a text whose letters' case does not count */
-	bool multiple;  /* a record has any number of them: a comparison is true if it is true of one */
+	bool multiple;  /* a record has any number of values: a comparison is true if true for any value */
 	const char *(*word)(size_t index); /* FILTER_WORD: the words, until NULL */
 };
 
@@ -87,10 +85,10 @@ struct field_value {
 
 const struct filter_field_information *filter_field_information(enum filter_field field);
 
-/* The field of this name, or of an alias of it; FIELDS where there is none. */
+/* The field with this name or alias; FIELDS if absent. */
 enum filter_field filter_field_find(const char *name);
 
-/* The name that somebody who wrote an unknown one most likely meant; NULL if no name is near. */
+/* The most likely intended name for an unknown name; NULL if no name is near. */
 const char *filter_field_suggest(const char *name);
 
 /* The word of the field that is nearest to text; NULL if no word is near. */

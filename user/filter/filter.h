@@ -55,7 +55,7 @@ bool filter_match(const struct filter *filter, const struct handshake *handshake
 bool filter_needs_certificates(const struct filter *filter);
 bool filter_needs_attribution(const struct filter *filter);
 
-/* The compiled expression (filter/node.h), for who translates it: into SQL, say. Lives as long as the filter. */
+/* The compiled expression (filter/node.h), for translators, into SQL for example. Lives as long as the filter. */
 const struct filter_node *filter_root(const struct filter *filter);
 
 #endif /* FILTER_FILTER_H */

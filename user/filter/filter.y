@@ -10,7 +10,7 @@
 }
 
 %code {
-/* Where a rule's bytes are: from its first part to its last; nowhere for an empty rule. */
+/* The place of a rule's bytes: from its first part to its last; nowhere for an empty rule. */
 #define YYLLOC_DEFAULT(current, parts, count)                                                                          \
 	do {                                                                                                           \
 		(current).begin = (count) ? YYRHSLOC(parts, 1).begin : YYRHSLOC(parts, 0).end;                         \
@@ -196,7 +196,7 @@ static void append(char text[EXPECTED_TEXT_MAX], const char *part)
 	snprintf(text + length, EXPECTED_TEXT_MAX - length, "%s%s", length ? ", " : "", part);
 }
 
-/* Where a test may begin, a word is a field; else it is a value. */
+/* At the beginning of a test a word is a field, elsewhere a value. */
 static void describe(const struct expected *expected, char text[EXPECTED_TEXT_MAX])
 {
 	static const struct {
@@ -245,7 +245,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, struct parse *pars
 	return 0;
 }
 
-/* Only for what the grammar itself cannot go on with: its stack is full, or there is no memory. */
+/* Only for failures of the grammar itself: a full stack, or no memory. */
 static void filter_yyerror(const struct filter_span *span, struct parse *parse, void *scanner, const char *message)
 {
 	(void)scanner;

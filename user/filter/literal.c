@@ -86,7 +86,7 @@ static bool read_duration(const char *text, int64_t *ns)
 	unit = unit_ns(text);
 	if (!unit || whole > DURATION_SECONDS_MAX * (SECOND_NS / 100) / unit * 100)
 		return false;
-	/* a fraction is of the unit; 10^9 parts of it, so that small units lose nothing that counts */
+	/* a fraction of the unit, in parts of 10^-9, so small units lose nothing relevant */
 	*ns = whole * unit + (int64_t)((__int128)fraction * unit / SECOND_NS);
 	return true;
 }

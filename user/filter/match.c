@@ -12,7 +12,7 @@ enum {
 	BITS_PER_BYTE = 8,
 };
 
-/* One record that is compared. */
+/* The record of a comparison. */
 struct comparison {
 	const struct handshake *handshake;
 	int64_t now;
@@ -25,7 +25,7 @@ static bool same_letter(char one, char other, bool fold_case)
 	return tolower((unsigned char)one) == tolower((unsigned char)other);
 }
 
-/* Goes back to the last `*` alone: what an earlier one takes is no help to a later one. */
+/* Goes back only to the last `*`: a longer match of an earlier `*` never helps. */
 bool filter_glob(const char *pattern, const char *text, bool fold_case)
 {
 	const char *star = NULL, *resume = NULL;
@@ -164,7 +164,7 @@ static enum known compare_found(const struct filter_node *node, const struct fie
 		found = address_found(node, field);
 	else
 		found = field->names ? any_name_found(node, field->names) : text_found(node, field->text);
-	/* the record does not keep all names: the one that is looked for may be among the rest */
+	/* the record does not keep all names: the wanted name may be among the rest */
 	if (!found && field->incomplete)
 		return NOT_KNOWN;
 	return known_of(found != (node->operator== FILTER_NOT_EQUAL));

@@ -44,7 +44,7 @@ struct parse {
 	const struct filter_node *root; /* of the whole expression */
 };
 
-/* Memory that is freed with the filter, filled with zeros; NULL, and the parse has failed, if there is none. */
+/* Memory that is freed with the filter, filled with zeros; NULL, and the parse has failed, without memory. */
 void *parse_allocate(struct parse *parse, size_t size);
 char *parse_copy(struct parse *parse, const char *text, size_t length);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * attribution - who makes a handshake on this host: process, user, unit, container, pod. The wing attribution/ resolves
- * it; the record only points at it. Every text is what somebody else chose: sinks escape it. "" means not known.
+ * attribution - the maker of a handshake on this host: process, user, unit, container, pod. The wing attribution/
+ * resolves the facts; the record only points at them. Other programs choose every text: sinks escape texts. "" means
+ * unknown.
  */
 #ifndef HANDSHAKE_ATTRIBUTION_H
 #define HANDSHAKE_ATTRIBUTION_H
@@ -23,8 +24,8 @@ enum attribution_bounds {
 };
 
 /*
- * The process that writes to the local end of a connection, as the kernel sees it while a packet leaves (EVENT_OWNER): exact,
- * whoever opened the socket. Of several the last one that wrote during the handshake.
+ * The process that writes to the local end of a connection, as the kernel sees the process while a packet leaves
+ * (EVENT_OWNER): exact, whoever opened the socket. The last writer during the handshake counts.
  */
 struct writer {
 	uint32_t process;           /* tgid in the initial pid namespace; 0: nobody wrote, and the rest means nothing */
@@ -32,7 +33,7 @@ struct writer {
 	uint64_t start_ns;          /* of the process, CLOCK_BOOTTIME: no other process has the same number and start */
 	uint64_t cgroup;            /* id of the process's cgroup (v2); 0: not known */
 	uint64_t network_namespace; /* inode number; 0: not known */
-	bool followed;              /* -p: the process that is asked for, or a child of it */
+	bool followed;              /* -p: the requested process, or a descendant */
 	char name[ATTRIBUTION_NAME_MAX];
 };
 

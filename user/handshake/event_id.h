@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * event_id - the name of a record, event.id: 16 hexadecimal digits that are random in each run, and 16 that count the records.
- * Two records never have the same id, on one host or on several. Pure: the caller provides the randomness.
+ * event_id - the name of a record, event.id: 16 random hexadecimal digits for each run, and 16 digits that count the
+ * records. Two records never have the same id, on one host or on several. Pure: the caller provides the randomness.
  */
 #ifndef HANDSHAKE_EVENT_ID_H
 #define HANDSHAKE_EVENT_ID_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * failure - why a handshake failed, and whether the certificates that were shown were trusted. The kinds of evidence are a TLS
- * library's own word, an alert, or what the wire shows; docs/design/causes.md lists the alert, OpenSSL, GnuTLS and Go
- * values that lead to each reason. Pure.
+ * failure - the reason of a failed handshake, and the trust in the shown certificates. The kinds of evidence are a TLS
+ * library's own report, an alert, or the wire; docs/design/causes.md lists the alert, OpenSSL, GnuTLS and Go values for
+ * each reason. Pure.
  */
 #ifndef HANDSHAKE_FAILURE_H
 #define HANDSHAKE_FAILURE_H
@@ -57,7 +57,7 @@ struct failure {
 		[FAILURE_DETAIL_MAX]; /* the library's numbers and words, ASCII: "X509 10 certificate has expired; SSL 134 ..." */
 };
 
-/* What a TLS library said of its peer's certificate chain. */
+/* A TLS library's judgement of its peer's certificate chain. */
 struct verification {
 	bool known;     /* false: nobody said anything, and the rest means nothing */
 	uint8_t result; /* enum failure_reason; FAILURE_NONE: the chain is good */
@@ -65,10 +65,10 @@ struct verification {
 	int32_t code;   /* the library's own: X509_V_ERR_* of OpenSSL, the status bits of GnuTLS */
 };
 
-/* "certificate_expired"; "none" for FAILURE_NONE, NULL for a number that is no reason. */
+/* "certificate_expired"; "none" for FAILURE_NONE, NULL for an invalid number. */
 const char *failure_reason_name(uint8_t reason);
 
-/* "ok" for FAILURE_NONE, else the reason's name; NULL for a number that is no reason. */
+/* "ok" for FAILURE_NONE, otherwise the reason's name; NULL for an invalid number. */
 const char *verification_result_name(uint8_t result);
 
 /* "library", "alert", "inferred"; NULL for a number that is no source. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * hints - what an operator should look at, from what the record of a handshake holds. Each hint is certain of its fact:
- * "client certificate expired 12 days ago". Pure.
+ * hints - advice for an operator, from the record of a handshake. Each hint states a certain fact: "client certificate
+ * expired 12 days ago". Pure.
  */
 #ifndef HANDSHAKE_HINTS_H
 #define HANDSHAKE_HINTS_H
@@ -17,10 +17,10 @@ struct handshake;
 
 struct hints {
 	uint8_t count;
-	char text[HINTS_MAX][HINT_TEXT_MAX]; /* names from certificates are in it as they came: sinks escape it */
+	char text[HINTS_MAX][HINT_TEXT_MAX]; /* contains names from certificates unescaped: sinks escape them */
 };
 
-/* The hints on a handshake that has ended. Certificates are judged by the time at which the handshake began. */
+/* The hints on a finished handshake. Certificates are judged at the time of the handshake's beginning. */
 void hints_of(const struct handshake *handshake, struct hints *hints);
 
 #endif /* HANDSHAKE_HINTS_H */

@@ -24,7 +24,7 @@ struct library_reason library_reason_of_alert(uint8_t description)
 		{40, {FAILURE_OTHER, "handshake_failure"}},
 		{41, {FAILURE_CERTIFICATE_REQUIRED, "no_certificate"}},
 		{42, {FAILURE_BAD_CERTIFICATE, "bad_certificate"}},
-		/* what OpenSSL sends for a wrong extended key usage; a type of key that is not known is the other meaning */
+		/* OpenSSL's alert for a wrong extended key usage; its other meaning is an unknown type of key */
 		{43, {FAILURE_CERTIFICATE_PURPOSE, "unsupported_certificate"}},
 		{44, {FAILURE_CERTIFICATE_REVOKED, "certificate_revoked"}},
 		{45, {FAILURE_CERTIFICATE_EXPIRED, "certificate_expired"}},
@@ -120,7 +120,7 @@ struct library_reason library_reason_of_openssl(int32_t reason)
 
 struct library_reason library_reason_of_gnutls_status(uint32_t status)
 {
-	/* several bits are set at once: the one that says most stands first */
+	/* several bits are set at once: the most specific bit comes first */
 	static const struct row rows[] = {
 		{1 << 5, {FAILURE_CERTIFICATE_REVOKED, "revoked"}},
 		{1 << 10, {FAILURE_CERTIFICATE_EXPIRED, "expired"}},

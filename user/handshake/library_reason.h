@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_reason - the numbers that TLS libraries and alerts have for causes -> the reasons of failure.h, and the libraries'
- * own words for them. Pure. A number that is not in a table means FAILURE_OTHER.
+ * library_reason - the numbers of TLS libraries and alerts for causes -> the reasons of failure.h, and the libraries'
+ * own words. Pure. A number outside a table means FAILURE_OTHER.
  */
 #ifndef HANDSHAKE_LIBRARY_REASON_H
 #define HANDSHAKE_LIBRARY_REASON_H
@@ -10,7 +10,7 @@
 
 #include "handshake/failure.h"
 
-/* A number's reason and its library's words; words is NULL for a number that is not in the table. */
+/* A number's reason and its library's words; words is NULL for a number outside the table. */
 struct library_reason {
 	uint8_t reason; /* enum failure_reason */
 	const char *words;

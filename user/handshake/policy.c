@@ -21,7 +21,7 @@ enum {
 	MAPPED_PREFIX_BYTES = 12, /* of ::ffff:0:0/96, RFC 4291 section 2.5.5.2 */
 };
 
-/* A service, and what is expected of it. */
+/* A service and its expectation. */
 struct rule {
 	uint8_t address[IPV6_BYTES];
 	uint8_t bits;     /* of the address that count */
@@ -33,10 +33,10 @@ struct rule {
 	uint32_t line;
 };
 
-/* A service as a line has it, before its host name is resolved. */
+/* A service as written in a line, before its host name is resolved. */
 struct service {
 	struct rule rule;
-	const char *host; /* NULL: there is none */
+	const char *host; /* NULL: absent */
 };
 
 struct policy {
@@ -192,8 +192,8 @@ static bool has_only_letters_of_names(const char *text, const char *more)
 }
 
 /*
- * "db.corp", "localhost". The last label of a host name is never all digits: such a text is an IPv4 address that somebody
- * mistyped (RFC 1123 section 2.1).
+ * "db.corp", "localhost". The last label of a host name is never all digits: such a text is a mistyped IPv4 address
+ * (RFC 1123 section 2.1).
  */
 static bool is_host_name(const char *text)
 {
@@ -427,7 +427,7 @@ static bool matches_endpoint(const struct rule *rule, const struct endpoint *ser
 	return !rule->family || (rule->family == family && same_prefix(rule->address, server->address, rule->bits));
 }
 
-/* The service is the one that the client dialled, or the one that answers where the host redirects the connection. */
+/* The service dialled by the client, or the service that answers if the host redirects the connection. */
 static bool matches(const struct rule *rule, const struct handshake *handshake)
 {
 	const char *name = handshake->facts.client_hello ? handshake->client_hello.server_name : "";

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * verdict - what was seen of a handshake -> what it means. Pure: no state, no clock, no I/O.
- */
+/* verdict - facts of a handshake -> verdict. Pure: no state, no clock, no I/O. */
 #ifndef HANDSHAKE_VERDICT_H
 #define HANDSHAKE_VERDICT_H
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * verdict_library - what a TLS library saw, beside what the wire shows -> the verdict of both. Pure.
- */
+/* verdict_library - a TLS library's view and the wire's view -> the verdict of both. Pure. */
 #ifndef HANDSHAKE_VERDICT_LIBRARY_H
 #define HANDSHAKE_VERDICT_LIBRARY_H
 

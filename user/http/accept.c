@@ -74,7 +74,7 @@ static enum exactness match_type(struct piece range, const char *type)
 	return MATCHES_NOT;
 }
 
-/* "1", "0.75": in thousandths; what is no weight is none. */
+/* "1", "0.75": in thousandths; an invalid weight counts as absent. */
 static unsigned read_weight(struct piece text)
 {
 	unsigned weight, unit = WEIGHT_MAX;
@@ -93,7 +93,7 @@ static unsigned read_weight(struct piece text)
 	return weight > WEIGHT_MAX ? 0 : weight;
 }
 
-/* One range with its parameters: how exactly it matches, and the weight it gives. */
+/* One range with its parameters: the exactness of its match, and its weight. */
 static enum exactness match_range(struct piece range, const char *type, const char *version, unsigned *weight)
 {
 	struct piece parameter = {};

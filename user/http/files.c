@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What goes before the texts, one behind the other, on the way from the child. Both ends are of one program. */
+/* Precedes the texts, which follow one after the other, on the way from the child. Both ends are the same program. */
 struct files_answer {
 	int32_t error;
 	uint32_t present[FILES]; /* 1: its text follows */
@@ -133,7 +133,7 @@ static uint32_t write_host(const char *name, struct policy_address addresses[POL
 	return count;
 }
 
-/* Whatever else is wrong with the policy is for its user to say. */
+/* Any other mistake in the policy is reported by its user. */
 static int look_up_hosts(struct names *names, const struct file_text *policy_text, struct file_text *hosts)
 {
 	struct lookup lookup = {.names = names};
@@ -247,7 +247,7 @@ static int read_when_asked(int socket, void *context)
 		sent = answer(socket, error, &texts);
 		files_release(&texts);
 	}
-	/* the process that looks up names ends with this one */
+	/* the process that looks up names ends with this process */
 	return EXIT_SUCCESS;
 }
 
@@ -279,7 +279,7 @@ void file_reader_stop(struct file_reader *reader)
 	free(reader);
 }
 
-/* There is no answer, and there will be none. */
+/* No answer has come, and none will come. */
 static int give_up(struct file_reader *reader, int error)
 {
 	log_error("the process that reads files is gone: they cannot be read again");

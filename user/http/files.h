@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * files - the text of the files that the command line names, and of those that the web configuration names; with the addresses
- * of the hosts that the policy names.
+ * files - the text of the files on the command line, and of the files named in the web configuration; with the
+ * addresses of the hosts named in the policy.
  *
- * The files are read at the start and again on SIGHUP. By then this process is nobody, and an operator's files belong to root
- * and cannot be read by other users. So a child reads them that keeps the one capability to read any file. The child can be
- * asked only to read again: the command line, and the files themselves, say which files that are.
+ * The files are read at the start and again on SIGHUP. By then this process is nobody, and an operator's files belong
+ * to root and are unreadable for other users. So a child reads the files, with the single capability to read any file.
+ * The child can only be asked to read again: the command line, and the files themselves, name the files.
  */
 #ifndef HTTP_FILES_H
 #define HTTP_FILES_H
@@ -29,12 +29,12 @@ enum file_kind {
 };
 
 struct files_paths {
-	const char *policy; /* NULL: there is none */
+	const char *policy; /* NULL: absent */
 	const char *web_config;
 };
 
 struct file_text {
-	char *bytes; /* NULL: no such file is wanted; else a NUL follows the end */
+	char *bytes; /* NULL: no such file is wanted; otherwise a NUL follows the end */
 	size_t length;
 };
 
@@ -58,7 +58,7 @@ void files_release(struct file_texts *texts);
 
 struct file_reader;
 
-/* Start the child. paths and what they point to have to live as long as the reader. -errno after a message. */
+/* Start the child. paths and their targets have to live as long as the reader. -errno after a message. */
 int file_reader_start(struct file_reader **reader, const struct files_paths *paths);
 void file_reader_stop(struct file_reader *reader);
 

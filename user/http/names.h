@@ -21,8 +21,8 @@ int names_start(struct names **names);
 void names_stop(struct names *names);
 
 /*
- * A policy_resolve whose context is a struct names. Waits for the answer, for at most NAMES_PATIENCE_MS; a child that does not
- * answer is asked no more.
+ * A policy_resolve whose context is a struct names. Waits for the answer at most NAMES_PATIENCE_MS; a silent child is
+ * asked no more.
  */
 uint32_t names_resolve(const char *name, struct policy_address addresses[POLICY_ADDRESSES_MAX], void *context);
 

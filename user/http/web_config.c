@@ -34,7 +34,7 @@ static size_t line_of(const yaml_node_t *node)
 	return node->start_mark.line;
 }
 
-/* Text for a message: what is not printable ASCII is none. */
+/* Text for a message: only printable ASCII. */
 static const char *shown(char text[WEB_USER_MAX + 1], const char *value)
 {
 	snprintf(text, WEB_USER_MAX + 1, "%s", value);
@@ -44,7 +44,7 @@ static const char *shown(char text[WEB_USER_MAX + 1], const char *value)
 	return text;
 }
 
-/* The text of a scalar; NULL where it is none, or has a NUL in it. */
+/* The text of a scalar; NULL for another node, or a text with a NUL. */
 static const char *scalar_of(const yaml_node_t *node)
 {
 	const char *text = (const char *)node->data.scalar.value;
@@ -114,7 +114,7 @@ static int read_mapping(struct reading *reading, const yaml_node_t *mapping, con
 	return error;
 }
 
-/* Relative to the directory of the file that names it. */
+/* Relative to the directory of the naming file. */
 static char *resolve(const char *file, const char *name)
 {
 	const char *slash = strrchr(file, '/');
@@ -150,7 +150,7 @@ static int read_client_ca_file(struct reading *reading, const yaml_node_t *value
 	return read_path(reading, value, key, &reading->config->client_authorities_file);
 }
 
-/* The place of a word among others; -EINVAL where it is none of them. */
+/* The place of a word among others; -EINVAL if absent. */
 static int read_word(struct reading *reading, const yaml_node_t *value, const char *key, const char *const *words,
                      uint8_t *place)
 {
@@ -213,7 +213,7 @@ static int read_prefer_server(struct reading *reading, const yaml_node_t *value,
 	return error;
 }
 
-/* The server offers HTTP/1.1 alone, whatever this says: every client that speaks HTTP/2 speaks that, too. */
+/* The server offers only HTTP/1.1, whatever the value: every client with HTTP/2 also speaks HTTP/1.1. */
 static int read_http2(struct reading *reading, const yaml_node_t *value, const char *key)
 {
 	bool ignored;
@@ -244,7 +244,7 @@ static int read_curves(struct reading *reading, const yaml_node_t *value, const 
 	return 0;
 }
 
-/* Not in silence: it would protect less than its author believes. */
+/* Not silently: the protection would be weaker than its author believes. */
 static int read_unsupported(struct reading *reading, const yaml_node_t *value, const char *key)
 {
 	return refuse(reading->error, line_of(value), "%s is not supported by mtlsnoop", key);
@@ -400,7 +400,7 @@ static int refuse_syntax(const yaml_parser_t *parser, struct web_config_error *e
 	return refuse(error, parser->problem_mark.line, "it is not YAML: %s", parser->problem ?: "?");
 }
 
-/* There must not be a second document: it would be left out. */
+/* A second document must not exist: it would be ignored. */
 static int check_end(yaml_parser_t *parser, struct web_config_error *error)
 {
 	yaml_document_t document;

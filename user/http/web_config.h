@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * web_config - the file of --web-config: TLS and users of the metrics service, as Prometheus' own exporters have it (the
- * exporter-toolkit's web configuration). What it cannot do here, and what is not known, is an error: nobody shall believe in a
- * protection that is not there. Pure: the caller reads the files, this one and those that it names.
+ * web_config - the file of --web-config: TLS and users of the metrics service, in the format of Prometheus' own
+ * exporters (the exporter-toolkit's web configuration). Unsupported and unknown keys are errors: nobody shall believe
+ * in an absent protection. Pure: the caller reads this file and the files named inside.
  */
 #ifndef HTTP_WEB_CONFIG_H
 #define HTTP_WEB_CONFIG_H
@@ -20,11 +20,11 @@ enum web_config_bounds {
 	WEB_REASON_MAX = 160,
 };
 
-/* Whether clients are asked for a certificate, by the names that Go's crypto/tls has for it. */
+/* Whether clients are asked for a certificate, in the names of Go's crypto/tls. */
 enum web_client_auth {
 	WEB_NO_CLIENT_CERT,
 	WEB_REQUEST_CLIENT_CERT,            /* ask; whatever comes is taken */
-	WEB_REQUIRE_ANY_CLIENT_CERT,        /* one must come; whatever it is */
+	WEB_REQUIRE_ANY_CLIENT_CERT,        /* any certificate, required */
 	WEB_VERIFY_CLIENT_CERT_IF_GIVEN,    /* ask; what comes must be valid */
 	WEB_REQUIRE_AND_VERIFY_CLIENT_CERT, /* one must come, and be valid */
 };
@@ -38,13 +38,13 @@ enum web_version {
 };
 
 struct web_user {
-	char name[WEB_USER_MAX + 1]; /* zeroes behind its end, so that two can be compared whole */
+	char name[WEB_USER_MAX + 1]; /* zeroes after its end, so two can be compared whole */
 	char hash[WEB_HASH_LENGTH + 1];
 };
 
 struct web_config {
 	bool tls;
-	char *certificate_file; /* these three as seen from the directory of the file; NULL where there is none */
+	char *certificate_file; /* these three are relative to the directory of the file; NULL if absent */
 	char *key_file;
 	char *client_authorities_file;
 	uint8_t client_auth; /* enum web_client_auth */

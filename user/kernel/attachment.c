@@ -19,7 +19,7 @@
 
 #include "kernel/netlink.h"
 
-/* include/uapi/linux/bpf.h since 6.6; a kernel that does not know them says EINVAL. The tests build it with others. */
+/* include/uapi/linux/bpf.h since 6.6; an older kernel returns EINVAL. The tests build with other values. */
 #ifndef ATTACHMENT_TCX_INGRESS
 #define ATTACHMENT_TCX_INGRESS 46
 #endif
@@ -28,10 +28,10 @@
 #endif
 
 enum {
-	IN_FRONT = 1 << 3,   /* BPF_F_BEFORE, with nothing that it is relative to: before all others */
+	IN_FRONT = 1 << 3,   /* BPF_F_BEFORE without a reference: before all others */
 	MADE_QDISC = 1 << 0, /* in a handle: the qdisc was made for these filters */
 	LEASES_TRIED = 16,
-	FILTERS_MAX = 256,  /* that are told apart in one sweep of a device */
+	FILTERS_MAX = 256,  /* distinguished in one sweep of a device */
 	SWEEP_DEVICES = 64, /* room for so many devices to begin with */
 };
 
@@ -47,7 +47,7 @@ static const char *const way_names[ATTACHMENT_WAYS] = {
 
 /* Links ---------------------------------------------------------------------------------------------------------------- */
 
-/* In front of the others, since one that ends the chain hides the packet from those behind it. */
+/* Before the others, because a program that ends the chain hides the packet from later programs. */
 static int create_link(int program, int device, uint32_t type)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = IN_FRONT);
@@ -76,8 +76,8 @@ static int add_links(struct attachment *attachment, int program, int device)
 /* The lease -------------------------------------------------------------------------------------------------------------- */
 
 /*
- * An abstract socket address is of the network namespace, as the filters are; it is taken as long as its process lives, and
- * needs no file. Returns a descriptor, or -EADDRINUSE where somebody has it.
+ * An abstract socket address belongs to the network namespace, as filters do; the address is taken for the life of its
+ * process, and needs no file. Returns a descriptor, or -EADDRINUSE if taken.
  */
 static int lease_take(uint32_t number)
 {
@@ -95,7 +95,7 @@ static int lease_take(uint32_t number)
 	return error;
 }
 
-/* Whose filters have this handle is gone. */
+/* The owner of filters with this handle is gone. */
 static bool lease_is_over(uint32_t handle)
 {
 	int descriptor = lease_take(handle & ~MADE_QDISC);
@@ -149,7 +149,10 @@ static uint32_t parent_of(int way)
 	return TC_H_MAKE(TC_H_CLSACT, way == ATTACHMENT_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
 }
 
-/* The name of a filter of the kind bpf is in attributes within TCA_OPTIONS: libbpf makes it of the program's and its id. */
+/*
+ * The name of a filter of the kind bpf is in attributes within TCA_OPTIONS: libbpf builds the name from the program's
+ * name and id.
+ */
 static bool has_our_name(const struct nlattr *options)
 {
 	static const char name[] = ATTACHMENT_PROGRAM_NAME ":[";
@@ -215,14 +218,14 @@ static bool has_filters(int device)
 	struct filters *filters = calloc(1, sizeof(*filters));
 	bool some = false;
 
-	/* what cannot be looked at is left as it is */
+	/* an unreadable filter is left alone */
 	for (int way = 0; !some && way < ATTACHMENT_WAYS; way++)
 		some = !filters || list_filters(filters, device, way) || filters->count;
 	free(filters);
 	return some;
 }
 
-/* The kernel has no way to remove a qdisc only if it is empty: somebody who adds a filter in between loses it. */
+/* The kernel cannot remove a qdisc only if empty: a filter that somebody adds in between is lost. */
 static void remove_empty_qdisc(int device)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = device, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
@@ -253,7 +256,7 @@ static int take_qdisc(const struct nlmsghdr *header, void *context)
 	return MNL_CB_OK;
 }
 
-/* Whether another process of this program made it: it may end before this one. */
+/* Whether another process of this program made the qdisc: that process may end first. */
 static bool qdisc_is_of_our_kind(int device)
 {
 	struct filters *filters = calloc(1, sizeof(*filters));
@@ -266,7 +269,7 @@ static bool qdisc_is_of_our_kind(int device)
 	return made;
 }
 
-/* The qdisc clsact, made where there is none. Its elder, ingress, takes filters for both ways, and runs them on one. */
+/* The qdisc clsact, made if absent. The older qdisc ingress takes filters for both ways, and runs them on one way. */
 static int have_qdisc(int device, bool *made)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = device, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
@@ -284,7 +287,9 @@ static int have_qdisc(int device, bool *made)
 	return error;
 }
 
-/* The lowest priority is asked first. The one in front of all that there are; 0 lets the kernel choose: behind them. */
+/*
+ * The lowest priority is asked first. The priority before all existing filters; 0 lets the kernel choose: after them.
+ */
 static uint32_t priority_in_front(int device, int way)
 {
 	struct filters *filters = calloc(1, sizeof(*filters));
@@ -386,7 +391,7 @@ static int sweep_way(struct filters *filters, int device, int way, bool *made)
 
 struct sweep {
 	struct filters filters;
-	int *device; /* that have the qdisc clsact, or its elder */
+	int *device; /* with the qdisc clsact or ingress */
 	int devices;
 	int room;
 	bool full; /* no memory for more */

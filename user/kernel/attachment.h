@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * attachment - a BPF program on one network device, both ways, in front of what others have there. By links where the kernel
- * has them for that (TCX), else by filters of the qdisc clsact, which are named, so that what a process that was killed
- * left behind is found and removed.
+ * attachment - a BPF program on one network device, both ways, before the programs of others. By links if the kernel
+ * has TCX, otherwise by named filters of the qdisc clsact, so leftovers of a killed process are found and removed.
  */
 #ifndef KERNEL_ATTACHMENT_H
 #define KERNEL_ATTACHMENT_H
@@ -10,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the names of the programs begin with: the kernel keeps 15 bytes of them. */
+/* The prefix of the programs' names: the kernel keeps 15 bytes of a name. */
 #define ATTACHMENT_PROGRAM_NAME "mtlsnoop_device"
 
 enum attachment_way {
@@ -20,31 +19,31 @@ enum attachment_way {
 };
 
 struct attachment {
-	int link[ATTACHMENT_WAYS]; /* TCX: what holds it */
+	int link[ATTACHMENT_WAYS]; /* TCX: the holder */
 	/* clsact */
 	uint32_t handle; /* of the filters, 0: it is by links */
 	uint32_t priority[ATTACHMENT_WAYS];
 };
 
-/* What names the filters of this process in its network namespace as long as it lives, and no longer. */
+/* The name of this process's filters in its network namespace, for the life of the process. */
 struct attachment_lease {
 	int socket; /* -1: none yet */
 	uint32_t number;
 };
 
 /*
- * Attach program to the device with this index. lease is taken where it is needed first. Returns 0, or -errno; *what says
- * what was tried. Nothing is left where it fails.
+ * Attach program to the device with this index. lease is taken on first need. Returns 0, or -errno; *what names the
+ * failed attempt. On failure nothing is left.
  */
 int attachment_add(struct attachment *attachment, int program, int device, struct attachment_lease *lease,
                    const char **what);
 
-/* Detach. A qdisc that was made for this is removed, too, unless others use it by now. */
+/* Detach. A qdisc made for this attachment is removed, too, unless others use the qdisc. */
 void attachment_remove(const struct attachment *attachment, int device);
 
 /*
- * Remove from all devices the filters whose process is gone, with a qdisc that was made for them. Returns how many there
- * were, or -errno.
+ * Remove from all devices the filters of ended processes, with a qdisc made for them. Returns the number of filters, or
+ * -errno.
  */
 int attachment_sweep(void);
 

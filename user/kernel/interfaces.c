@@ -28,7 +28,7 @@ enum {
 };
 
 enum {
-	NOTICES_BYTES = 1 << 20, /* of devices that come and go: what does not fit is asked for again */
+	NOTICES_BYTES = 1 << 20, /* of devices that come and go: after an overflow all are asked for again */
 	RETRY_MS = 100,          /* to tell the parent, where it had no room */
 };
 
@@ -36,7 +36,7 @@ enum {
 struct device {
 	LIST_ENTRY(device) others;
 	int index;
-	bool gone; /* not seen yet among all that there are */
+	bool gone; /* not yet seen in the dump */
 	struct attachment attachment;
 };
 
@@ -48,7 +48,7 @@ struct watch {
 	uint32_t programs; /* on them */
 	uint32_t told;     /* the parent, of these */
 	struct attachment_lease lease;
-	int error; /* the latest of those that attaching met */
+	int error; /* the latest error of attaching */
 };
 
 /* What a message says of a device. */
@@ -75,7 +75,7 @@ static bool is_wanted(const struct watch *watch, const struct link_notice *notic
 	return false;
 }
 
-/* Which program reads the packets of a device. Returns -1 where none does. */
+/* The program that reads the packets of a device. Returns -1 if no program does. */
 static int program_of(const struct link_notice *notice)
 {
 	switch (notice->type) {
@@ -117,7 +117,7 @@ static int device_add(struct watch *watch, const struct link_notice *notice)
 		                       &watch->lease, &what);
 	if (error) {
 		free(device);
-		/* it may be gone by now, or on its way */
+		/* the device may be gone or going */
 		if (error != -ENODEV)
 			log_warning("cannot attach to the interface %s (%s): %s", notice->name, what, strerror(-error));
 		return error;
@@ -218,7 +218,7 @@ static int look_anew(struct watch *watch)
 	return error;
 }
 
-/* Each that is named must be there when this begins. */
+/* Each named device must exist at the beginning. */
 static int check_names(const struct interfaces_options *options)
 {
 	for (uint32_t index = 0; index < options->count; index++) {
@@ -289,7 +289,7 @@ static struct mnl_socket *open_notices(void)
 
 	if (!socket)
 		return NULL;
-	/* with CAP_NET_ADMIN beyond the host's limit; without it as much as there is */
+	/* with CAP_NET_ADMIN beyond the host's limit; otherwise as much as allowed */
 	if (setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
 		setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	if (mnl_socket_bind(socket, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0) {
@@ -346,7 +346,7 @@ static int attach_to_all(struct watch *watch)
 	error = check_names(watch->options);
 	if (!error)
 		error = look_anew(watch);
-	/* of all that there are some may be of no use; of those that are named none may be missing */
+	/* of all devices some may be unusable; no named device may be missing */
 	if (!error && all_are_named(watch->options))
 		error = watch->error;
 	return error;
@@ -359,7 +359,7 @@ static int work(int socket, void *context)
 	struct device *device;
 	int32_t error = notices ? 0 : -errno;
 
-	/* of a parent that was killed there are filters to remove: the end of the socket tells it in time */
+	/* after SIGKILL of the parent filters have to be removed: the end of the socket reports the death in time */
 	prctl(PR_SET_PDEATHSIG, 0);
 	/* each device takes one for each way */
 	descriptors_raise_limit();

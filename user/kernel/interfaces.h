@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * interfaces - the programs of the device hook on network devices, those that come later too. A child process (child.h) does
- * it, since it goes on to need CAP_NET_ADMIN and CAP_BPF, which the process that reads the events gives up. It reads
- * nothing but rtnetlink, and detaches when this process ends, however that ends.
+ * interfaces - the programs of the device hook on network devices, including later devices. A child process (child.h)
+ * attaches, because attaching needs CAP_NET_ADMIN and CAP_BPF, which the process that reads events gives up. The child
+ * reads only rtnetlink, and detaches when this process ends, even by SIGKILL.
  */
 #ifndef KERNEL_INTERFACES_H
 #define KERNEL_INTERFACES_H
@@ -30,15 +30,12 @@ struct interfaces {
 };
 
 /*
- * Attach to all devices that are named, and to those of the names that come later. Returns 0 when it is done; -errno, after
- * a message on standard error, where one is not there or cannot be attached to. Of "any" those that cannot are told of.
+ * Attach to all named devices, now and later. Returns 0 when done; -errno, after a message on standard error, if a
+ * device is missing or cannot be attached to. With "any", failures are only reported.
  */
 int interfaces_attach(struct interfaces *interfaces, const struct interfaces_options *options);
 
-/*
- * Take what the process that attaches has told since. Returns 0, or -EPIPE where it is not there any more: then nothing is
- * seen.
- */
+/* Take the news of the attaching process. Returns 0, or -EPIPE if the process is gone: then nothing is seen. */
 int interfaces_look(struct interfaces *interfaces);
 
 /* Detach from all, and wait until it is done. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * netlink - ask the kernel of devices and what hangs on them (rtnetlink, by libmnl).
- */
+/* netlink - ask the kernel about devices, qdiscs and filters (rtnetlink, by libmnl). */
 #ifndef KERNEL_NETLINK_H
 #define KERNEL_NETLINK_H
 
@@ -9,7 +7,7 @@
 
 enum netlink_bounds {
 	NETLINK_REQUEST_MAX = 256,
-	NETLINK_ANSWER_MAX = 32768, /* what the kernel puts in one datagram of a dump */
+	NETLINK_ANSWER_MAX = 32768, /* the kernel's maximum of one datagram of a dump */
 };
 
 /*

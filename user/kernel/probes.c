@@ -94,7 +94,7 @@ static int link_many(int program, const char *path, const uint64_t *offsets, con
 	return descriptor < 0 ? -errno : descriptor;
 }
 
-/* Tried with a program that does nothing, on a directory: a kernel that knows such links knows that it is no file. */
+/* Tried with an empty program, on a directory: a kernel with such links reports that a directory is no file. */
 static bool kernel_takes_many(void)
 {
 	static const struct bpf_insn instructions[] = {
@@ -145,7 +145,7 @@ struct probes *probes_open(probes_sink sink, void *context)
 	struct probes *probes = calloc(1, sizeof(*probes));
 	int error = -ENOMEM;
 
-	/* what it has to say of files that cannot be probed is said elsewhere, in fewer words */
+	/* files that cannot be probed are reported elsewhere, in fewer words */
 	libbpf_set_print(NULL);
 	if (probes) {
 		probes->sink = sink;
@@ -221,7 +221,7 @@ void probes_keep(struct probes *probes, const int keep[], int count)
 
 int probes_try(const struct probes *probes)
 {
-	/* privileges are looked at first: where they suffice, what is wrong is that there is no such file */
+	/* privileges are checked first: with sufficient privileges the error is the missing file */
 	const struct probe_file nowhere = {.descriptor = -1};
 	const struct probe_point point = {};
 	struct probe_link link;

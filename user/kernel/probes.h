@@ -21,7 +21,7 @@ enum probes_bounds {
 
 /* A file that is to be probed. */
 struct probe_file {
-	int descriptor;  /* open: no path that could meanwhile mean another one */
+	int descriptor;  /* open: a path could name another file meanwhile */
 	uint32_t target; /* as events shall name it */
 };
 
@@ -36,7 +36,7 @@ typedef void (*probes_sink)(const struct library_event *event, void *context);
 
 struct probes;
 
-/* NULL where the kernel does not load them, after one line on standard error: the rest goes on without. */
+/* NULL if the kernel does not load the programs, after one line on standard error: the trace goes on without probes. */
 struct probes *probes_open(probes_sink sink, void *context);
 void probes_close(struct probes *probes);
 
@@ -46,18 +46,18 @@ int probes_descriptor(const struct probes *probes);
 /* Pass on all events there are. Returns 0, or -errno. */
 int probes_read(struct probes *probes);
 
-/* The same, where there may be any that are as old as that. */
+/* The same, if events of that age may exist. */
 int probes_read_until(struct probes *probes, uint64_t time_ns);
 
 /* The counters (enum library_statistic) as they are now. */
 void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_STATISTICS]);
 
-/* The runs of each program as of now. The time is the program's: without the trap that led to it. */
+/* The runs of each program until now. The time is the program's, without the trap before the program. */
 void probes_runs(const struct probes *probes, struct program_runs runs[PROBES_RUNS]);
 
 /*
- * In a process that was made by fork(2) to attach probes: close all files but those that this needs, and keep[], so that
- * nothing stays attached or open because of it. What follows here is all that they are good for from then on.
+ * In a process made by fork(2) to attach probes: close all files except those needed here, and keep[], so nothing stays
+ * attached or open. Afterwards only the following functions may be used.
  */
 void probes_keep(struct probes *probes, const int keep[], int count);
 
@@ -65,15 +65,15 @@ void probes_keep(struct probes *probes, const int keep[], int count);
 int probes_try(const struct probes *probes);
 
 /*
- * Whether one link takes many probes of a file (kernel 6.6). Where each needs one, the kernel waits at the removal of each
- * until no program runs any more, which takes 0.1 s.
+ * Whether one link takes many probes of a file (kernel 6.6). With a link for each probe, the kernel waits at each
+ * removal until no program runs, which takes 0.1 s.
  */
 bool probes_take_many(const struct probes *probes);
 
-/* Whether a probe knows the file that it is in (kernel 5.15). Probes that read structures need that. */
+/* Whether a probe knows its file (kernel 5.15). Probes that read structures need this. */
 bool probes_know_files(const struct probes *probes);
 
-/* Where things stand in the structures of a target, before its probes are attached; and after they were detached. */
+/* The offsets in the structures of a target, before its probes are attached; and after they were detached. */
 void probes_set_layout(const struct probes *probes, uint32_t target, const struct library_layout *layout);
 void probes_forget_layout(const struct probes *probes, uint32_t target);
 
@@ -83,8 +83,8 @@ int probes_attach(const struct probes *probes, const struct probe_file *file, co
 void probes_detach(struct probe_link *link);
 
 /*
- * Be told of processes that begin to run a program. Returns a descriptor that is readable when some have, which
- * probes_read_execs() then tells of, or -errno where the kernel has no such thing.
+ * Be informed of processes that begin to run a program. Returns a descriptor that becomes readable, for
+ * probes_read_execs(), or -errno if the kernel has no such tracepoint.
  */
 typedef void (*probes_exec_sink)(uint32_t process, uint32_t user, void *context);
 int probes_watch_execs(struct probes *probes, probes_exec_sink sink, void *context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * program_runs - what the kernel counts of the runs of a BPF program. Needs no privileges, unless the kernel keeps bpf(2) to
- * those who have some.
+ * program_runs - the kernel's count of the runs of a BPF program. Needs no privileges, unless the kernel restricts
+ * bpf(2).
  */
 #ifndef KERNEL_PROGRAM_RUNS_H
 #define KERNEL_PROGRAM_RUNS_H

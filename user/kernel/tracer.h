@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * tracer - the BPF programs: load, attach, read. The only module that knows the skeletons. Privileges are needed by
- * tracer_open() alone: events and counters are read from memory that is shared with the kernel.
+ * tracer - the BPF programs: load, attach, read. The only module that knows the skeletons. Only tracer_open() needs
+ * privileges: events and counters come from memory shared with the kernel.
  */
 #ifndef KERNEL_TRACER_H
 #define KERNEL_TRACER_H
@@ -19,11 +19,12 @@ struct tracer_options {
 	const char *cgroup;             /* path of the cgroup to trace; NULL: the root of the cgroup v2 hierarchy */
 	const char *const *interfaces;  /* network devices to trace instead, "any" for all */
 	uint32_t interface_count;       /* 0: a cgroup */
-	uint32_t interface_connections; /* followed at once on them: beyond it those quiet for longest fall out */
+	uint32_t interface_connections; /* followed at once; beyond the bound the quietest connection is dropped */
 	uint32_t buffer_bytes;          /* size of the ring buffer, a power of two and a multiple of the page size */
 	const struct early_filter
-		*early_filter;   /* what of an expression is decided with the first packet; NULL: nothing */
-	uint32_t follow_process; /* whose writes, and its descendants', are marked (event_owner.followed); 0: none */
+		*early_filter; /* what of an expression is decided with the first packet; NULL: nothing */
+	uint32_t
+		follow_process; /* whose writes, and its descendants', are marked (event_owner.followed); 0: no process */
 };
 
 enum tracer_bounds {
@@ -46,31 +47,31 @@ typedef void (*tracer_sink)(const struct event *event, void *context);
 struct tracer;
 
 /*
- * Load and attach all programs, or none. Returns 0 and a tracer, or -errno after a message on standard error that says
- * what was tried, what the kernel said and what to do.
+ * Load and attach all programs, or none. Returns 0 and a tracer, or -errno after a message on standard error with the
+ * attempt, the kernel's answer and advice.
  */
 int tracer_open(struct tracer **tracer, const struct tracer_options *options, tracer_sink sink, void *context);
 
 /* Detach, and free what is left. Nothing stays behind in the kernel. */
 void tracer_close(struct tracer *tracer);
 
-/* Detach, so that no more events come; those that wait can still be read. */
+/* Detach, so no more events come; waiting events can still be read. */
 void tracer_detach(struct tracer *tracer);
 
 /*
- * Wait for events for at most timeout_ms, and pass on all there are. Returns 0, or -errno (-EINTR on a signal; another after a
- * message on standard error: nothing can be seen any more). Before an event is passed on, all those of probes have been that
- * are older.
+ * Wait for events for at most timeout_ms, and pass on all events. Returns 0, or -errno (-EINTR on a signal; another
+ * error after a message on standard error: nothing can be seen any more). Before an event is passed on, all older
+ * events of probes have been passed on.
  */
 int tracer_poll(struct tracer *tracer, int timeout_ms);
 
-/* Read what these tell, too. They stay the caller's, and open for as long as the tracer is. */
+/* Read the events of these probes, too. The probes stay the caller's, and open as long as the tracer. */
 void tracer_add_probes(struct tracer *tracer, struct probes *probes);
 
 /*
- * A service that is known to speak TLS: from now on each connection to it that does not begin with a ClientHello is told
- * once, by EVENT_PLAINTEXT. The same service may be added again. Needs no privilege. Returns false where the bounded set
- * has no place for it (service_set.h): its connections are then not told.
+ * A service known to speak TLS: from now on each connection to the service without a ClientHello at its beginning is
+ * reported once, by EVENT_PLAINTEXT. The same service may be added again. Needs no privilege. Returns false if the
+ * bounded set has no place (service_set.h): such connections are then not reported.
  */
 bool tracer_add_service(struct tracer *tracer, const struct service_key *service);
 
@@ -79,7 +80,7 @@ void tracer_statistics(const struct tracer *tracer, uint64_t statistics[STATISTI
 
 void tracer_look(const struct tracer *tracer, struct tracer_sight *sight);
 
-/* The runs of each program as of now, those that are shown packets first; without a name where there is none. */
+/* The runs of each program until now, programs with packets first; without a name if absent. */
 void tracer_runs(const struct tracer *tracer, struct program_runs runs[TRACER_RUNS]);
 
 #endif /* KERNEL_TRACER_H */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* .eh_frame_hdr: a version, three encodings, an address, a count, and a table that is sorted by its first column. */
+/* .eh_frame_hdr: a version, three encodings, an address, a count, and a table sorted by its first column. */
 enum {
 	TABLE_VERSION = 1,
 	TABLE_HEADER = 12,
@@ -21,7 +21,7 @@ enum {
 	DISTANCE_LENGTH = 4,
 };
 
-/* What instructions do that have a function's distance at their end. */
+/* The kinds of instructions that end with the distance to a function. */
 enum reference {
 	REFERENCE_NONE, /* no instruction means these bytes so */
 	REFERENCE_CALL,
@@ -31,7 +31,7 @@ enum reference {
 struct search {
 	const uint64_t *functions;
 	uint32_t count;
-	const uint8_t *table; /* of .eh_frame_hdr, and what its addresses count from */
+	const uint8_t *table; /* of .eh_frame_hdr, and the base of its addresses */
 	uint32_t entries;
 	uint64_t table_address;
 	ZydisDecoder decoder;
@@ -77,7 +77,7 @@ static uint64_t table_function(const struct search *search, uint32_t index)
 	return search->table_address + read_distance(search->table + (size_t)index * TABLE_ENTRY);
 }
 
-/* The last function that begins before this address: of those that there are, in case the table is not sorted. */
+/* The last function that begins before this address, even if the table is not sorted. */
 static bool find_function(const struct search *search, uint64_t address, uint64_t *begin)
 {
 	uint32_t low = 0, high = search->entries;
@@ -96,7 +96,7 @@ static bool find_function(const struct search *search, uint64_t address, uint64_
 	return *begin < address;
 }
 
-/* What the instruction is whose last bytes are those at `distance`. */
+/* The kind of the instruction whose last bytes are those at `distance`. */
 static enum reference classify(const ZydisDecodedInstruction *instruction, size_t at, size_t distance)
 {
 	if (at == distance || at + instruction->length != distance + DISTANCE_LENGTH)
@@ -134,7 +134,7 @@ static bool is_function(const struct search *search, uint64_t address)
 	return false;
 }
 
-/* Four bytes that are the distance to one of the functions, if anything calls it with them. */
+/* Four bytes that are the distance to one of the functions, if an instruction calls with them. */
 static void take_distance(struct search *search, const struct code *code, size_t distance)
 {
 	uint64_t begin;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * detacher - threads that detach probes. The kernel waits at each removal until no program runs any more (0.04 to 0.1 s); the
- * waits of several threads run side by side, so that the end of the process and looks at other files do not wait for each.
+ * detacher - threads that detach probes. The kernel waits at each removal until no program runs (0.04 to 0.1 s).
+ * Several threads wait in parallel, so the end of the process and the examination of other files are not delayed.
  */
 #ifndef LIBRARY_DETACHER_H
 #define LIBRARY_DETACHER_H

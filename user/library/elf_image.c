@@ -24,7 +24,7 @@ int elf_image_open(struct elf_image *image, int descriptor)
 
 	if (elf_version(EV_CURRENT) == EV_NONE || fstat(descriptor, &status))
 		return -EINVAL;
-	/* not mapped: a file that is made shorter while it is read would end this process */
+	/* not mapped: a file that is truncated during the read would end this process */
 	image->elf = elf_begin(descriptor, ELF_C_READ, NULL);
 	if (!image->elf)
 		return -EINVAL;
@@ -93,7 +93,7 @@ const char *elf_image_string(struct elf_image *image, size_t section, size_t off
 	return take_strings(image, section) ? elf_strptr(image->elf, section, offset) : NULL;
 }
 
-/* A section that is looked for by its name. */
+/* A wanted section, by name. */
 struct search {
 	const char *name;
 	struct elf_section *section;

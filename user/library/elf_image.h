@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * elf_image - an ELF file of 64 bits in this host's byte order, read within bounds (libelf). What it says is a stranger's word.
+ * elf_image - an ELF file of 64 bits in this host's byte order, read within bounds (libelf). The contents are
+ * untrusted.
  */
 #ifndef LIBRARY_ELF_IMAGE_H
 #define LIBRARY_ELF_IMAGE_H
@@ -30,10 +31,10 @@ struct elf_section {
 	GElf_Shdr header;
 };
 
-/* Four bytes as the machines have them that are known: little-endian. */
+/* Four bytes in little-endian, the order of all known machines. */
 uint32_t elf_image_u32(const uint8_t *bytes);
 
-/* Returns 0, or -EINVAL where it is no such file. The descriptor stays the caller's and stays open until the close. */
+/* Returns 0, or -EINVAL for another file. The descriptor stays the caller's and stays open until the close. */
 int elf_image_open(struct elf_image *image, int descriptor);
 void elf_image_close(struct elf_image *image);
 
@@ -46,27 +47,27 @@ void elf_image_each_section(struct elf_image *image,
 bool elf_image_find_section(struct elf_image *image, const char *name, struct elf_section *section);
 
 /*
- * A string of a section of strings, NULL if there is none or the section is too large. A section takes its size off the
+ * A string of a section of strings, NULL if absent or if the section is too large. A section's size is taken off the
  * budget once. Valid until the image is closed.
  */
 const char *elf_image_string(struct elf_image *image, size_t section, size_t offset);
 
-/* The section's bytes as the file has them, NULL where it has none or too many. Valid until the image is closed. */
+/* The section's bytes, NULL without bytes or with too many. Valid until the image is closed. */
 const uint8_t *elf_image_bytes(struct elf_image *image, const struct elf_section *section, size_t *length);
 
-/* The section as records (symbols, relocations); NULL where there is none. */
+/* The section as records (symbols, relocations); NULL if absent. */
 Elf_Data *elf_image_records(struct elf_image *image, const struct elf_section *section, size_t *count);
 
-/* The section as notes, for gelf_getnote(3); NULL where there are none. */
+/* The section as notes, for gelf_getnote(3); NULL if absent. */
 Elf_Data *elf_image_notes(struct elf_image *image, const struct elf_section *section);
 
 /* Where the instruction at this address stands in the file, by the executable segments. Returns 0, -ENOENT. */
 int elf_image_offset(struct elf_image *image, uint64_t address, uint64_t *offset);
 
-/* `length` bytes of code at this address, NULL where the file has no such. Valid until the image is closed. */
+/* `length` bytes of code at this address, NULL if outside the file. Valid until the image is closed. */
 const uint8_t *elf_image_code(struct elf_image *image, uint64_t address, size_t length);
 
-/* The address of the function that the file exports (.dynsym) by this name. Returns 0, -ENOENT. */
+/* The address of the function that the file exports (.dynsym) under this name. Returns 0, -ENOENT. */
 int elf_image_exported(struct elf_image *image, const char *name, uint64_t *address);
 
 #endif /* LIBRARY_ELF_IMAGE_H */

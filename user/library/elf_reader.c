@@ -39,7 +39,7 @@ struct answer {
 static const char ENDED[] =
 	"the process that parsed the file was ended: the file takes too much time or memory, or is damaged";
 
-/* Both ends are this program: a question and its descriptor come in one piece. Returns 0, or -1 at the end. */
+/* Both ends are this program: a question and its descriptor arrive whole. Returns 0, or -1 at the end. */
 static int receive_question(int socket, struct question *question, int *descriptor)
 {
 	union {
@@ -113,7 +113,7 @@ static int parse(const struct question *question, int descriptor, const struct l
 	return write(output, &answer, sizeof(answer)) == sizeof(answer) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* The answer of a process of its own, which never holds the socket: it could answer other questions, too. */
+/* The answer of a separate process, which never holds the socket: it could answer other questions, too. */
 static void answer_question(int socket, const struct question *question, int descriptor,
                             const struct library_host *host, struct answer *answer)
 {

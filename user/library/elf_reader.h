@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * elf_reader - a process without any capability that parses ELF files for the process that may attach probes. A file goes
- * over as an open descriptor; kind, name and offsets come back. Each file is parsed by a process of its own with bounds on
- * memory and time: a file that takes the parser over, or ends it, has no influence on what is said of the next file.
+ * elf_reader - a process without any capability that parses ELF files for the process that may attach probes. A file is
+ * passed as an open descriptor; kind, name and offsets come back. A separate process parses each file, with bounds on
+ * memory and time: a file that takes over or ends its parser cannot influence the answer about the next file.
  */
 #ifndef LIBRARY_ELF_READER_H
 #define LIBRARY_ELF_READER_H

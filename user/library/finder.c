@@ -15,15 +15,15 @@
 #include "system/log.h"
 
 enum {
-	NAMES_MAX = 2 * LIBRARY_TARGETS_MAX, /* files that are probed, and as many that lately were */
+	NAMES_MAX = 2 * LIBRARY_TARGETS_MAX, /* probed files, and as many recent ones */
 	NOTICES_MAX = 1024,                  /* taken at a time */
-	START_MS = 5000,                     /* between what it tells until it is ready */
+	START_MS = 5000,                     /* between messages until ready */
 };
 
-/* A target that is probed, or was: events of it may still be on their way. */
+/* A target that is or was probed: its events may still be on their way. */
 struct name {
 	struct library_target target; /* id 0: the place is free */
-	uint64_t detached;            /* its number in the order of detaching; 0: it is probed */
+	uint64_t detached;            /* its number in the order of detaching; 0: probed */
 };
 
 struct library {
@@ -41,7 +41,7 @@ static struct name *name_find(struct library *library, uint32_t id)
 	return NULL;
 }
 
-/* A free place, or that of the name that was detached longest ago; NULL if all are of files that are probed. */
+/* A free place, or the place of the name detached longest ago; NULL if all files are probed. */
 static struct name *name_place(struct library *library)
 {
 	struct name *oldest = NULL;
@@ -82,7 +82,7 @@ static void take_notice(struct library *library, const struct library_notice *no
 	library->counts = notice->counts;
 }
 
-/* The process has ended: wait for it, so that no zombie stays. */
+/* The process has ended: wait, so no zombie stays. */
 static void reap(struct library *library)
 {
 	child_stop(&library->child);
@@ -166,7 +166,7 @@ static int work(int socket, void *context)
 static int start_process(struct library *library, struct probes *probes, int descriptor, bool with_static)
 {
 	struct beginning beginning = {.probes = probes, .descriptor = descriptor, .with_static = with_static};
-	/* the files of the probes stay open; privileges are given up once it is known which are needed */
+	/* the files of the probes stay open; privileges are given up once the needed ones are known */
 	const struct child_options options = {.purpose = "probes TLS libraries",
 	                                      .work = work,
 	                                      .context = &beginning,
@@ -179,8 +179,8 @@ static int start_process(struct library *library, struct probes *probes, int des
 }
 
 /*
- * Wait until what there is at the start is probed: a handshake right behind it shall not be missed. Returns 0 also when that
- * takes too long, -ENOTSUP where the process has ended, which has said why.
+ * Wait until all present libraries are probed: an immediate handshake shall not be missed. Returns 0 also after a
+ * time-out, -ENOTSUP if the process has ended after a message.
  */
 static int await_ready(struct library *library)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library - the files to probe: which TLS libraries the host's processes map, where in each the probe belongs, and when it
- * comes and goes. Runs as a process of its own that keeps the privileges this needs and reads nothing from the network; the
- * process that reads the network has none, and hears of the targets over a socket.
+ * library - the files to probe: the TLS libraries mapped by the host's processes, and the places of probes in each. A
+ * separate process keeps the needed privileges and reads nothing from the network; the process that reads the network
+ * has no privileges, and receives the targets over a socket.
  */
 #ifndef LIBRARY_FINDER_H
 #define LIBRARY_FINDER_H
@@ -20,8 +20,8 @@ enum library_bounds {
 enum library_mode {
 	LIBRARY_AUTO, /* what processes map, and the host's own libraries */
 	LIBRARY_OFF,
-	LIBRARY_PATH, /* only this file */
-	LIBRARY_AUTO_STATIC, /* as LIBRARY_AUTO, and programs that OpenSSL is a part of: each hash that they make has its price */
+	LIBRARY_PATH,        /* only this file */
+	LIBRARY_AUTO_STATIC, /* as LIBRARY_AUTO, and programs with OpenSSL inside: each of their hashes costs a probe */
 };
 
 /* A probed file. */
@@ -37,7 +37,7 @@ struct library_counts {
 	uint32_t attached[LIBRARY_KINDS]; /* files probed now */
 	uint64_t refused;                 /* files that look like a library and could not be probed: told once each */
 	uint64_t bound;                   /* files beyond LIBRARY_TARGETS_MAX, or a user's part of that */
-	uint64_t skipped;                 /* processes left out of a look at all: their user took more than its share */
+	uint64_t skipped;                 /* processes left out of a look: their user took more than its share */
 	uint64_t unreadable;              /* files that could not be opened, or not be parsed in time */
 	uint32_t
 		delay_ms; /* so long the processes of a user that took too much still wait for a look; 0: nobody waits */
@@ -46,9 +46,9 @@ struct library_counts {
 struct library;
 
 /*
- * Start the process that finds and attaches, and wait until what there is now is probed. It ends with this one, however that
- * ends. mode is not LIBRARY_OFF. Returns 0 also where probes can't be had: then that was said once on standard error, and
- * *library is NULL. -errno where the path given is no target.
+ * Start the process that finds and attaches, and wait until all present files are probed. The process ends with this
+ * process, even after SIGKILL. mode is not LIBRARY_OFF. Returns 0 also if probes are unavailable: then one message was
+ * printed on standard error, and *library is NULL. -errno if the given path is no target.
  */
 int library_open(struct library **library, enum library_mode mode, const char *path, struct probes *probes);
 void library_close(struct library *library);

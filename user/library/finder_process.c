@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The process that attaches probes. It keeps capabilities that the one which reads the network has not, and so reads nothing
- * of the network: only /proc and the files that are mapped, which are no less hostile, but come one by one.
+ * The process that attaches probes. It keeps capabilities that the network process lacks, and so reads nothing from the
+ * network: only /proc and the mapped files, which are no less hostile, but arrive one by one.
  */
 #include "system/descriptors.h"
 #include "library/notice.h"
@@ -38,7 +38,7 @@ enum {
 
 static const uint64_t MICROSECOND_NS = 1000;
 
-/* A program maps its libraries a little after it has begun; what it loads by itself later than that. */
+/* A program maps its libraries shortly after its start; libraries loaded by dlopen() come later. */
 static const uint32_t look_ms[LOOKS] = {3, 30, 300, 3000};
 
 /* A program that began lately. */
@@ -93,7 +93,7 @@ static void look_at(struct finder *finder, uint32_t process, uint32_t user)
 	user_quota_charge(&finder->quota, user, clock_us(CLOCK_PROCESS_CPUTIME_ID) - began_us);
 }
 
-/* Look at the files that all processes have mapped, and let go of files that nobody maps any more. */
+/* Examine the files mapped by all processes, and release files that no process maps. */
 static void look_at_all(struct finder *finder)
 {
 	DIR *processes = opendir("/proc");
@@ -196,7 +196,7 @@ static void find(struct finder *finder)
 	for (;;) {
 		if (poll(ready, 2, next_wait(finder)) < 0 && errno != EINTR)
 			return;
-		/* nothing is ever said on the socket: what happens there is that it is closed */
+		/* no message is ever sent on the socket: only its end matters */
 		if (ready[0].revents)
 			return;
 		if (ready[1].revents)
@@ -219,7 +219,7 @@ static bool probes_need_admin(const struct finder *finder)
 static int give_up_privileges(const struct finder *finder)
 {
 	static const int minimal[] = {
-		CAP_DAC_READ_SEARCH,    /* programs that only their owner may read */
+		CAP_DAC_READ_SEARCH,    /* programs readable by their owner only */
 		CAP_SYS_PTRACE,         /* /proc/PID/maps of other users */
 		CAP_PERFMON,            /* perf_event_open(2) of a uprobe */
 		CAP_BPF,                /* attach a program, where unprivileged_bpf_disabled is set */
@@ -231,7 +231,7 @@ static int give_up_privileges(const struct finder *finder)
 	pid_t parent = getppid();
 	int error = privileges_keep(probes_need_admin(finder) ? with_admin : minimal);
 
-	/* behind the change of user, which would undo it; the parent may be gone by now */
+	/* after the change of user, which would undo the setting; the parent may already be gone */
 	if (!error && (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent))
 		error = -ESRCH;
 	return error;
@@ -241,7 +241,7 @@ static void keep_quiet(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	/* a reader of standard output waits for its end; a terminal's signals are for the process that prints */
+	/* a reader of standard output waits for its end; a terminal's signals are for the printing process */
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
@@ -250,12 +250,12 @@ static void keep_quiet(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	/* what others map, and how often that changes, is for them to say: it shall cost nobody else's time */
+	/* other processes choose the number and frequency of mapped files: nobody else shall pay the time */
 	setpriority(PRIO_PROCESS, 0, NICE);
 	prctl(PR_SET_NAME, "mtlsnoop-lib");
 }
 
-/* While this process is still root, so that the other one becomes nobody. */
+/* While this process is still root, so the other process becomes nobody. */
 static int start_reader(struct finder *finder)
 {
 	const struct library_host host = {.many_points = probes_take_many(finder->probes),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Programs in Go carry their own TLS (crypto/tls). Two places see each handshake message as it is before encryption and
- * behind decryption:
+ * Programs in Go carry their own TLS (crypto/tls). Two places see each handshake message before encryption and after
+ * decryption:
  *
- * - sent: in (*Conn).writeHandshakeRecord the call of (*Conn).writeRecordLocked(type, data). At the call and not in what is
- *   called, for that is called for each Write of the program, too.
+ * - sent: in (*Conn).writeHandshakeRecord the call of (*Conn).writeRecordLocked(type, data). The probe is at the call,
+ *   because each Write of the program also calls the callee.
  * - received: (*Conn).unmarshalHandshakeMessage(data) from Go 1.21 on; before, unmarshal(data) of each message's type.
  *
- * Probes at instructions only: one at a function's return (uretprobe) changes the return address on a stack that Go moves.
+ * Probes stand at instructions only: a uretprobe changes the return address on a stack that Go moves.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ enum {
 static const char TLS_PACKAGE[] = "crypto/tls.(*Conn).";
 static const char BUILD_MAGIC[] = "\xff Go buildinf:";
 
-/* The messages whose unmarshal(data) is probed: all of those that user/tracking/transcript holds to their order. */
+/* The messages whose unmarshal(data) is probed: all messages whose order user/tracking/transcript checks. */
 static const char *const message_types[] = {
 	"clientHelloMsg",
 	"serverHelloMsg",
@@ -52,7 +52,7 @@ enum {
 	MESSAGE_TYPES = sizeof(message_types) / sizeof(message_types[0]),
 };
 
-/* Addresses of functions; 0: there is none. */
+/* Addresses of functions; 0: absent. */
 struct functions {
 	uint64_t write_begin; /* writeHandshakeRecord */
 	uint64_t write_end;
@@ -103,7 +103,7 @@ static bool find_table(struct elf_image *image, struct elf_section *section)
 	       elf_image_find_section(image, ".data.rel.ro.gopclntab", section);
 }
 
-/* What is looked for in relocations: the value that one puts at an address. */
+/* The wanted relocation: the value placed at an address. */
 struct relocated {
 	uint64_t address;
 	uint64_t value;
@@ -175,7 +175,7 @@ static uint64_t find_write(struct elf_image *image, const struct functions *func
 	return call < 0 ? 0 : functions->write_begin + call;
 }
 
-/* Add a probe where the function has the stack that it needs; what it was called with is still in the registers. */
+/* Add a probe after the check of the function's stack; the arguments are still in the registers. */
 static void add_entry(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address)
 {
 	const uint8_t *code = elf_image_code(image, address, ENTRY_BYTES);
@@ -185,7 +185,7 @@ static void add_entry(struct elf_image *image, struct library_elf *elf, enum pro
 		library_elf_add(image, elf, probe, address + check);
 }
 
-/* From Go 1.21 on. Both have the connection as their receiver, whose address is the handle. */
+/* From Go 1.21 on. Both functions have the connection as receiver, whose address is the handle. */
 static void add_connection_points(struct elf_image *image, struct library_elf *elf, const struct functions *functions,
                                   uint64_t write)
 {
@@ -193,7 +193,7 @@ static void add_connection_points(struct elf_image *image, struct library_elf *e
 	add_entry(image, elf, PROBE_GO_CONNECTION_RECEIVED, functions->unmarshal_any);
 }
 
-/* Before: what unmarshal() has for a receiver is the message, so that the goroutine is the handle. */
+/* Before: the receiver of unmarshal() is the message, so the goroutine is the handle. */
 static void add_goroutine_points(struct elf_image *image, struct library_elf *elf, const struct functions *functions,
                                  uint64_t write)
 {
@@ -223,7 +223,7 @@ static int add_points(struct elf_image *image, struct library_elf *elf, const st
 	return elf->points == expected ? 0 : -ENOTSUP;
 }
 
-/* "Go 1.19.8": a varint of one byte with the length, and the version, which begins "go1." */
+/* "Go 1.19.8": a varint of one byte with the length, and the version, which begins with "go1." */
 static void read_version(struct elf_image *image, char name[LIBRARY_TARGET_NAME_MAX])
 {
 	struct elf_section section;

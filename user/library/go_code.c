@@ -14,7 +14,7 @@ enum {
 	COMPARE_LENGTH = 4,
 };
 
-/* The stack pointer, or what it will be, is compared with the goroutine's limit: stackguard0, at 16 in what r14 points to. */
+/* The stack pointer, present or future, is compared with the goroutine's limit: stackguard0, at 16 in r14's target. */
 static const uint8_t compare_rsp[COMPARE_LENGTH] = {0x49, 0x3b, 0x66, 0x10}; /* cmp 0x10(%r14),%rsp */
 static const uint8_t compare_r12[COMPARE_LENGTH] = {0x4d, 0x3b, 0x66, 0x10}; /* cmp 0x10(%r14),%r12 */
 

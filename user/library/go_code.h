@@ -7,16 +7,16 @@
 #include <stdint.h>
 
 /*
- * Where the one call of a function stands in another's code, whose first byte has the address `begin`. Returns its offset, or
- * -ENOENT where there is none or more than one. Instructions are not followed: other code has the five bytes of such a call by
- * a chance of one in 2^32 for each of its own.
+ * The place of the single call of a function in another function's code, whose first byte has the address `begin`.
+ * Returns its offset, or -ENOENT without a call or with several. Instructions are not decoded: other code has the five
+ * bytes of such a call with a chance of one in 2^32 per byte.
  */
 int64_t go_code_find_call(const uint8_t *code, size_t length, uint64_t begin, uint64_t callee);
 
 /*
- * How many bytes at the beginning of a function look whether the stack is large enough (cmd/internal/obj/x86, stacksplit).
- * Where it is not, the function begins again on a larger one: at its first instruction a probe would be hit twice. 0 where it
- * has no such check; -EINVAL where that is not to be seen.
+ * The number of bytes at the beginning of a function that check the stack's size (cmd/internal/obj/x86, stacksplit). On
+ * a small stack the function begins again on a larger stack, and a probe at its first instruction would be hit twice. 0
+ * without a check; -EINVAL if unclear.
  */
 int64_t go_code_stack_check(const uint8_t *code, size_t length);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * kind - the questions that kinds.c asks for each kind of library. Each kind is a source file of its own with one function,
- * library_NAME_read(), which probe_table.h names.
+ * kind - the questions of kinds.c for each kind of library. Each kind is a source file with one function,
+ * library_NAME_read(), named in probe_table.h.
  */
 #ifndef LIBRARY_KIND_H
 #define LIBRARY_KIND_H
@@ -9,8 +9,8 @@
 #include "library/points.h"
 
 /*
- * Check whether the image is of this kind, and set kind, name and points. Returns 0; -ENOENT: another kind or no TLS library;
- * -ENOTSUP: of this kind, but no probe can be put into the file, and *why has the reason (a static string).
+ * Check whether the image is of this kind, and set kind, name and points. Returns 0; -ENOENT: another kind or no TLS
+ * library; -ENOTSUP: of this kind, but the file cannot be probed, and *why has the reason (a static string).
  */
 typedef int (*library_kind_read)(struct elf_image *image, struct library_elf *elf, const char **why);
 
