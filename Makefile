@@ -34,7 +34,7 @@ CPPFLAGS += -I. -Iuser -I$(BUILD)/filter -I$(BUILD)/store -D_GNU_SOURCE -DMTLSNO
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
-LIBRARIES := -lncursesw -ltinfo -lsqlite3 -lm -lelf -lZydis -lpcap -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -pthread
+LIBRARIES := -lncursesw -ltinfo -lsqlite3 -lm -lelf -lZydis -lpcap -lgnutls -lcap-ng -lmicrohttpd -lseccomp -lyaml -lcrypt -lz -lzstd -pthread
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # -mcpu=v3 (kernel 5.1): clang 14's default made a program that the verifier refused
@@ -61,7 +61,7 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev libncurses-dev
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev libncurses-dev libzstd-dev
 DEPS_CHECK := libcmocka-dev libjson-c-dev libclang-rt-14-dev clang-format clang-tidy openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go libcap2-bin tmux
 # What takes minutes takes these in addition: in CI, and with the target named so.
 DEPS_KERNELS := qemu-system-x86

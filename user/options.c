@@ -265,7 +265,8 @@ static const struct option_row option_rows[] = {
 	{"cgroup", 'g', .argument = "PATH", .take = take_path, .field = FIELD(cgroup),
          .help = "Only sockets of the cgroup (v2) at PATH and below, not those of the whole host"},
 	{"read", 'r', .argument = "FILE", .take = take_path, .field = FIELD(read_file),
-         .help = "Read a pcap or pcapng file (-: standard input) instead of the live host; needs no privileges"},
+         .help = "Read a pcap or pcapng file, gzip and zstd too (-: standard input), instead of the live host; needs "
+                 "no privileges"},
 	{"port", 'P', .argument = "PORT", .take = take_ports,
          .wants = "a port: a number from 1 to 65535, a range such as 8000-8100, or a name such as https",
          .help = "Only connections with this local or remote port: 443,8000-8100,https (may be repeated)"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "capture/capture.h"
 #include "capture/clock.h"
+#include "capture/compressed.h"
 #include "stream/dtls.h"
 #include "capture/flow.h"
 #include "capture/fragment.h"
@@ -957,11 +958,29 @@ static int read_pcapng(struct capture *capture, unsigned int packets)
 	return 1;
 }
 
-/* The first byte tells pcap from pcapng, and goes back into the stream. */
+/* The stream goes on with what the compressed file holds. Returns 0, or -ENOMEM after a message. */
+static int begin_compressed(struct capture *capture)
+{
+	FILE *contents = compressed_open(capture->stream);
+
+	if (!contents) {
+		log_out_of_memory();
+		return -ENOMEM;
+	}
+	capture->stream = contents;
+	return 0;
+}
+
+/* The first byte tells pcap, pcapng and compressed files apart, and goes back into the stream. */
 int capture_begin(struct capture *capture)
 {
 	int first = ungetc(getc(capture->stream), capture->stream);
 
+	if (is_compressed(first)) {
+		if (begin_compressed(capture))
+			return -ENOMEM;
+		first = ungetc(getc(capture->stream), capture->stream);
+	}
 	return first == PCAPNG_FIRST_BYTE ? begin_pcapng(capture) : begin_pcap(capture);
 }
 
