@@ -69,6 +69,8 @@ static void take_event(const struct event *event, void *context)
 	struct trace *trace = context;
 
 	trace->last_event_ns = event->time_ns;
+	if (trace->live->evidence)
+		evidence_event(trace->live->evidence, event, clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
 	tracker_event(trace->live->table, event);
 	if (event->kind == EVENT_OWNER)
 		expect_owner(trace, (const struct event_owner *)event);

@@ -9,6 +9,7 @@
 #include "sink/exporter.h"
 #include "options.h"
 #include "report.h"
+#include "evidence/evidence.h"
 #include "settings.h"
 
 /* The parts that events go through. */
@@ -16,8 +17,9 @@ struct live {
 	const struct options *options;
 	struct tracker *table;
 	struct report *report;
-	struct exporter *exporter; /* NULL: no metrics are wanted */
-	struct settings *settings; /* NULL: no files are named */
+	struct exporter *exporter;        /* NULL: no metrics are wanted */
+	struct evidence_writer *evidence; /* NULL: no packets are written */
+	struct settings *settings;        /* NULL: no files are named */
 };
 
 /* Returns 0, or -errno after a message on standard error. */

@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "evidence/evidence.h"
 #include "filter/filter.h"
 #include "live.h"
 #include "options.h"
@@ -31,8 +33,9 @@ struct parts {
 	struct options options;
 	struct settings *settings;
 	struct report report;
-	struct exporter *exporter; /* NULL: no metrics are wanted; else one of the sinks */
-	struct store *store;       /* NULL: nothing is remembered; else one of the sinks */
+	struct exporter *exporter;        /* NULL: no metrics are wanted; else one of the sinks */
+	struct evidence_writer *evidence; /* NULL: no packets are written; else one of the sinks */
+	struct store *store;              /* NULL: nothing is remembered; else one of the sinks */
 	struct command *command;
 	struct tracker *table;
 	struct expectations expectations; /* of --expect, in a run that ends by itself */
@@ -56,6 +59,8 @@ static int add_console(struct parts *parts)
 	                                        .stream = standard_output_open(signals_stop) ?: stdout};
 	struct sink sink;
 
+	if (parts->options.write_file && !strcmp(parts->options.write_file, "-"))
+		return 0;
 	if (parts->options.quiet || parts->options.summary || parts->options.command != COMMAND_TRACE)
 		return 0;
 	return console_open(&sink, &options) ?: sinks_add(&parts->report.sinks, &sink);
@@ -113,6 +118,23 @@ static int status_of_expectations(const struct parts *parts)
 	return expectations_are_broken(&parts->expectations) ? EXIT_EXPECTATION_BROKEN : EXIT_SUCCESS;
 }
 
+static int add_evidence(struct parts *parts)
+{
+	const struct evidence_options options = {.path = parts->options.write_file,
+	                                         .rotate_bytes = parts->options.rotate_bytes,
+	                                         .rotate_ns = parts->options.rotate_ns};
+	struct sink sink;
+	int error;
+
+	if (!options.path)
+		return 0;
+	error = evidence_open(&parts->evidence, &options);
+	if (error)
+		return error;
+	sink = evidence_sink(parts->evidence);
+	return sinks_add(&parts->report.sinks, &sink);
+}
+
 static int make_table(struct parts *parts)
 {
 	const struct options *options = &parts->options;
@@ -137,10 +159,11 @@ static int trace(struct parts *parts)
 	                          .table = parts->table,
 	                          .report = &parts->report,
 	                          .exporter = parts->exporter,
+	                          .evidence = parts->evidence,
 	                          .settings = parts->settings};
 
 	if (parts->options.read_file)
-		return read_file(&parts->options, parts->table, &parts->report);
+		return read_file(&parts->options, parts->table, &parts->report, parts->evidence);
 	return live_trace(&live);
 }
 
@@ -168,7 +191,7 @@ int main(int argc, char **argv)
 		return check(&parts);
 	if (!error && command_stands_alone(&parts.options))
 		return command_alone(&parts.options) ? EXIT_FAILURE : EXIT_SUCCESS;
-	error = error ?: add_console(&parts) ?: add_metrics(&parts) ?: add_store(&parts) ?: add_expectations(&parts);
+	error = error ?: add_console(&parts) ?: add_metrics(&parts) ?: add_store(&parts) ?: add_evidence(&parts) ?: add_expectations(&parts);
 	error = error ?: command_open(&parts.command, &parts.options, &parts.report.sinks);
 	error = error ?: report_open(&parts.report, &parts.options) ?: make_table(&parts);
 	if (!error)

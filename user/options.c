@@ -170,6 +170,20 @@ static void take_store_limit(const struct option_input *input)
 		refuse(input);
 }
 
+/* A size has a unit, K to T, or a time has: both read "10M" and "10m" apart. */
+static void take_rotate(const struct option_input *input)
+{
+	struct options *options = input->options;
+
+	options->rotate_bytes = 0;
+	options->rotate_ns = 0;
+	if (!option_time(input->text, &options->rotate_ns))
+		return;
+	options->rotate_ns = 0;
+	if (option_size(input->text, MEGA, UINT64_MAX >> 1, &options->rotate_bytes))
+		refuse(input);
+}
+
 /* A point in time is read again when now is known. */
 static void take_moment(const struct option_input *input)
 {
@@ -318,6 +332,11 @@ static const struct option_row option_rows[] = {
          .help = "Say on standard error where each program and probe is attached, and which files are not probed"},
 
 	{.help = "What is remembered:"},
+	{"write", 'w', .argument = "FILE", .take = take_path, .field = FIELD(write_file),
+         .help = "Write the packets of each handshake to the pcapng FILE (-: standard output, and no table)"},
+	{"rotate", .argument = "SIZE|TIME", .take = take_rotate,
+         .wants = "a size of 1M or more, such as 64M, or a time, such as 10m or 24h",
+         .help = "With --write: begin the next of 8 files, FILE, FILE.1 to FILE.7, then FILE again"},
 	{"store", .argument = "PATH", .optional = true, .take = take_store,
          .help = "Keep an inventory of services, clients and certificates in the file PATH (" STORE_PATH_DEFAULT
                  "), for the questions below"},

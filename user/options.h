@@ -57,6 +57,9 @@ struct options {
 	const char *interface[OPTIONS_INTERFACES_MAX]; /* -i */
 	uint32_t interfaces;                           /* how many; 0: sockets are traced */
 	const char *read_file;                         /* -r; NULL: the live host */
+	const char *write_file;                        /* -w; NULL: no evidence is written */
+	uint64_t rotate_bytes;                         /* --rotate; 0: not by size */
+	uint64_t rotate_ns;                            /* --rotate; 0: not by time */
 	const char *expect_file;                       /* --expect; NULL: nothing is expected */
 	const char *web_config_file;                   /* --web-config; NULL: plain HTTP for everybody */
 	struct port_range port[OPTIONS_PORTS_MAX];     /* -P */

@@ -19,15 +19,25 @@ struct reading {
 	struct capture *capture;
 	struct tracker *table;
 	struct report *report;
+	struct evidence_writer *evidence;
 	int error; /* of a sink */
 };
 
 /* A connection that was quiet for too long has ended before this event, however many packets are read in one go. */
+static void come_to(const struct reading *reading)
+{
+	if (reading->evidence)
+		evidence_time(reading->evidence, capture_time(reading->capture));
+	tracker_time(reading->table, capture_time(reading->capture));
+}
+
 static bool take_event(const struct event *event, void *context)
 {
 	const struct reading *reading = context;
 
-	tracker_time(reading->table, capture_time(reading->capture));
+	if (reading->evidence)
+		evidence_event(reading->evidence, event, capture_realtime_offset(reading->capture));
+	come_to(reading);
 	tracker_set_realtime_offset(reading->table, capture_realtime_offset(reading->capture));
 	return tracker_event(reading->table, event);
 }
@@ -36,8 +46,16 @@ static bool is_followed(uint64_t connection, void *context)
 {
 	const struct reading *reading = context;
 
-	tracker_time(reading->table, capture_time(reading->capture));
+	come_to(reading);
 	return tracker_follows(reading->table, connection);
+}
+
+static void end_connections(void *context)
+{
+	const struct reading *reading = context;
+
+	come_to(reading);
+	tracker_finish(reading->table);
 }
 
 static void look_around(const struct reading *reading)
@@ -85,22 +103,24 @@ static int read_all(struct reading *reading)
 
 	do {
 		more = capture_read(reading->capture, CAPTURE_PACKETS);
-		tracker_time(reading->table, capture_time(reading->capture));
+		come_to(reading);
 		if (!reading->error)
 			reading->error = sinks_flush(&reading->report->sinks);
 	} while (more > 0 && goes_on(reading));
 	return reading->error ?: more < 0 ? more : 0;
 }
 
-int read_file(const struct options *options, struct tracker *table, struct report *report)
+int read_file(const struct options *options, struct tracker *table, struct report *report,
+              struct evidence_writer *evidence)
 {
-	struct reading reading = {.table = table, .report = report};
+	struct reading reading = {.table = table, .report = report, .evidence = evidence};
 	int error = capture_open(&reading.capture, options->read_file, take_event, &reading);
 
 	if (error)
 		return error;
 	capture_set_wait(reading.capture, take_pause, &reading);
 	capture_set_follows(reading.capture, is_followed);
+	capture_set_ended(reading.capture, end_connections);
 	error = privileges_drop();
 	if (error)
 		goto cleanup;

@@ -5,14 +5,16 @@
 #ifndef READ_FILE_H
 #define READ_FILE_H
 
+#include "evidence/evidence.h"
 #include "options.h"
 #include "report.h"
 #include "tracking/tracker.h"
 
 /*
  * Read to the end of the file. Gives up all privileges once the file is open, before the first byte is parsed. Records go out
- * while the input pauses. Returns 0, also where a signal stopped the reading; or -errno after a message on standard error.
+ * while the input pauses. evidence is NULL where no packets are written. Returns 0, also where a signal stopped the reading; or -errno after a message on standard error.
  */
-int read_file(const struct options *options, struct tracker *table, struct report *report);
+int read_file(const struct options *options, struct tracker *table, struct report *report,
+              struct evidence_writer *evidence);
 
 #endif /* READ_FILE_H */

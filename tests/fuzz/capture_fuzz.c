@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A capture file with anything in it: from the file's own header to the verdict. The corpus are the project's captures.
+ * A capture file with anything in it: from the file's own header to the verdict, and to the packets that --write writes. The
+ * corpus are the project's captures.
  */
 #include <linux/types.h>
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "capture/capture.h"
+#include "evidence/evidence.h"
 #include "tracking/tracker.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -24,31 +26,42 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return stderr ? 0 : 1;
 }
 
+struct reading {
+	struct tracker *table;
+	struct evidence_writer *evidence;
+	struct sink sink;
+};
+
 static void report(const struct handshake *handshake, void *context)
 {
-	(void)context;
+	struct reading *reading = context;
+
+	reading->sink.class->take(reading->sink.state, handshake);
 	if (handshake->verdict.client_auth >= CLIENT_AUTHS || handshake->steps > HANDSHAKE_STEPS_MAX)
 		abort();
 }
 
 static bool take(const struct event *event, void *context)
 {
-	return tracker_event(context, event);
+	struct reading *reading = context;
+
+	evidence_event(reading->evidence, event, 0);
+	return tracker_event(reading->table, event);
 }
 
-static void read_capture(const char *path, struct tracker *table)
+static void read_capture(const char *path, struct reading *reading)
 {
 	struct capture *capture;
 	int more;
 
-	if (capture_open(&capture, path, take, table))
+	if (capture_open(&capture, path, take, reading))
 		return;
 	capture_set_flows_max(capture, 16);
 	do {
 		more = capture_read(capture, 16);
-		tracker_time(table, capture_time(capture));
+		tracker_time(reading->table, capture_time(capture));
 	} while (more > 0);
-	tracker_finish(table);
+	tracker_finish(reading->table);
 	capture_log_left_out(capture);
 	capture_close(capture);
 }
@@ -56,16 +69,20 @@ static void read_capture(const char *path, struct tracker *table)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	const struct tracker_limits limits = {.connections = 8, .handshake_timeout_ns = 10000000000};
-	struct tracker *table = tracker_new(&limits, report, NULL);
+	const struct evidence_options options = {.path = "/dev/null"};
+	struct reading reading = {};
 	int file = memfd_create("capture", 0);
 	char path[64];
 
-	if (!table || file < 0)
+	reading.table = tracker_new(&limits, report, &reading);
+	if (!reading.table || file < 0 || evidence_open(&reading.evidence, &options))
 		abort();
+	reading.sink = evidence_sink(reading.evidence);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	if (write(file, bytes, length) == (ssize_t)length)
-		read_capture(path, table);
+		read_capture(path, &reading);
 	close(file);
-	tracker_free(table);
+	tracker_free(reading.table);
+	reading.sink.class->close(reading.sink.state);
 	return 0;
 }

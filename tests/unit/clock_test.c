@@ -55,6 +55,19 @@ static void test_a_quiet_time_is_no_jump(void **state)
 	expect_number("after", "time", clock_take(&clock, 900 * SECONDS), 900 * SECONDS);
 }
 
+static void test_restart(void **state)
+{
+	struct clock clock = {0};
+
+	(void)state;
+	clock_take(&clock, 100 * SECONDS);
+	clock_restart(&clock);
+	assert_false(clock_jumps(&clock, 900 * SECONDS));
+	expect_number("earlier by little", "time", clock_take(&clock, 100 * SECONDS - 3), 100 * SECONDS);
+	expect_number("on", "time", clock_take(&clock, 100 * SECONDS), 100 * SECONDS + 3);
+	expect_number("on", "offset", clock.offset, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -62,6 +75,7 @@ int main(void)
 		cmocka_unit_test(test_clock_set_back),
 		cmocka_unit_test(test_one_packet_from_the_future),
 		cmocka_unit_test(test_a_quiet_time_is_no_jump),
+		cmocka_unit_test(test_restart),
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

@@ -54,6 +54,7 @@ struct capture {
 	uint64_t left_out[LEFT_OUT_KINDS];
 	uint64_t no_memory;        /* packets for which there was none */
 	uint64_t midstream;        /* TLS connections that were open before the capture began */
+	capture_ended ended;       /* NULL: the sink does not want to know */
 	capture_follows follows;   /* NULL: the sink follows all connections */
 	struct event_bytes *bytes; /* room for an event with SEGMENT_BYTES_MAX of data */
 };
@@ -202,6 +203,11 @@ void capture_set_wait(struct capture *capture, capture_wait wait, void *context)
 void capture_set_follows(struct capture *capture, capture_follows follows)
 {
 	capture->follows = follows;
+}
+
+void capture_set_ended(struct capture *capture, capture_ended ended)
+{
+	capture->ended = ended;
 }
 
 void capture_set_flows_max(struct capture *capture, uint32_t flows_max)
@@ -900,10 +906,26 @@ static bool keep_ahead(struct capture *capture, const struct pcapng_packet *capt
 	return true;
 }
 
+static void release_held(struct capture *capture)
+{
+	struct held_packet *oldest;
+
+	while ((oldest = held_oldest(capture->held)))
+		release_all(capture, oldest->flow);
+}
+
 static void capture_packet(struct capture *capture, const struct pcapng_packet *captured)
 {
-	capture->packets++;
+	capture->packets += !captured->time_only;
 	pass_ahead(capture, captured);
+	if (captured->time_only) {
+		come_to(capture, captured->time_ns);
+		release_held(capture);
+		if (capture->ended)
+			capture->ended(capture->context);
+		clock_restart(&capture->clock);
+		return;
+	}
 	if (!keep_ahead(capture, captured))
 		pass_packet(capture, captured, come_to(capture, captured->time_ns));
 }
@@ -911,11 +933,8 @@ static void capture_packet(struct capture *capture, const struct pcapng_packet *
 /* The file has ended: nothing comes that a packet could wait for. */
 static void capture_flush(struct capture *capture)
 {
-	struct held_packet *oldest;
-
 	pass_ahead(capture, NULL);
-	while ((oldest = held_oldest(capture->held)))
-		release_all(capture, oldest->flow);
+	release_held(capture);
 }
 
 static void take_pcap_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)

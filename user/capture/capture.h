@@ -43,6 +43,11 @@ typedef bool (*capture_follows)(uint64_t connection, void *context);
 /* The sink gives quiet connections up: open them again where bytes follow. */
 void capture_set_follows(struct capture *capture, capture_follows follows);
 
+/* The connections so far have ended, says the file: one that --write made holds one connection after the other. */
+typedef void (*capture_ended)(void *context);
+
+void capture_set_ended(struct capture *capture, capture_ended ended);
+
 /* Follow at most this many connections at once, at least one. To be called before capture_read(). */
 void capture_set_flows_max(struct capture *capture, uint32_t flows_max);
 

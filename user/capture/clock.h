@@ -20,7 +20,11 @@ struct clock {
 	uint64_t now;   /* the latest time */
 	int64_t offset; /* what a packet's time needs to become the clock's: 0 where the file's clock never jumped back */
 	bool begun;
+	bool restarts; /* the next packet's time is now, whatever it is */
 };
+
+/* What comes next has nothing to do with what came: its first packet comes now. */
+void clock_restart(struct clock *clock);
 
 /* Whether a packet's time is so far ahead that the next packet has to confirm the time. */
 bool clock_jumps(const struct clock *clock, uint64_t packet_ns);

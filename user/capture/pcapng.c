@@ -11,6 +11,7 @@ enum block_type {
 	BLOCK_INTERFACE = 1,
 	BLOCK_PACKET = 2, /* obsolete, and still found */
 	BLOCK_SIMPLE_PACKET = 3,
+	BLOCK_STATISTICS = 5,
 	BLOCK_ENHANCED_PACKET = 6,
 	BLOCK_SECTION = 0x0a0d0d0a, /* the same in both byte orders */
 };
@@ -20,9 +21,10 @@ enum {
 	BLOCK_OVERHEAD = 12,
 	BYTE_ORDER_MAGIC = 0x1a2b3c4d,
 	OPTION_END = 0,
-	OPTION_RESOLUTION = 9, /* if_tsresol */
-	OPTION_OFFSET = 14,    /* if_tsoffset */
-	LINKTYPE_RAW = 101,    /* the one link type of those read here that is no DLT_ number */
+	OPTION_APPLICATION = 4, /* shb_userappl */
+	OPTION_RESOLUTION = 9,  /* if_tsresol */
+	OPTION_OFFSET = 14,     /* if_tsoffset */
+	LINKTYPE_RAW = 101,     /* the one link type of those read here that is no DLT_ number */
 	MICROSECONDS = 6,
 };
 
@@ -39,6 +41,7 @@ struct interface {
 struct pcapng {
 	FILE *stream;
 	bool swapped; /* the section is in the other byte order */
+	bool own;     /* the section was written by this program: its statistics are a clock */
 	uint32_t interfaces;
 	struct interface interface[PCAPNG_INTERFACES_MAX];
 	uint64_t time_ns; /* of the last packet: a simple packet has none */
@@ -175,6 +178,16 @@ static void take_option(const struct pcapng *pcapng, struct interface *interface
 	}
 }
 
+/* pcapng_write_section() names this program. */
+static bool is_own_section(const struct pcapng *pcapng, uint32_t length)
+{
+	static const char name[] = "mtlsnoop ";
+	const uint8_t *option = pcapng->body + 16;
+
+	return length >= 20 + sizeof(name) && get_16(pcapng, option) == OPTION_APPLICATION &&
+	       get_16(pcapng, option + 2) >= sizeof(name) - 1 && !memcmp(option + 4, name, sizeof(name) - 1);
+}
+
 static void take_options(const struct pcapng *pcapng, struct interface *interface, const uint8_t *options,
                          uint32_t length)
 {
@@ -243,6 +256,7 @@ static int found_packet(struct pcapng *pcapng, struct pcapng_packet *packet, uin
 		return fail(pcapng, -EBADMSG, "a packet is of an interface that was not told of");
 	if (packet->captured > body_length - at)
 		return fail(pcapng, -EBADMSG, "a packet is longer than its block");
+	packet->time_only = false;
 	packet->datalink = pcapng->interface[number].datalink;
 	packet->bytes = pcapng->body + at;
 	packet->time_ns = pcapng->time_ns;
@@ -279,6 +293,25 @@ static int take_simple_packet(struct pcapng *pcapng, struct pcapng_packet *packe
 	return found_packet(pcapng, packet, 0, 4, length);
 }
 
+/* An Interface Statistics Block: an interface's number, and a time. In a file of this program nothing else came up to then. */
+static int take_statistics(struct pcapng *pcapng, struct pcapng_packet *packet, uint32_t length)
+{
+	const uint8_t *body = pcapng->body;
+
+	if (!pcapng->own)
+		return 0;
+	if (length < 12)
+		return fail(pcapng, -EBADMSG, "a block of statistics is too short");
+	if (get_32(pcapng, body) >= pcapng->interfaces)
+		return fail(pcapng, -EBADMSG, "statistics are of an interface that was not told of");
+	*packet = (struct pcapng_packet){
+		.time_ns = time_of(&pcapng->interface[get_32(pcapng, body)],
+	                           (uint64_t)get_32(pcapng, body + 4) << 32 | get_32(pcapng, body + 8)),
+		.time_only = true,
+	};
+	return 1;
+}
+
 /* Returns 1 and a packet, 0 where the block holds none, or -errno. */
 static int take_block(struct pcapng *pcapng, struct pcapng_packet *packet, uint32_t type, uint32_t length)
 {
@@ -288,6 +321,11 @@ static int take_block(struct pcapng *pcapng, struct pcapng_packet *packet, uint3
 	case BLOCK_PACKET:
 	case BLOCK_ENHANCED_PACKET:
 		return take_packet(pcapng, packet, type, length);
+	case BLOCK_SECTION:
+		pcapng->own = is_own_section(pcapng, length);
+		return 0;
+	case BLOCK_STATISTICS:
+		return take_statistics(pcapng, packet, length);
 	case BLOCK_SIMPLE_PACKET:
 		return take_simple_packet(pcapng, packet, length);
 	default:

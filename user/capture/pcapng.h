@@ -6,6 +6,7 @@
 #ifndef CAPTURE_PCAPNG_H
 #define CAPTURE_PCAPNG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -17,6 +18,7 @@ enum pcapng_bounds {
 /* bytes are good until the next call */
 struct pcapng_packet {
 	int datalink;     /* libpcap's DLT_ number */
+	bool time_only;   /* no packet: nothing came up to time_ns, says the file */
 	uint64_t time_ns; /* since the epoch */
 	const uint8_t *bytes;
 	uint32_t captured;

@@ -84,12 +84,20 @@ static const struct rule common[] = {
 
 /* Standard output waits for its reader. */
 static const struct rule capture[] = {
+	/* --rotate begins a file anew that was opened before */
+	{CALL(ftruncate), {}},
 	/* to a child of its own that writes the store, and for that child's end */
-	{CALL(recvfrom), {}}, {CALL(sendto), VALUE(4, 0)}, {CALL(wait4), {}}, {CALL(poll), {}}, {CALL(ppoll), {}},
+	{CALL(recvfrom), {}},
+	{CALL(sendto), VALUE(4, 0)},
+	{CALL(wait4), {}},
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
 };
 
 /* The loop that reads events, and the thread that answers scrapes. */
 static const struct rule live[] = {
+	/* --rotate begins a file anew that was opened before */
+	{CALL(ftruncate), {}},
 	{CALL(accept4), {}},
 	/* how often programs ran, and how long */
 	{CALL(bpf), VALUE(0, BPF_OBJ_GET_INFO_BY_FD)},
