@@ -16,6 +16,8 @@
 #ifndef LIBRARY_GNUTLS_BPF_H
 #define LIBRARY_GNUTLS_BPF_H
 
+#include "library/cause.bpf.h"
+
 enum {
 	BUFFER_LENGTH = 24, /* lib/str.h: { uint8_t *allocd; uint8_t *data; size_t max_length; size_t length; } */
 };
@@ -206,6 +208,104 @@ int mtlsnoop_gnutls_append(struct pt_regs *registers)
 
 	if (call.length && !bpf_probe_read_user(&at, sizeof(at), (const void *)(call.handle + BUFFER_LENGTH)))
 		buffer_call(&call, at, PT_REGS_IP(registers));
+	return 0;
+}
+
+enum {
+	ALERT_LEVEL_FATAL = 2, /* RFC 8446 section 6 */
+};
+
+/* An alert that the session has received is the reason of whatever the program does then. */
+static __always_inline void gnutls_emit(struct cause *cause, __u32 target)
+{
+	const struct library_layout *layout = bpf_map_lookup_elem(&library_layouts, &target);
+	__u32 received;
+
+	if (!layout || read_word(cause->ssl + layout->error, &received))
+		return;
+	if (received && cause->kind == LIBRARY_FAILURE) {
+		cause->code = LIBRARY_REASON_ALERT + (__u8)received;
+		cause->alert = -1;
+	} else if (cause->kind == LIBRARY_FAILURE && cause->alert < 0) {
+		return;
+	}
+	cause_emit(cause, layout, target);
+}
+
+/* int gnutls_alert_send(gnutls_session_t session, gnutls_alert_level_t level, gnutls_alert_description_t description) */
+SEC("uprobe")
+int mtlsnoop_gnutls_alert_send(struct pt_regs *registers)
+{
+	struct cause cause = {
+		.kind = LIBRARY_FAILURE,
+		.library = LIBRARY_CAUSE_GNUTLS,
+		.ssl = PT_REGS_PARM1(registers),
+		.alert = (__u8)PT_REGS_PARM3(registers),
+	};
+
+	if ((__u32)PT_REGS_PARM2(registers) == ALERT_LEVEL_FATAL)
+		gnutls_emit(&cause, target_of(registers));
+	return 0;
+}
+
+/* gnutls_alert_description_t gnutls_alert_get(gnutls_session_t session): a program asks which alert it has received */
+SEC("uprobe")
+int mtlsnoop_gnutls_alert_get(struct pt_regs *registers)
+{
+	struct cause cause = {
+		.kind = LIBRARY_FAILURE,
+		.library = LIBRARY_CAUSE_GNUTLS,
+		.ssl = PT_REGS_PARM1(registers),
+		.alert = -1,
+	};
+
+	gnutls_emit(&cause, target_of(registers));
+	return 0;
+}
+
+/* A verification that a thread is at: the session, and where its status will stand. */
+struct verification {
+	__u64 session;
+	__u64 status;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64); /* bpf_get_current_pid_tgid() */
+	__type(value, struct verification);
+} verifications SEC(".maps");
+
+/* int gnutls_certificate_verify_peers(gnutls_session_t session, data, unsigned elements, unsigned *status): begins */
+SEC("uprobe")
+int mtlsnoop_gnutls_verify(struct pt_regs *registers)
+{
+	const struct verification verification = {.session = PT_REGS_PARM1(registers),
+	                                          .status = PT_REGS_PARM4(registers)};
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	if (bpf_map_update_elem(&verifications, &thread, &verification, BPF_ANY))
+		statistic_add(LIBRARY_STATISTIC_LOST_STATE);
+	return 0;
+}
+
+/* The same: returns. Less than 0: nothing was verified. */
+SEC("uprobe")
+int mtlsnoop_gnutls_verified(struct pt_regs *registers)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	const struct verification *verification = bpf_map_lookup_elem(&verifications, &thread);
+	struct cause cause = {.kind = LIBRARY_VERIFICATION, .library = LIBRARY_CAUSE_GNUTLS, .alert = -1};
+	__u32 status;
+
+	if (!verification)
+		return 0;
+	if ((__s32)PT_REGS_RC(registers) >= 0 && !read_word(verification->status, &status)) {
+		cause.ssl = verification->session;
+		cause.code = status;
+		gnutls_emit(&cause, target_of(registers));
+	}
+	bpf_map_delete_elem(&verifications, &thread);
 	return 0;
 }
 

@@ -78,7 +78,9 @@ enum library_cause_of {
 
 /* What a library says of a connection: the data of LIBRARY_FAILURE and LIBRARY_VERIFICATION. */
 struct library_cause {
-	__u8 random[2][LIBRARY_RANDOM_BYTES]; /* of ServerHello and ClientHello; all zero before the hello was seen */
+	__u8 random
+		[2]
+		[LIBRARY_RANDOM_BYTES]; /* of ServerHello and ClientHello, GnuTLS: the other way round; zero: none yet */
 	__s32 code;     /* FAILURE: reason; VERIFICATION: error, 0 for a good chain: the library's number */
 	__s32 alert;    /* FAILURE: that is sent, -1 none */
 	__u8 is_server; /* the process's role in this handshake */

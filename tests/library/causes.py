@@ -257,6 +257,51 @@ def compare(records, ports, kind):
         raise Failure(f"{sum(silent.values())} of {len(records)} records without a cause: {dict(silent)}")
 
 
+# gnutls-serv sends access_denied whatever it dislikes; the status of its verification says why
+GNUTLS_WAYS = {
+    "good": ((None, "ok"), (None, "ok")),
+    "none": ((("certificate_required", "server"), None), (("certificate_required", "server"), "ok")),
+    "expired": ((("certificate_expired", "server"), "certificate_expired"), (("other", "server"), "ok")),
+    "self_signed": ((("unknown_ca", "server"), "unknown_ca"), (("other", "server"), "ok")),
+    "refuses": ((("bad_certificate", "client"), None), (("unknown_ca", "client"), "unknown_ca")),
+}
+
+
+def gnutls(certificates):
+    """Each way once, one after the other: gnutls-serv and gnutls-cli."""
+    if not shutil.which("gnutls-serv") or not shutil.which("gnutls-cli"):
+        raise Skip("gnutls-bin is not installed")
+    priority = ("--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.3")
+    with Tracer("--json") as tracer:
+        tracer.wait_for_start()
+        for way, expected in GNUTLS_WAYS.items():
+            port = free_port()
+            asks = ("--disable-client-cert",) if way == "refuses" else ("--require-client-cert", "--verify-client-cert")
+            server = subprocess.Popen(
+                ["gnutls-serv", "-p", str(port), "--quiet", "--echo", *priority, *asks, "--x509certfile",
+                 certificates.certificate("server"), "--x509keyfile", certificates.key("server"), "--x509cafile",
+                 certificates.certificate("authority")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                def listens():
+                    return f":{port:04X} " in Path("/proc/net/tcp").read_text()
+                wait_until(listens)
+                trusted = "self_signed" if way == "refuses" else "authority"
+                own = () if way in ("none", "refuses") else (
+                    "--x509certfile", certificates.certificate(way), "--x509keyfile", certificates.key(way))
+                subprocess.run(["gnutls-cli", "-p", str(port), "localhost", *priority, "--x509cafile",
+                                certificates.certificate(trusted), *own], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS)
+
+                def found():
+                    return {record["mtls"]["role"]: cause_of(record) for record in tracer.records()
+                            if record["destination"]["port"] == port}
+                wait_until(lambda: len(found()) == 2)
+                expect(found(), {"server": expected[0], "client": expected[1]}, f"{way}: causes")
+            finally:
+                server.kill()
+                server.wait()
+
+
 CASES = {
     # asyncio aborts the connection before the alert has left
     "200 at once in one thread": Kind(start_python(EVENT_DRIVEN), silent=True),
@@ -273,6 +318,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mtlsnoop-causes-") as name:
         os.chmod(name, 0o755)
         certificates = Certificates(Path(name))
+        suite.run("causes: gnutls-serv and gnutls-cli", gnutls, certificates)
         for case, kind in CASES.items():
             suite.run(f"causes: {case}", causes, certificates, kind)
     return 1 if suite.failed else 0

@@ -21,6 +21,8 @@ static struct library_reason find(const struct row *rows, size_t count, uint32_t
 struct library_reason library_reason_of_alert(uint8_t description)
 {
 	static const struct row rows[] = {
+		{10, {FAILURE_OTHER, "unexpected_message"}},
+		{20, {FAILURE_OTHER, "bad_record_mac"}},
 		{40, {FAILURE_OTHER, "handshake_failure"}},
 		{41, {FAILURE_CERTIFICATE_REQUIRED, "no_certificate"}},
 		{42, {FAILURE_BAD_CERTIFICATE, "bad_certificate"}},
@@ -30,9 +32,13 @@ struct library_reason library_reason_of_alert(uint8_t description)
 		{45, {FAILURE_CERTIFICATE_EXPIRED, "certificate_expired"}},
 		{46, {FAILURE_OTHER, "certificate_unknown"}},
 		{48, {FAILURE_UNKNOWN_CA, "unknown_ca"}},
+		{47, {FAILURE_OTHER, "illegal_parameter"}},
+		{49, {FAILURE_OTHER, "access_denied"}},
+		{50, {FAILURE_OTHER, "decode_error"}},
 		{51, {FAILURE_BAD_SIGNATURE, "decrypt_error"}},
 		{70, {FAILURE_UNSUPPORTED_VERSION, "protocol_version"}},
 		{71, {FAILURE_NO_SHARED_CIPHER, "insufficient_security"}},
+		{80, {FAILURE_OTHER, "internal_error"}},
 		{86, {FAILURE_UNSUPPORTED_VERSION, "inappropriate_fallback"}},
 		{112, {FAILURE_UNRECOGNIZED_NAME, "unrecognized_name"}},
 		{113, {FAILURE_BAD_CERTIFICATE, "bad_certificate_status_response"}},

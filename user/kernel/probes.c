@@ -21,6 +21,7 @@ enum {
 	BUFFER_BYTES = 4 * 1024 * 1024,
 	WAKEUP_SHARE = 4, /* the reader is woken where one in so many bytes of the buffer is waiting */
 	PATH_BYTES = 32,
+	LINK_RETURNS = 1, /* BPF_F_UPROBE_MULTI_RETURN */
 };
 
 static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
@@ -81,14 +82,16 @@ struct link_of_many {
 };
 
 /* Returns a descriptor, or -errno. */
-static int link_many(int program, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t count)
+static int link_many(int program, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t count,
+                     bool returns)
 {
 	const struct link_of_many link = {.program = program,
 	                                  .type = ATTACH_UPROBE_MULTI,
 	                                  .path = (uintptr_t)path,
 	                                  .offsets = (uintptr_t)offsets,
 	                                  .cookies = (uintptr_t)cookies,
-	                                  .count = count};
+	                                  .count = count,
+	                                  .flags_of_many = returns ? LINK_RETURNS : 0};
 	int descriptor = syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
 
 	return descriptor < 0 ? -errno : descriptor;
@@ -110,7 +113,7 @@ static bool kernel_takes_many(void)
 	                        sizeof(instructions) / sizeof(instructions[0]), &options);
 	if (program < 0)
 		return false;
-	error = link_many(program, "/", &nowhere, NULL, 1);
+	error = link_many(program, "/", &nowhere, NULL, 1, false);
 	if (error >= 0)
 		close(error);
 	close(program);
@@ -260,6 +263,7 @@ static int attach_one(const struct probes *probes, const char *path, uint32_t ta
 
 	if (probes->has_cookie)
 		options.bpf_cookie = target;
+	options.retprobe = probe_rows[point->probe].place == PROBE_AT_RETURN;
 	link->single =
 		bpf_program__attach_uprobe_opts(program_of(probes, point->probe), -1, path, point->offset, &options);
 	return link->single ? 0 : -errno;
@@ -278,7 +282,8 @@ static int attach_many(const struct probes *probes, const char *path, uint32_t t
 		cookies[index] = target;
 	}
 	link->single = NULL;
-	link->many = link_many(program, path, offsets, probes->has_cookie ? cookies : NULL, count);
+	link->many = link_many(program, path, offsets, probes->has_cookie ? cookies : NULL, count,
+	                       probe_rows[points->probe].place == PROBE_AT_RETURN);
 	return link->many < 0 ? link->many : 0;
 }
 

@@ -1,99 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "library/openssl_causes.h"
 
-#include <Zydis/Zydis.h>
-#include <string.h>
-
 #include "library/call_sites.h"
+#include "library/code_steps.h"
 #include "library/plt.h"
 
 enum {
-	CODE_BYTES = 192,        /* of a function, from its beginning */
 	BEFORE_CALL_BYTES = 192, /* of a function up to a call: ossl_statem_fatal() saves vector registers first */
 	AFTER_CALL_BYTES = 48,
 	AFTER_CALL_INSTRUCTIONS = 5,
-	INSTRUCTIONS_MAX = 64,
-	OFFSET_MIN = 0x20, /* of fields in an SSL that are asked for */
-	OFFSET_MAX = 0x4000,
 	RANDOM_BYTES = 32,
-	OPERANDS = 2,
 };
 
-/* One instruction: what is looked for are moves, LEA and calls. */
-struct step {
-	ZydisMnemonic mnemonic;
-	ZydisDecodedOperand operand[OPERANDS];
-	uint16_t width; /* bits of the operands */
-};
-
-/* Straight through a piece of code, whatever jumps there are. */
-struct steps {
-	uint32_t count;
-	struct step step[INSTRUCTIONS_MAX];
-};
-
-static void read_steps(struct elf_image *image, uint64_t address, size_t length, struct steps *steps)
-{
-	const uint8_t *code = elf_image_code(image, address, length);
-	ZydisDecoder decoder;
-	size_t at = 0;
-
-	steps->count = 0;
-	if (!code || !ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
-		return;
-	while (at < length && steps->count < INSTRUCTIONS_MAX) {
-		ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-		ZydisDecodedInstruction instruction;
-		struct step *step = &steps->step[steps->count];
-
-		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code + at, length - at, &instruction, operands)))
-			return;
-		memset(step, 0, sizeof(*step));
-		step->mnemonic = instruction.mnemonic;
-		step->width = instruction.operand_width;
-		for (int index = 0; index < OPERANDS && index < instruction.operand_count_visible; index++)
-			step->operand[index] = operands[index];
-		steps->count++;
-		at += instruction.length;
-	}
-}
-
-/* Not every file has so many bytes behind an address. */
-static void read_some_steps(struct elf_image *image, uint64_t address, size_t length, struct steps *steps)
-{
-	for (; length; length /= 2) {
-		read_steps(image, address, length, steps);
-		if (steps->count)
-			return;
-	}
-}
-
-static bool read_function(struct elf_image *image, const char *name, struct steps *steps)
-{
-	uint64_t address;
-
-	if (elf_image_exported(image, name, &address))
-		return false;
-	read_some_steps(image, address, CODE_BYTES, steps);
-	return steps->count;
-}
-
-/* Whether an operand is a field at an offset in what a register points to. */
-static bool is_field(const ZydisDecodedOperand *operand)
-{
-	return operand->type == ZYDIS_OPERAND_TYPE_MEMORY && operand->mem.base != ZYDIS_REGISTER_NONE &&
-	       operand->mem.base != ZYDIS_REGISTER_RSP && operand->mem.base != ZYDIS_REGISTER_RIP &&
-	       operand->mem.index == ZYDIS_REGISTER_NONE && operand->mem.disp.value >= OFFSET_MIN &&
-	       operand->mem.disp.value < OFFSET_MAX;
-}
-
-static bool is_load(const struct step *step, uint16_t width)
-{
-	return step->mnemonic == ZYDIS_MNEMONIC_MOV && step->width == width &&
-	       step->operand[0].type == ZYDIS_OPERAND_TYPE_REGISTER && is_field(&step->operand[1]);
-}
-
-static bool is_move(const struct step *step, uint16_t width, ZydisRegister to)
+static bool is_move(const struct code_step *step, uint16_t width, ZydisRegister to)
 {
 	return step->mnemonic == ZYDIS_MNEMONIC_MOV && step->width == width &&
 	       step->operand[0].type == ZYDIS_OPERAND_TYPE_REGISTER && step->operand[0].reg.value == to &&
@@ -107,18 +26,18 @@ struct field {
 };
 
 /* The first address of a field that a function computes (LEA), and how it came to what the field is in. */
-static bool find_address(const struct steps *steps, struct field *field)
+static bool find_address(const struct code_steps *steps, struct field *field)
 {
 	for (uint32_t index = 0; index < steps->count; index++) {
-		const struct step *step = &steps->step[index];
+		const struct code_step *step = &steps->step[index];
 
-		if (step->mnemonic != ZYDIS_MNEMONIC_LEA || !is_field(&step->operand[1]))
+		if (step->mnemonic != ZYDIS_MNEMONIC_LEA || !code_step_is_field(&step->operand[1]))
 			continue;
 		*field = (struct field){.offset = step->operand[1].mem.disp.value};
 		for (uint32_t before = index; before-- > 0;) {
-			const struct step *load = &steps->step[before];
+			const struct code_step *load = &steps->step[before];
 
-			if (!is_load(load, 64) || load->operand[0].reg.value != step->operand[1].mem.base)
+			if (!code_step_is_load(load, 64) || load->operand[0].reg.value != step->operand[1].mem.base)
 				continue;
 			field->pointer = load->operand[1].mem.disp.value;
 			break;
@@ -130,11 +49,13 @@ static bool find_address(const struct steps *steps, struct field *field)
 
 static bool find_randoms(struct elf_image *image, struct library_layout *layout)
 {
-	struct steps client_steps, server_steps;
+	struct code_steps client_steps, server_steps;
 	struct field client, server;
 
-	if (!read_function(image, "SSL_get_client_random", &client_steps) || !find_address(&client_steps, &client) ||
-	    !read_function(image, "SSL_get_server_random", &server_steps) || !find_address(&server_steps, &server))
+	if (!code_steps_read_function(image, "SSL_get_client_random", &client_steps) ||
+	    !find_address(&client_steps, &client) ||
+	    !code_steps_read_function(image, "SSL_get_server_random", &server_steps) ||
+	    !find_address(&server_steps, &server))
 		return false;
 	/* struct ssl_st or ssl3_state_st: server_random, client_random */
 	if (client.pointer != server.pointer || client.offset != server.offset + RANDOM_BYTES)
@@ -144,23 +65,9 @@ static bool find_randoms(struct elf_image *image, struct library_layout *layout)
 	return true;
 }
 
-/* The field that a function loads last, as wide as `width` bits. */
-static uint32_t find_loaded(struct elf_image *image, const char *name, uint16_t width)
-{
-	struct steps steps;
-	uint32_t offset = 0;
-
-	if (!read_function(image, name, &steps))
-		return 0;
-	for (uint32_t index = 0; index < steps.count && steps.step[index].mnemonic != ZYDIS_MNEMONIC_RET; index++)
-		if (is_load(&steps.step[index], width))
-			offset = steps.step[index].operand[1].mem.disp.value;
-	return offset;
-}
-
 uint32_t openssl_causes_error_offset(struct elf_image *image)
 {
-	return image->machine == EM_X86_64 ? find_loaded(image, "X509_STORE_CTX_get_error", 32) : 0;
+	return image->machine == EM_X86_64 ? code_steps_find_loaded(image, "X509_STORE_CTX_get_error", 32) : 0;
 }
 
 /* Registers that a function has to keep: an SSL that is used after a call is in one of them. */
@@ -198,15 +105,16 @@ struct search {
 static bool take_verify(uint64_t site, uint64_t function, void *context)
 {
 	struct search *search = context;
-	struct steps steps;
+	struct code_steps steps;
 
 	(void)function;
-	read_some_steps(search->image, site, AFTER_CALL_BYTES, &steps);
+	code_steps_read(search->image, site, AFTER_CALL_BYTES, &steps);
 	for (uint32_t index = 1; index < steps.count && index <= AFTER_CALL_INSTRUCTIONS; index++) {
-		const struct step *step = &steps.step[index];
+		const struct code_step *step = &steps.step[index];
 		uint8_t ssl_register;
 
-		if (step->mnemonic != ZYDIS_MNEMONIC_MOV || step->width != 64 || !is_field(&step->operand[0]) ||
+		if (step->mnemonic != ZYDIS_MNEMONIC_MOV || step->width != 64 ||
+		    !code_step_is_field(&step->operand[0]) ||
 		    step->operand[0].mem.disp.value != search->verify_result ||
 		    step->operand[1].type != ZYDIS_OPERAND_TYPE_REGISTER ||
 		    step->operand[1].reg.value != ZYDIS_REGISTER_RAX)
@@ -224,12 +132,12 @@ static bool take_verify(uint64_t site, uint64_t function, void *context)
 /* 3.x: after the call, alert and SSL go on to ossl_statem_send_fatal(): mov ..., %esi; mov ..., %rdi; call */
 static bool sends_alert(struct search *search, uint64_t site)
 {
-	struct steps steps;
+	struct code_steps steps;
 	bool alert = false, ssl = false;
 
-	read_some_steps(search->image, site, AFTER_CALL_BYTES, &steps);
+	code_steps_read(search->image, site, AFTER_CALL_BYTES, &steps);
 	for (uint32_t index = 1; index < steps.count && index <= AFTER_CALL_INSTRUCTIONS; index++) {
-		const struct step *step = &steps.step[index];
+		const struct code_step *step = &steps.step[index];
 
 		if (is_move(step, 32, ZYDIS_REGISTER_ESI))
 			alert = true;
@@ -245,13 +153,13 @@ static bool sends_alert(struct search *search, uint64_t site)
 static bool passes_reason(struct search *search, uint64_t site, uint64_t function)
 {
 	bool method = false, reason = false;
-	struct steps steps;
+	struct code_steps steps;
 
 	if (site <= function || site - function > BEFORE_CALL_BYTES)
 		return false;
-	read_steps(search->image, function, site - function, &steps);
+	code_steps_read(search->image, function, site - function, &steps);
 	for (uint32_t index = 0; index < steps.count; index++) {
-		const struct step *step = &steps.step[index];
+		const struct code_step *step = &steps.step[index];
 
 		method |= is_move(step, 32, ZYDIS_REGISTER_ESI) && step->operand[1].reg.value == ZYDIS_REGISTER_EDX;
 		reason |= is_move(step, 32, ZYDIS_REGISTER_EDX) && step->operand[1].reg.value == ZYDIS_REGISTER_ECX;
@@ -298,7 +206,7 @@ static void add_fatal(struct elf_image *image, struct library_elf *elf)
 
 static void add_verify(struct elf_image *image, struct library_elf *elf)
 {
-	struct search search = {.verify_result = find_loaded(image, "SSL_get_verify_result", 64)};
+	struct search search = {.verify_result = code_steps_find_loaded(image, "SSL_get_verify_result", 64)};
 
 	if (!search.verify_result || !find_call(image, probe_rows[PROBE_OPENSSL_VERIFY].function, take_verify, &search))
 		return;
@@ -311,7 +219,7 @@ void openssl_causes_add(struct elf_image *image, struct library_elf *elf)
 {
 	if (image->machine != EM_X86_64 || !find_randoms(image, &elf->layout))
 		return;
-	elf->layout.server = find_loaded(image, "SSL_is_server", 32);
+	elf->layout.server = code_steps_find_loaded(image, "SSL_is_server", 32);
 	if (!elf->layout.server)
 		return;
 	add_fatal(image, elf);

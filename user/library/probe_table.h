@@ -22,6 +22,7 @@
  * is the function to find in files of this kind; place says how its address is known:
  *   RELOCATION  the file calls a function of another file: the calls, or the stub that they go through
  *   EXPORT      the file exports the function
+ *   RETURN      the same, and the probe is hit when the function returns
  *   METHOD      Go's own table of functions has it
  */
 #define LIBRARY_PROBE_TABLE(PROBE)                                                                                     \
@@ -30,6 +31,10 @@
 	PROBE(OPENSSL_FATAL, openssl_fatal, OPENSSL, RELOCATION, "ERR_vset_error")                                     \
 	PROBE(OPENSSL_VERIFY, openssl_verify, OPENSSL, RELOCATION, "X509_STORE_CTX_get_error")                         \
 	PROBE(GNUTLS_APPEND, gnutls_append, GNUTLS, EXPORT, "gnutls_buffer_append_data")                               \
+	PROBE(GNUTLS_ALERT_SEND, gnutls_alert_send, GNUTLS, EXPORT, "gnutls_alert_send")                               \
+	PROBE(GNUTLS_ALERT_GET, gnutls_alert_get, GNUTLS, EXPORT, "gnutls_alert_get")                                  \
+	PROBE(GNUTLS_VERIFY, gnutls_verify, GNUTLS, EXPORT, "gnutls_certificate_verify_peers")                         \
+	PROBE(GNUTLS_VERIFIED, gnutls_verified, GNUTLS, RETURN, "gnutls_certificate_verify_peers")                     \
 	/* Go until 1.20: the receiver of unmarshal(data) is the message */                                            \
 	PROBE(GO_RECEIVED, go_received, GO, METHOD, "unmarshal")                                                       \
 	PROBE(GO_SENT, go_sent, GO, METHOD, "writeRecordLocked")                                                       \
@@ -54,6 +59,7 @@ enum probe {
 enum probe_place {
 	PROBE_AT_RELOCATION,
 	PROBE_AT_EXPORT,
+	PROBE_AT_RETURN,
 	PROBE_AT_METHOD,
 };
 

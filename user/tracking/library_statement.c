@@ -42,10 +42,12 @@ struct library_statements {
 int library_statement_read(const struct library_event *event, struct library_statement *statement)
 {
 	struct library_cause cause;
+	bool client_first;
 
 	if (event->size < sizeof(*event) + sizeof(cause) || event->length < sizeof(cause))
 		return -EINVAL;
 	memcpy(&cause, event->data, sizeof(cause));
+	client_first = cause.library == LIBRARY_CAUSE_GNUTLS;
 	*statement = (struct library_statement){
 		.kind = event->kind,
 		.library = cause.library,
@@ -56,8 +58,8 @@ int library_statement_read(const struct library_event *event, struct library_sta
 		.cgroup = event->cgroup,
 		.time_ns = event->time_ns,
 	};
-	memcpy(statement->server_random, cause.random[0], MESSAGE_RANDOM);
-	memcpy(statement->client_random, cause.random[1], MESSAGE_RANDOM);
+	memcpy(statement->server_random, cause.random[client_first], MESSAGE_RANDOM);
+	memcpy(statement->client_random, cause.random[!client_first], MESSAGE_RANDOM);
 	return memcmp(statement->client_random, nobody, MESSAGE_RANDOM) ? 0 : -ENOENT;
 }
 
@@ -167,6 +169,12 @@ static bool is_received_alert(const struct library_statement *statement)
 	return statement->code >= LIBRARY_REASON_ALERT && statement->code <= LIBRARY_REASON_ALERT + UINT8_MAX;
 }
 
+/* bad_certificate to access_denied, RFC 8446 section 6.2 */
+static bool is_of_certificates(int32_t alert)
+{
+	return alert >= 42 && alert <= 49 && alert != 47;
+}
+
 /* An error of the library's own: its verdict on the chain says most, then its reason, then the alert that it sends. */
 static uint8_t reason_of_own_error(const struct entry *entry)
 {
@@ -178,6 +186,10 @@ static uint8_t reason_of_own_error(const struct entry *entry)
 			return reason_of_verification(&entry->verification).reason;
 		reason = library_reason_of_openssl(failure->code).reason;
 	}
+	/* GnuTLS and its programs send one alert for many reasons */
+	if (failure->library == LIBRARY_CAUSE_GNUTLS && entry->verified && entry->verification.code &&
+	    is_of_certificates(failure->alert))
+		return reason_of_verification(&entry->verification).reason;
 	if (reason == FAILURE_OTHER && failure->alert >= 0)
 		reason = library_reason_of_alert(failure->alert).reason;
 	return reason;
@@ -266,7 +278,7 @@ void library_statements_settle(struct handshake *handshake, uint64_t failed_ns)
 
 	if (!failed_ns)
 		return;
-	if (failed_ns > handshake->end_ns && handshake->verdict.established == KNOWN_YES)
+	if (handshake->verdict.established == KNOWN_YES)
 		*failure = (struct failure){.by = FAILURE_BY_NOBODY};
 	/* up to TLS 1.2 a server that requires a certificate has no alert of its own for that: RFC 5246 section 7.4.6 */
 	if (failure->reason == FAILURE_OTHER && failure->by == FROM_SERVER && !handshake->facts.version_1_3 &&
