@@ -213,6 +213,7 @@ int mtlsnoop_gnutls_append(struct pt_regs *registers)
 
 enum {
 	ALERT_LEVEL_FATAL = 2, /* RFC 8446 section 6 */
+	ALERT_INTERNAL_ERROR = 80,
 };
 
 /* An alert that the session has received is the reason of whatever the program does then. */
@@ -243,7 +244,8 @@ int mtlsnoop_gnutls_alert_send(struct pt_regs *registers)
 		.alert = (__u8)PT_REGS_PARM3(registers),
 	};
 
-	if ((__u32)PT_REGS_PARM2(registers) == ALERT_LEVEL_FATAL)
+	/* internal_error stands for all errors that have no alert of their own, a peer that is gone among them */
+	if ((__u32)PT_REGS_PARM2(registers) == ALERT_LEVEL_FATAL && cause.alert != ALERT_INTERNAL_ERROR)
 		gnutls_emit(&cause, target_of(registers));
 	return 0;
 }

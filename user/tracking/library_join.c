@@ -467,6 +467,13 @@ static bool renegotiation_waits(struct library_join *join, const struct handshak
 	return base && !(sighting && later_is_over(&sighting->seen.view));
 }
 
+bool library_join_knows(struct library_join *join, const struct handshake *handshake)
+{
+	enum handshake_role role = ROLE_OBSERVER;
+
+	return best_of(join, handshake, &role) && role == handshake->role;
+}
+
 bool library_join_waits(struct library_join *join, const struct handshake *handshake)
 {
 	enum handshake_role role = ROLE_OBSERVER;

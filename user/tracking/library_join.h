@@ -49,6 +49,9 @@ bool library_join_waits(struct library_join *join, const struct handshake *hands
 /* Whether the library of the server's end went on to the client's Finished: the server took the client's answer. */
 bool library_join_accepted(struct library_join *join, const struct handshake *handshake);
 
+/* Whether the library at the end of a record was seen in its handshake. */
+bool library_join_knows(struct library_join *join, const struct handshake *handshake);
+
 /* Whether a renegotiation was told already, as the library saw it. */
 bool library_join_told(struct library_join *join, const struct handshake *handshake);
 

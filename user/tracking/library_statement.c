@@ -311,6 +311,17 @@ uint64_t library_statements_fill(struct library_statements *statements, struct h
 	return failed_ns;
 }
 
+bool library_statements_failed(struct library_statements *statements, const struct handshake *handshake)
+{
+	const struct entry *entry;
+
+	LIST_FOREACH (entry, bucket_of(statements, handshake->client_hello.random), by_random)
+		if (entry->failed && is_of(handshake, entry) &&
+		    library_owns(handshake, entry->latest.process, entry->latest.cgroup))
+			return true;
+	return false;
+}
+
 void library_statements_time(struct library_statements *statements, uint64_t now_ns, uint64_t timeout_ns)
 {
 	struct entry *entry;

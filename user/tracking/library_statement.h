@@ -53,6 +53,9 @@ void library_statements_take(struct library_statements *statements, const struct
  */
 uint64_t library_statements_fill(struct library_statements *statements, struct handshake *handshake);
 
+/* Whether the library at the end of a record has said that the handshake failed. */
+bool library_statements_failed(struct library_statements *statements, const struct handshake *handshake);
+
 /*
  * After the verdict: an error of a connection whose handshake had completed before is no failure of the handshake, and a
  * server that ends the handshake after an empty answer, without a reason of its own, requires a certificate.

@@ -194,12 +194,26 @@ static void conclude(struct tracker *tracker, struct connection *connection)
 	connection_table_remove(&tracker->table, connection);
 }
 
+/*
+ * TLS 1.3 encrypts the alert that ends a handshake: the library at this end reads it a moment later. One that is probed and
+ * took part in the handshake has a word to say.
+ */
+static bool awaits_cause(const struct tracker *tracker, const struct handshake *handshake)
+{
+	const struct handshake_facts *facts = &handshake->facts;
+
+	return tracker->statements && facts->version_1_3 && (facts->end == END_FIN || facts->end == END_RST) &&
+	       library_join_knows(tracker->join, handshake) &&
+	       !library_statements_failed(tracker->statements, handshake);
+}
+
 /* The wire shows no more of this handshake: report it, unless a library owes its last word. */
 static void end(struct tracker *tracker, struct connection *connection)
 {
 	connection_gather(connection);
 	if (connection->phase != PHASE_LIBRARY && tracker->join && connection->handshake &&
-	    library_join_waits(tracker->join, connection->handshake)) {
+	    (library_join_waits(tracker->join, connection->handshake) ||
+	     awaits_cause(tracker, connection->handshake))) {
 		connection_happens(connection, HAPPENING_ENDS);
 		connection_happens(connection, HAPPENING_LIBRARY_OWES);
 		connection_table_touch(&tracker->table, connection);
@@ -517,12 +531,30 @@ void tracker_library(struct tracker *tracker, const struct library_handshake *se
 		conclude_waiting(tracker, seen);
 }
 
+/* Conclude the handshakes that have waited for nothing but this word on their end. */
+static void conclude_failed(struct tracker *tracker, const struct library_statement *statement)
+{
+	struct connection *connection = connection_table_oldest(&tracker->table, PHASE_LIBRARY), *next;
+
+	for (; connection; connection = next) {
+		const struct handshake *handshake = connection->handshake;
+
+		next = TAILQ_NEXT(connection, queued);
+		if (!memcmp(handshake->client_hello.random, statement->client_random, MESSAGE_RANDOM) &&
+		    !library_join_waits(tracker->join, handshake) && !awaits_cause(tracker, handshake))
+			conclude(tracker, connection);
+	}
+}
+
 void tracker_statement(struct tracker *tracker, const struct library_event *event)
 {
 	struct library_statement statement;
 
-	if (tracker->statements && !library_statement_read(event, &statement))
-		library_statements_take(tracker->statements, &statement);
+	if (!tracker->statements || library_statement_read(event, &statement))
+		return;
+	library_statements_take(tracker->statements, &statement);
+	if (statement.kind == LIBRARY_FAILURE)
+		conclude_failed(tracker, &statement);
 }
 
 const struct library_join_counts *tracker_library_counts(const struct tracker *tracker)
