@@ -38,7 +38,8 @@ struct parts {
 	struct store *store;              /* NULL: nothing is remembered; else one of the sinks */
 	struct command *command;
 	struct tracker *table;
-	struct expectations expectations; /* of --expect, in a run that ends by itself */
+	struct standard_output_queue output; /* of the live host: what standard output has not taken yet */
+	struct expectations expectations;    /* of --expect, in a run that ends by itself */
 };
 
 enum {
@@ -47,8 +48,18 @@ enum {
 
 static const uint64_t NS_PER_SECOND = 1000000000;
 
+/* A file waits for the reader of the output; the events of the live host would be lost meanwhile. */
+static struct standard_output_queue *queue_of(struct parts *parts)
+{
+	if (parts->options.read_file)
+		return NULL;
+	parts->output.max = STANDARD_OUTPUT_QUEUE_MAX;
+	return &parts->output;
+}
+
 static int add_console(struct parts *parts)
 {
+	struct standard_output_queue *queue = queue_of(parts);
 	static const uint8_t formats[] = {
 		[FORMAT_TABLE] = CONSOLE_TABLE, [FORMAT_LADDER] = CONSOLE_LADDER, [FORMAT_JSON] = CONSOLE_JSON};
 	const struct console_options options = {.format = formats[parts->options.format],
@@ -56,7 +67,8 @@ static int add_console(struct parts *parts)
 	                                        /* the journal's lines are read one by one, and by many */
 	                                        .headings = !journal_takes(STDOUT_FILENO),
 	                                        .of_host = !parts->options.read_file,
-	                                        .stream = standard_output_open(signals_stop) ?: stdout};
+	                                        .stream = standard_output_open(signals_stop, queue) ?: stdout,
+	                                        .queue = queue};
 	struct sink sink;
 
 	if (parts->options.write_file && !strcmp(parts->options.write_file, "-"))
@@ -197,6 +209,8 @@ int main(int argc, char **argv)
 	if (!error)
 		error = trace(&parts);
 	unwritten = sinks_flush(&parts.report.sinks);
+	if (!unwritten)
+		unwritten = standard_output_finish(&parts.output, signals_stop);
 	report_close(&parts.report);
 	if (!error)
 		error = command_finish(parts.command);

@@ -260,28 +260,54 @@ def watchdog_of_another(bench):
         service.stop()
 
 
-def watchdog_of_a_loop_that_hangs(bench):
-    """The process is there, and answers scrapes: but nobody reads what it prints, and it reads no events."""
+def output_that_nobody_reads(bench):
+    """The loop goes on: signs of life come, every handshake is counted, no event is lost, and the lines come once somebody reads."""
     certificates = Certificates(bench.directory)
     read_end, write_end = os.pipe()
     fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
     with bench.manager() as manager, contextlib.closing(Server(certificates, "never")) as server, \
-            bench.service("--trace", "--metrics=127.0.0.1:9813", manager=manager, watchdog=WATCHDOG, stdout=write_end):
+            bench.service("--trace", "--metrics=127.0.0.1:9813", manager=manager, watchdog=WATCHDOG, stdout=write_end) as service:
+        os.close(write_end)
         manager.wait_for("READY=1")
-        manager.wait_for("WATCHDOG=1")
         for _ in range(20):
             shake_hands(server, "TLSv1.2")
-        manager.wait_for_silence()
-        socket.create_connection(("127.0.0.1", 9813), SECONDS).close()
-        os.close(write_end)
-        os.set_blocking(read_end, False)
+        expect(wait_until(lambda: handshakes_counted() == 40), True, "handshakes are counted while nobody reads")
+        # those that came until now were sent, perhaps, before the pipe was full
+        time.sleep(0.5)
+        while manager.receive(0.01):
+            pass
+        expect(manager.receive(SECONDS), "WATCHDOG=1", "message while nobody reads")
+        with urllib.request.urlopen("http://127.0.0.1:9813/metrics", timeout=SECONDS) as answer:
+            lost = re.findall(r"^mtlsnoop_lost_events_total\{.*\} [1-9].*$", answer.read().decode(), re.MULTILINE)
+        expect(lost, [], "losses")
+        received = b""
 
-        def read_until_alive():
+        def all_came():
+            nonlocal received
             with contextlib.suppress(BlockingIOError):
-                os.read(read_end, 65536)
-            return manager.receive(0.01)
+                received += os.read(read_end, 65536)
+            return received.count(b"\n* not_requested; ") == 40
 
-        expect(wait_until(read_until_alive, timeout=SECONDS), "WATCHDOG=1", "message, once somebody reads")
+        os.set_blocking(read_end, False)
+        expect(wait_until(all_came, timeout=SECONDS), True, "all handshakes are printed once somebody reads")
+        expect(service.stop(), 0, "exit status")
+    os.close(read_end)
+
+
+def output_that_nobody_reads_at_the_end(bench):
+    """A service that is stopped does not wait for its reader, and says that lines are missing."""
+    certificates = Certificates(bench.directory)
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    with bench.manager() as manager, contextlib.closing(Server(certificates, "never")) as server, \
+            bench.service("--trace", "--metrics=127.0.0.1:9813", manager=manager, stdout=write_end) as service:
+        os.close(write_end)
+        manager.wait_for("READY=1")
+        for _ in range(20):
+            shake_hands(server, "TLSv1.2")
+        wait_until(lambda: handshakes_counted() == 40)
+        expect(service.stop(), 1, "exit status")
+        expect("cannot write the rest to standard output" in service.errors(), True, f"a message: {service.errors()!r}")
     os.close(read_end)
 
 
@@ -593,7 +619,8 @@ def main():
         suite.run("notify: reload of nothing", reload_of_nothing, bench)
         suite.run("watchdog: while it runs", watchdog, bench)
         suite.run("watchdog: of another process", watchdog_of_another, bench)
-        suite.run("watchdog: the loop hangs", watchdog_of_a_loop_that_hangs, bench)
+        suite.run("output: nobody reads", output_that_nobody_reads, bench)
+        suite.run("output: nobody reads at the end", output_that_nobody_reads_at_the_end, bench)
         suite.run("user: three capabilities, then none", user_with_capabilities, bench)
         suite.run("journal: errors", journal_of_errors, bench)
         suite.run("journal: warnings", journal_of_warnings, bench)

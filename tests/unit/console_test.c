@@ -174,6 +174,37 @@ static void flush_tells_of_a_full_disk(void **state)
 	assert_int_equal(errors[1], -EIO);
 }
 
+/* While the queue is full no part of a record is printed, and the sink counts the record. */
+static void records_are_left_out_while_nobody_reads(void **state)
+{
+	struct standard_output_queue queue = {.max = 100, .waiting = 100};
+	struct captured_output captured, errors;
+	struct handshake handshake = sample_handshake();
+
+	(void)state;
+	for (uint8_t format = CONSOLE_TABLE; format <= CONSOLE_JSON; format++) {
+		const struct console_options options = {.format = format, .stream = stdout, .queue = &queue};
+		struct sink_counts counts = {};
+		struct sink sink;
+		int taken;
+
+		assert_int_equal(console_open(&sink, &options), 0);
+		captured_begin(&errors, stderr);
+		captured_begin(&captured, stdout);
+		taken = sink.class->take(sink.state, &handshake) | sink.class->take(sink.state, &handshake);
+		fflush(stdout);
+		captured_end(&captured);
+		sink.class->count(sink.state, &counts);
+		sink.class->close(sink.state);
+		captured_end(&errors);
+		assert_int_equal(taken, 0);
+		assert_string_equal(captured.text, "");
+		assert_int_equal(counts.dropped, 2);
+		assert_non_null(strstr(errors.text, "standard output is not read"));
+		assert_non_null(strstr(errors.text, "2 handshakes were not printed"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +213,7 @@ int main(void)
 		cmocka_unit_test(needs_follow_the_format),
 		cmocka_unit_test(flush_reaches_the_system),
 		cmocka_unit_test(flush_tells_of_a_full_disk),
+		cmocka_unit_test(records_are_left_out_while_nobody_reads),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, NULL, NULL);

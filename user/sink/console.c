@@ -2,6 +2,7 @@
 #include "sink/console.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,25 +14,40 @@ struct console {
 	struct console_options options;
 	struct host host;
 	bool begun;
-	bool failed; /* the stream could not be written, after a message */
+	bool failed;      /* the stream could not be written, after a message */
+	uint64_t dropped; /* records: nobody read standard output */
 };
+
+/* Whether there is no room for a record. */
+static bool is_full(struct console *console)
+{
+	if (!standard_output_is_full(console->options.queue))
+		return false;
+	if (!console->dropped++)
+		log_warning("standard output is not read: records are not printed; the trace goes on, and the metric "
+		            "mtlsnoop_sink_records_total counts them");
+	return true;
+}
 
 static int take_json(void *state, const struct handshake *handshake)
 {
-	const struct console *console = state;
+	struct console *console = state;
 	const struct json_options options = {
 		.redact = console->options.redact,
 		.host = console->options.of_host ? &console->host : NULL,
 	};
 
+	if (is_full(console))
+		return 0;
 	return json_line(console->options.stream, handshake, &options);
 }
 
 static int take_ladder(void *state, const struct handshake *handshake)
 {
-	const struct console *console = state;
+	struct console *console = state;
 
-	text_ladder(console->options.stream, handshake, console->options.redact);
+	if (!is_full(console))
+		text_ladder(console->options.stream, handshake, console->options.redact);
 	return 0;
 }
 
@@ -46,6 +62,8 @@ static int take_table(void *state, const struct handshake *handshake)
 {
 	struct console *console = state;
 
+	if (is_full(console))
+		return 0;
 	begin_table(console);
 	text_line(console->options.stream, handshake);
 	return 0;
@@ -66,16 +84,41 @@ static int flush(void *state)
 	/* a write between two flushes, when the buffer was full, may have failed */
 	if (!error && ferror(stream))
 		error = -EIO;
+	/* what the reader did not take before, and takes now */
+	if (!error && console->options.queue)
+		error = standard_output_drain(console->options.queue);
 	if (error && !console->failed)
 		log_error("cannot write to standard output: %s", strerror(-error));
 	console->failed |= error != 0;
 	return error;
 }
 
+static void count(void *state, struct sink_counts *counts)
+{
+	const struct console *console = state;
+
+	counts->dropped = console->dropped;
+}
+
+static void close_console(void *state)
+{
+	const struct console *console = state;
+
+	if (console->dropped)
+		log_notice("%" PRIu64 " handshakes were not printed: nobody read standard output", console->dropped);
+	free(state);
+}
+
 static const struct sink_class classes[] = {
-	[CONSOLE_TABLE] = {.name = "table", .take = take_table, .tick = tick_table, .flush = flush, .close = free},
-	[CONSOLE_LADDER] = {.name = "ladder", .take = take_ladder, .flush = flush, .close = free},
-	[CONSOLE_JSON] = {.name = "json", .take = take_json, .flush = flush, .close = free},
+	[CONSOLE_TABLE] = {.name = "table",
+                           .take = take_table,
+                           .tick = tick_table,
+                           .flush = flush,
+                           .count = count,
+                           .close = close_console},
+	[CONSOLE_LADDER] =
+		{.name = "ladder", .take = take_ladder, .flush = flush, .count = count, .close = close_console},
+	[CONSOLE_JSON] = {.name = "json", .take = take_json, .flush = flush, .count = count, .close = close_console},
 };
 
 static const unsigned int needs[] = {

@@ -6,6 +6,7 @@
 #define SINK_CONSOLE_H
 
 #include "sink/sink.h"
+#include "system/standard_output.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,9 @@ struct console_options {
 	bool headings;  /* of the table */
 	bool of_host;   /* records are of this host, and not of a file: JSON names the host */
 	FILE *stream;   /* stays the caller's */
+
+	/* of the stream; NULL: writes wait for the reader. While the queue is full, records are left out and counted. */
+	struct standard_output_queue *queue;
 };
 
 /*
