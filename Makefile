@@ -30,7 +30,7 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 VMLINUX := vmlinux/$(patsubst aarch64,arm64,$(ARCH))
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
-CPPFLAGS += -I. -Iuser -I$(BUILD)/filter -I$(BUILD)/store -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -Iuser -I$(BUILD)/filter -I$(BUILD)/store -I$(BUILD)/web -D_GNU_SOURCE -DMTLSNOOP_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # nothing that is looked up later can be written over
 LDFLAGS ?= -Wl,-z,relro,-z,now
@@ -61,9 +61,10 @@ PROGRAM := $(BUILD)/mtlsnoop
 all: $(PROGRAM)
 
 # What Debian calls the things that building, running and testing need.
-DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev libncurses-dev libzstd-dev
+DEPS_BUILD := clang llvm gcc libc6-dev make pkg-config libbpf-dev bpftool libelf-dev libzydis-dev zlib1g-dev libpcap-dev libgnutls28-dev libcap-ng-dev libmicrohttpd-dev libseccomp-dev libyaml-dev libcrypt-dev libmnl-dev flex bison libsqlite3-dev uthash-dev libncurses-dev libzstd-dev libjs-chart.js python3
 DEPS_CHECK := libcmocka-dev libjson-c-dev libclang-rt-14-dev clang-format clang-tidy openssl gnutls-bin curl libcurl3-gnutls tshark iproute2 python3 procps mandoc git strace lld golang-go libcap2-bin tmux
 # What takes minutes takes these in addition: in CI, and with the target named so.
+DEPS_BROWSER := chromium
 DEPS_KERNELS := qemu-system-x86
 DEPS_ARM64 := gcc-aarch64-linux-gnu qemu-system-arm
 DEPS_PACKAGE := dpkg-dev lintian mmdebstrap
@@ -74,7 +75,7 @@ deps:
 	@tests/install-packages $(DEPS_BUILD)
 
 deps-check:
-	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK) $(if $(CI),$(DEPS_KERNELS) $(DEPS_PACKAGE))
+	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK) $(if $(CI),$(DEPS_BROWSER) $(DEPS_KERNELS) $(DEPS_PACKAGE))
 	@tests/unpack-packages $(BUILD)/stacks nginx nginx-common prometheus
 
 ## run         install, build, trace live: ARGS="-t -P 443" passes options
@@ -249,6 +250,15 @@ $(BUILD)/store/questions.h: $(QUESTIONS) Makefile
 		sed -e '/^--/d' -e 's/["\\]/\\&/g' -e 's/.*/\t"&\\n"/' $$file; \
 		printf '\t;\n'; \
 	done > $@
+
+# The page's files, and the chart library of Debian, are inside the program.
+CHART ?= /usr/share/javascript/chart.js/chart.min.js
+PAGE := user/web/page/index.html user/web/page/app.js user/web/page/style.css
+$(BUILD)/web/page.h: $(PAGE) user/web/embed Makefile
+	@mkdir -p $(@D)
+	$(call quiet,PAGE)user/web/embed $(PAGE) chart.js=$(CHART) > $@
+
+$(BUILD)/user/web/web.o $(BUILD)/sanitized/user/web/web.o $(BUILD)/fuzzed/user/web/web.o: $(BUILD)/web/page.h
 
 $(BUILD)/user/store/question.o $(BUILD)/sanitized/user/store/question.o $(BUILD)/fuzzed/user/store/question.o: $(BUILD)/store/questions.h
 

@@ -27,6 +27,7 @@
 #include "system/signals.h"
 #include "system/standard_output.h"
 #include "tracking/tracker.h"
+#include "web/web.h"
 
 /* What main opens, and closes again. */
 struct parts {
@@ -36,6 +37,7 @@ struct parts {
 	struct exporter *exporter;        /* NULL: no metrics are wanted; else one of the sinks */
 	struct evidence_writer *evidence; /* NULL: no packets are written; else one of the sinks */
 	struct store *store;              /* NULL: nothing is remembered; else one of the sinks */
+	struct web *web;                  /* NULL: there is no page */
 	struct command *command;
 	struct tracker *table;
 	struct standard_output_queue output; /* of the live host: what standard output has not taken yet */
@@ -147,6 +149,30 @@ static int add_evidence(struct parts *parts)
 	return sinks_add(&parts->report.sinks, &sink);
 }
 
+/* The page is behind the metrics' port. */
+static bool answer_page(const struct http_request *request, struct http_answer *answer, void *context)
+{
+	return web_answer(context, request, request->identified, answer);
+}
+
+static int add_web(struct parts *parts)
+{
+	const struct options *options = &parts->options;
+	const struct web_options web = {
+		.store = options->store, .address = &options->metrics.address, .redact = options->redact};
+	struct sink sink;
+	int error;
+
+	if (!parts->exporter || options->no_web)
+		return 0;
+	error = web_open(&parts->web, &web);
+	if (error)
+		return error;
+	exporter_set_other(parts->exporter, answer_page, parts->web);
+	sink = web_sink(parts->web);
+	return sinks_add(&parts->report.sinks, &sink);
+}
+
 static int make_table(struct parts *parts)
 {
 	const struct options *options = &parts->options;
@@ -203,7 +229,8 @@ int main(int argc, char **argv)
 		return check(&parts);
 	if (!error && command_stands_alone(&parts.options))
 		return command_alone(&parts.options) ? EXIT_FAILURE : EXIT_SUCCESS;
-	error = error ?: add_console(&parts) ?: add_metrics(&parts) ?: add_store(&parts) ?: add_evidence(&parts) ?: add_expectations(&parts);
+	error = error ?: add_console(&parts) ?: add_metrics(&parts) ?: add_store(&parts) ?: add_web(&parts);
+	error = error ?: add_evidence(&parts) ?: add_expectations(&parts);
 	error = error ?: command_open(&parts.command, &parts.options, &parts.report.sinks);
 	error = error ?: report_open(&parts.report, &parts.options) ?: make_table(&parts);
 	if (!error)
@@ -212,6 +239,7 @@ int main(int argc, char **argv)
 	if (!unwritten)
 		unwritten = standard_output_finish(&parts.output, signals_stop);
 	report_close(&parts.report);
+	web_close(parts.web);
 	if (!error)
 		error = command_finish(parts.command);
 	command_close(parts.command);

@@ -310,6 +310,7 @@ static const struct option_row option_rows[] = {
          .help = "Serve metrics for Prometheus over HTTP (on " METRICS_DEFAULT ")"},
 	{"web-config", .argument = "FILE", .take = take_path, .field = FIELD(web_config_file),
          .help = "TLS and users of --metrics, in the format of other Prometheus exporters; read again on SIGHUP"},
+	{"no-web", .take = take_flag, .field = FIELD(no_web), .help = "Serve metrics without the page and its API"},
 	{"expect", .argument = "FILE", .take = take_path, .field = FIELD(expect_file),
          .help = "Judge handshakes by lines of SERVICE trusted|required|optional|never; read again on SIGHUP"},
 	{"check", .take = take_flag, .field = FIELD(check),

@@ -51,6 +51,7 @@ struct options {
 	const char *until;
 	const char *expiring;                          /* --expiring, likewise */
 	uint32_t rows;                                 /* -n of COMMAND_ASK; 0: all */
+	bool no_web;                                   /* --no-web: metrics without the page */
 	bool csv;                                      /* --csv */
 	bool summary;                                  /* --summary: nothing but sums at the end */
 	const char *cgroup;                            /* -g; NULL: the root of the cgroup v2 hierarchy */

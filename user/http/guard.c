@@ -221,3 +221,8 @@ struct basic_auth_users *http_guard_users(const struct http_guard *guard)
 {
 	return guard ? guard->users : NULL;
 }
+
+bool http_guard_identifies(const struct http_guard *guard)
+{
+	return guard && (guard->users || guard->client_auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT);
+}

@@ -34,6 +34,9 @@ bool http_guard_has_tls(const struct http_guard *guard);
 /* Give a session, before its handshake, this guard's certificate and demands. The guard must outlive it. Returns 0 or -EINVAL. */
 int http_guard_protect(struct http_guard *guard, gnutls_session_t session);
 
+/* Whether a client has to say who it is: by a password, or by a certificate that is checked. False for NULL. */
+bool http_guard_identifies(const struct http_guard *guard);
+
 /* NULL where nobody is asked who he is. */
 struct basic_auth_users *http_guard_users(const struct http_guard *guard);
 

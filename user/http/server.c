@@ -27,8 +27,11 @@ enum {
 	CONNECTION_MS = 10 * 1000,    /* from accept to the last byte of the answer: what Prometheus waits */
 	YOUNG_MS = 1000,              /* who has come so lately gives way last */
 	SWEEP_MS = 500,               /* so often connections are looked at whose time may be over */
-	BACKLOG = 512,                /* wait to be accepted */
-	NETWORK_BYTES = 8,            /* of an IPv6 address */
+	STREAMS_MAX = 8,
+	STREAM_MS = 60 * 60 * 1000, /* a browser comes again by itself */
+	STREAM_BLOCK = 64 * 1024,
+	BACKLOG = 512,     /* wait to be accepted */
+	NETWORK_BYTES = 8, /* of an IPv6 address */
 	ADDRESS_MAX = INET6_ADDRSTRLEN + sizeof("[]:65535"),
 };
 
@@ -36,6 +39,7 @@ enum {
 struct peer {
 	int descriptor;           /* -1: the place is free */
 	bool asked;               /* its request is complete */
+	bool streams;             /* its answer has no end */
 	bool ended;               /* shut down: the library will close it */
 	uint64_t since_ms;        /* on CLOCK_MONOTONIC */
 	uint64_t number;          /* in the order of arrival */
@@ -48,6 +52,16 @@ struct request {
 	struct MHD_Connection *connection;
 	struct http_guard *guard; /* held while a password is checked */
 	bool checked;
+};
+
+/* An answer without an end. */
+struct stream {
+	struct http *http;
+	struct MHD_Connection *connection; /* NULL: the place is free */
+	http_stream read;
+	void *context;
+	uint64_t position;
+	bool suspended;
 };
 
 struct http {
@@ -63,6 +77,7 @@ struct http {
 	uint64_t arrivals;
 	uint64_t departures;
 	struct peer peer[CONNECTIONS_MAX];
+	struct stream stream[STREAMS_MAX];
 };
 
 static uint64_t clock_ms(void)
@@ -146,7 +161,7 @@ static void end_overdue(struct http *http)
 	for (int index = 0; index < CONNECTIONS_MAX; index++) {
 		struct peer *peer = &http->peer[index];
 
-		if (peer_is_open(peer) && now_ms - peer->since_ms > CONNECTION_MS)
+		if (peer_is_open(peer) && now_ms - peer->since_ms > (peer->streams ? STREAM_MS : CONNECTION_MS))
 			peer_end(peer);
 	}
 }
@@ -202,30 +217,116 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
 	peer->guard = NULL;
 }
 
-static enum MHD_Result respond(struct MHD_Connection *connection, struct http_answer *answer)
+/* Nothing of the page comes from elsewhere, nothing of it is shown elsewhere, and no script but its own runs. */
+static void add_headers(struct MHD_Response *response, const struct http_answer *answer)
 {
-	enum MHD_ResponseMemoryMode mode = answer->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT;
-	struct MHD_Response *response;
-	enum MHD_Result result;
+	static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+				     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-	if (!answer->body) {
-		answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
-		answer->length = 0;
-	}
-	response = MHD_create_response_from_buffer(answer->length, answer->body, mode);
-	if (!response) {
-		free(answer->body);
-		return MHD_NO;
-	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
 	/* a place is free again as soon as its request is answered */
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, "Content-Security-Policy", policy);
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+	if (answer->disposition)
+		MHD_add_response_header(response, "Content-Disposition", answer->disposition);
 	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	if (answer->status == MHD_HTTP_UNAUTHORIZED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
 		                        "Basic realm=\"mtlsnoop\", charset=\"UTF-8\"");
+}
+
+static ssize_t read_stream(void *context, uint64_t offset, char *bytes, size_t size)
+{
+	struct stream *stream = context;
+	size_t length = stream->read(stream->context, &stream->position, bytes, size);
+
+	(void)offset;
+	if (length)
+		return length;
+	/* the thread looks again in half a second */
+	stream->suspended = true;
+	MHD_suspend_connection(stream->connection);
+	return 0;
+}
+
+static void end_stream(void *context)
+{
+	struct stream *stream = context;
+
+	stream->connection = NULL;
+}
+
+/* NULL: there are as many as there may be. */
+static struct MHD_Response *make_stream(struct http *http, struct MHD_Connection *connection,
+                                        struct http_answer *answer)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	for (int index = 0; index < STREAMS_MAX; index++) {
+		struct stream *stream = &http->stream[index];
+
+		if (stream->connection)
+			continue;
+		*stream = (struct stream){.http = http,
+		                          .connection = connection,
+		                          .read = answer->stream,
+		                          .context = answer->stream_context,
+		                          .position = answer->stream_position};
+		if (info && info->socket_context)
+			((struct peer *)info->socket_context)->streams = true;
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, stream,
+		                                         end_stream);
+	}
+	return NULL;
+}
+
+static void resume_streams(struct http *http)
+{
+	for (int index = 0; index < STREAMS_MAX; index++) {
+		struct stream *stream = &http->stream[index];
+
+		if (!stream->connection || !stream->suspended)
+			continue;
+		stream->suspended = false;
+		MHD_resume_connection(stream->connection);
+	}
+}
+
+static enum MHD_Result respond(struct MHD_Connection *connection, struct http_answer *answer)
+{
+	enum MHD_ResponseMemoryMode mode = answer->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT;
+	char *body = answer->constant ? (char *)answer->constant : answer->body;
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	if (!body) {
+		answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		answer->length = 0;
+	}
+	response = MHD_create_response_from_buffer(answer->length, body, mode);
+	if (!response) {
+		free(answer->body);
+		return MHD_NO;
+	}
+	add_headers(response, answer);
+	result = MHD_queue_response(connection, answer->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result respond_with_stream(struct http *http, struct MHD_Connection *connection,
+                                           struct http_answer *answer)
+{
+	struct MHD_Response *response = make_stream(http, connection, answer);
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	add_headers(response, answer);
 	result = MHD_queue_response(connection, answer->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -346,15 +447,60 @@ static struct request *request_begin(struct MHD_Connection *connection)
 }
 
 static enum MHD_Result answer_request(struct http *http, struct MHD_Connection *connection, const char *url,
-                                      const char *method)
+                                      const char *method, bool identified)
 {
+	const struct http_request request = {
+		.path = url,
+		.accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT),
+		.host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
+		.identified = identified,
+		.connection = connection};
 	struct http_answer answer = {};
 
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
-	http->handler(url, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT), &answer,
-	              http->context);
+	http->handler(&request, &answer, http->context);
+	if (answer.stream && !strcmp(method, MHD_HTTP_METHOD_GET))
+		return respond_with_stream(http, connection, &answer);
 	return respond(connection, &answer);
+}
+
+static int hexadecimal(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	digit |= 0x20;
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* RFC 3986 section 2.1, and '+' for a space as forms write it. NUL ends a text, so that %00 is no escape here. */
+static bool unescape(const char *from, char *to, size_t size)
+{
+	size_t used = 0;
+
+	for (; *from; from++) {
+		int high = *from == '%' ? hexadecimal(from[1]) : -1;
+		int low = high >= 0 ? hexadecimal(from[2]) : -1;
+
+		if (used + 1 >= size)
+			return false;
+		if (low >= 0 && (high || low)) {
+			to[used++] = high << 4 | low;
+			from += 2;
+		} else {
+			to[used++] = *from == '+' ? ' ' : *from;
+		}
+	}
+	to[used] = '\0';
+	return true;
+}
+
+bool http_argument(const struct http_request *request, const char *name, char *text, size_t size)
+{
+	const char *value =
+		MHD_lookup_connection_value((struct MHD_Connection *)request->connection, MHD_GET_ARGUMENT_KIND, name);
+
+	return value && unescape(value, text, size);
 }
 
 /* Called with the head of a request, with each piece of its body, behind all of it, and once a password was checked. */
@@ -365,6 +511,7 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 	const union MHD_ConnectionInfo *info;
 	struct http *http = context;
 	enum admission admission;
+	bool identified;
 
 	(void)version;
 	(void)body;
@@ -387,7 +534,8 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many passwords wait to be checked.\n");
 	if (admission == TURNED_AWAY)
 		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "Unauthorized\n");
-	return answer_request(http, connection, url, method);
+	identified = http_guard_identifies(((struct request *)*request_context)->guard);
+	return answer_request(http, connection, url, method, identified);
 }
 
 /* Paths are compared as they came: no escapes are needed to write those that there are. */
@@ -554,6 +702,7 @@ static void *serve(void *context)
 		if (poll(wanted, 2, wait_ms(http)) < 0 && errno != EINTR)
 			break;
 		end_overdue(http);
+		resume_streams(http);
 		run(http);
 	}
 	return NULL;
@@ -582,6 +731,7 @@ void http_close(struct http *http)
 		pthread_join(http->thread, NULL);
 	/* no connection may be suspended when the library ends */
 	basic_auth_checker_stop(http->checker);
+	resume_streams(http);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
 	if (http->stop >= 0)

@@ -32,6 +32,8 @@ static const char page[] = "<!DOCTYPE html>\n"
 
 struct exporter {
 	struct http *http;
+	exporter_other other; /* NULL: nobody */
+	void *other_context;
 	struct metrics *snapshot; /* of the server's thread alone */
 	pthread_mutex_t lock;
 	/* under the lock: */
@@ -91,14 +93,17 @@ static void answer_health(struct exporter *exporter, struct http_answer *answer)
 	answer_text(answer, silent > STALLED_SECONDS || loses ? STATUS_UNAVAILABLE : STATUS_OK, text_type, reason);
 }
 
-static void answer_request(const char *path, const char *accept, struct http_answer *answer, void *context)
+static void answer_request(const struct http_request *request, struct http_answer *answer, void *context)
 {
 	struct exporter *exporter = context;
+	const char *path = request->path;
 
 	if (!strcmp(path, "/metrics"))
-		answer_metrics(exporter, accept, answer);
+		answer_metrics(exporter, request->accept, answer);
 	else if (!strcmp(path, "/healthz"))
 		answer_health(exporter, answer);
+	else if (exporter->other && exporter->other(request, answer, exporter->other_context))
+		return;
 	else if (!strcmp(path, "/"))
 		answer_text(answer, STATUS_OK, page_type, page);
 	else
@@ -131,6 +136,12 @@ out_of_memory:
 cleanup:
 	exporter_close(exporter);
 	return error;
+}
+
+void exporter_set_other(struct exporter *exporter, exporter_other other, void *context)
+{
+	exporter->other = other;
+	exporter->other_context = context;
 }
 
 int exporter_start(struct exporter *exporter)

@@ -4,7 +4,7 @@
  *
  *	/metrics	all metrics, as text or OpenMetrics
  *	/healthz	200 "ok"; or 503 and why: the reader stands still, or something was lost in the last minute
- *	/		a page with links to both
+ *	/		the page (web/web.h), or links to both
  *
  * The thread that reads events only counts, under a lock that is held for as long as it takes to copy the counts; the
  * server's thread writes the text. So a scrape takes no time from the events, and the server can tell when the reader
@@ -14,10 +14,16 @@
 #define SINK_EXPORTER_H
 
 #include "http/guard.h"
+#include "http/server.h"
 #include "sink/sink.h"
 
 #include <stdint.h>
 #include <sys/socket.h>
+
+/*
+ * Answer a request for anything but /metrics and /healthz, such as the page; false: there is no such thing. In the server's thread.
+ */
+typedef bool (*exporter_other)(const struct http_request *request, struct http_answer *answer, void *context);
 
 struct exporter_options {
 	struct sockaddr_storage address; /* AF_UNSPEC: no metrics are wanted */
@@ -25,6 +31,9 @@ struct exporter_options {
 };
 
 struct exporter;
+
+/* Before exporter_start(): who answers all other requests. */
+void exporter_set_other(struct exporter *exporter, exporter_other other, void *context);
 
 /*
  * Listen, as the guard says (http). Returns 0 and an exporter, NULL where none is wanted; or -errno after a message on standard error. Before
