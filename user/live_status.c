@@ -50,6 +50,9 @@ static void ask_library(const struct library *library, struct status_libraries *
 			(struct status_number){library_kind_rows[kind].name, counts->attached[kind]};
 	libraries->refused = counts->refused;
 	libraries->bound = counts->bound;
+	libraries->unreadable = counts->unreadable;
+	libraries->skipped = counts->skipped;
+	libraries->delay_ms = counts->delay_ms;
 }
 
 static void ask_programs(const struct tracer *tracer, const struct tracer_sight *sight, struct status_program *programs)

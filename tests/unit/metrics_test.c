@@ -110,6 +110,9 @@ static struct metrics *sample_metrics(void)
 	                          [LIBRARY_STATISTIC_CALL_BOUND] = 116},
 		.libraries = {.attached = {{"openssl", 901}, {"gnutls", 902}, {"go", 903}},
 	                      .refused = 904,
+	                      .unreadable = 905,
+	                      .skipped = 906,
+	                      .delay_ms = 907,
 	                      .bound = 117,
 	                      .joined = 1004,
 	                      .unjoined = 1005,
@@ -346,6 +349,18 @@ static const char *const text_golden[] = {
 	"# HELP mtlsnoop_library_refused_total Files of TLS libraries that could not be probed.",
 	"# TYPE mtlsnoop_library_refused_total counter",
 	"mtlsnoop_library_refused_total 904",
+	"# HELP mtlsnoop_library_unreadable_total Mapped files that could not be opened or parsed in time.",
+	"# TYPE mtlsnoop_library_unreadable_total counter",
+	"mtlsnoop_library_unreadable_total 905",
+	"# HELP mtlsnoop_library_skipped_processes_total Processes left out of a look for libraries: their user took "
+        "more than its "
+	"share of the time.",
+	"# TYPE mtlsnoop_library_skipped_processes_total counter",
+	"mtlsnoop_library_skipped_processes_total 906",
+	"# HELP mtlsnoop_library_look_delay_milliseconds Longest wait of a user's processes for the next look for "
+        "libraries.",
+	"# TYPE mtlsnoop_library_look_delay_milliseconds gauge",
+	"mtlsnoop_library_look_delay_milliseconds 907",
 	"# HELP mtlsnoop_library_handshakes_total Handshakes that TLS libraries reported, or might have, by whether "
 	"the wire shows the same.",
 	"# TYPE mtlsnoop_library_handshakes_total counter",
@@ -583,6 +598,19 @@ static const char *const openmetrics_golden[] = {
 	"# HELP mtlsnoop_library_refused Files of TLS libraries that could not be probed.",
 	"# TYPE mtlsnoop_library_refused counter",
 	"mtlsnoop_library_refused_total 904",
+	"# HELP mtlsnoop_library_unreadable Mapped files that could not be opened or parsed in time.",
+	"# TYPE mtlsnoop_library_unreadable counter",
+	"mtlsnoop_library_unreadable_total 905",
+	"# HELP mtlsnoop_library_skipped_processes Processes left out of a look for libraries: their user took more "
+        "than its "
+	"share of the time.",
+	"# TYPE mtlsnoop_library_skipped_processes counter",
+	"mtlsnoop_library_skipped_processes_total 906",
+	"# HELP mtlsnoop_library_look_delay_milliseconds Longest wait of a user's processes for the next look for "
+        "libraries.",
+	"# TYPE mtlsnoop_library_look_delay_milliseconds gauge",
+	"# UNIT mtlsnoop_library_look_delay_milliseconds milliseconds",
+	"mtlsnoop_library_look_delay_milliseconds 907",
 	"# HELP mtlsnoop_library_handshakes Handshakes that TLS libraries reported, or might have, by whether the wire "
 	"shows the same.",
 	"# TYPE mtlsnoop_library_handshakes counter",

@@ -598,6 +598,13 @@ static void write_libraries(struct page *page, const struct status *status)
 	write_numbers(page, "library", status->libraries.attached, STATUS_LIBRARIES_MAX);
 	write_counter(page, "mtlsnoop_library_refused", "Files of TLS libraries that could not be probed.",
 	              status->libraries.refused);
+	write_counter(page, "mtlsnoop_library_unreadable", "Mapped files that could not be opened or parsed in time.",
+	              status->libraries.unreadable);
+	write_counter(page, "mtlsnoop_library_skipped_processes",
+	              "Processes left out of a look for libraries: their user took more than its share of the time.",
+	              status->libraries.skipped);
+	write_gauge(page, "mtlsnoop_library_look_delay_milliseconds", "milliseconds",
+	            "Longest wait of a user's processes for the next look for libraries.", status->libraries.delay_ms);
 	write_library_handshakes(page, status);
 	begin_family(page, &calls);
 	write_sample(page, "state", "told", status->library_calls[LIBRARY_STATISTIC_CALLS]);

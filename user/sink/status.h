@@ -46,12 +46,15 @@ struct status_libraries {
 	struct status_number attached[STATUS_LIBRARIES_MAX]; /* files probed now, by kind of library */
 	uint64_t refused;                                    /* files that look like a library and cannot be probed */
 	uint64_t bound;                                      /* files beyond the bound */
-	uint64_t joined;                                     /* records with a library's view */
-	uint64_t unjoined;                                   /* library handshakes that match no traced connection */
-	uint64_t untold;                                     /* TLS 1.3 records without a library's view */
-	uint64_t strangers;                                  /* calls that belong to no handshake */
-	uint64_t damaged;                                    /* library handshakes with missing bytes */
-	uint64_t table_full;                                 /* library handshakes that made room for others */
+	uint64_t unreadable;                                 /* files that could not be opened or parsed in time */
+	uint64_t skipped;    /* processes left out of a look: their user took more than its share of the time */
+	uint64_t delay_ms;   /* the longest wait of a user's processes for their next look; 0: nobody waits */
+	uint64_t joined;     /* records with a library's view */
+	uint64_t unjoined;   /* library handshakes that match no traced connection */
+	uint64_t untold;     /* TLS 1.3 records without a library's view */
+	uint64_t strangers;  /* calls that belong to no handshake */
+	uint64_t damaged;    /* library handshakes with missing bytes */
+	uint64_t table_full; /* library handshakes that made room for others */
 	uint64_t malformed_events;
 };
 
