@@ -9,13 +9,21 @@ enum datagram_numbers {
 	DTLS_1_0_DRAFT = 0x0100, /* what OpenSSL spoke before RFC 4347, and some still do */
 	DTLS_1_0 = 0xfeff,
 	DTLS_1_2 = 0xfefd,
+	DTLS_CONNECTION_ID = 25, /* tls12_cid: a record with a connection ID, RFC 9146 section 4 */
+	DTLS_FINISHED_MAX = 8,   /* numbers of epoch 1 at which Finished, sent again, is looked for */
 };
 
-/* RFC 6347 section 4.1: whether a datagram begins with a record of a handshake. What is encrypted data is left alone. */
+/*
+ * RFC 6347 section 4.1: whether a datagram begins with a record of a handshake. What is encrypted data is left alone. With
+ * connection IDs all encrypted records have the same type: the first ones of epoch 1 may be Finished.
+ */
 static __always_inline int datagram_is_handshake(const __u8 *header)
 {
 	__u16 version = packet_u16(header + 1);
 
+	if (header[0] == DTLS_CONNECTION_ID)
+		return version == DTLS_1_2 && packet_u16(header + 3) == 1 && packet_u32(header + 5) == 0 &&
+		       packet_u16(header + 9) < DTLS_FINISHED_MAX;
 	return header[0] >= TLS_CHANGE_CIPHER_SPEC && header[0] <= TLS_HANDSHAKE &&
 	       (version == DTLS_1_0 || version == DTLS_1_2 || version == DTLS_1_0_DRAFT);
 }

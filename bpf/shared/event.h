@@ -239,7 +239,7 @@ _Static_assert(sizeof(struct event_message) == 32, "ABI");
 _Static_assert(sizeof(struct event_record) == 32, "ABI");
 _Static_assert(sizeof(struct event_alert) == 32, "ABI");
 _Static_assert(sizeof(struct event_close) == 32, "ABI");
-_Static_assert(sizeof(struct event_handover) == 72, "ABI");
+_Static_assert(sizeof(struct event_handover) == 80, "ABI");
 _Static_assert(sizeof(struct event_cut) == 32, "ABI");
 _Static_assert(sizeof(struct event_bytes) == 32, "ABI");
 _Static_assert(sizeof(struct event_owner) == 72, "ABI");

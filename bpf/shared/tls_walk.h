@@ -38,6 +38,12 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 #define TLS_WALK_FUNCTION static __always_inline __attribute__((unused))
+/* What is rare is apart in BPF, where the caller's frame has to stay small. */
+#ifdef __bpf__
+#define TLS_WALK_APART static __attribute__((noinline, unused))
+#else
+#define TLS_WALK_APART TLS_WALK_FUNCTION
+#endif
 
 /* ContentType, RFC 8446 section 5.1, and 24 from RFC 6520 */
 enum tls_content_type {
@@ -87,20 +93,27 @@ enum tls_walk_bounds {
 	TLS_WALK_CHANGE_CIPHER_SPEC_LENGTH = 1,
 	TLS_WALK_SSL2_HEADER = 6,           /* what follows the first five bytes: three lengths */
 	TLS_WALK_SSL2_MIN = 3 + 6 + 3 + 16, /* type and version, the lengths, one cipher spec, a challenge */
-	TLS_WALK_PROXY_HEADER = 11,        /* what follows the first five bytes of a PROXY protocol header, version 2 */
-	TLS_WALK_PROXY_LINE_MAX = 107,     /* of version 1: a line, its end included */
-	TLS_WALK_CLIENT_HELLO_MAX = 65535, /* of its body: a candidate that claims more is none */
+	TLS_WALK_PROXY_HEADER = 11,    /* what follows the first five bytes of a PROXY protocol header, version 2 */
+	TLS_WALK_PROXY_LINE_MAX = 107, /* of version 1: a line, its end included */
+	TLS_WALK_TDS_HEADER = 8,
+	TLS_WALK_MYSQL_REQUEST = 36,        /* MySQL's request for TLS */
+	TLS_WALK_POSTGRESQL_REQUEST = 8,    /* PostgreSQL's */
+	TLS_WALK_CLIENT_HELLO_MAX = 65535,  /* of its body: a candidate that claims more is none */
 	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
 	TLS_WALK_SEARCH_MAX = 16384,        /* bytes of a direction in which a ClientHello is looked for */
 	TLS_WALK_ENCRYPTED_MAX = 32,        /* encrypted records told of per direction */
 	TLS_WALK_FOLLOWED_MAX = 200, /* of a direction that is followed behind its handshake: some renegotiations */
 };
 
+enum tls_walk_version {
+	TLS_WALK_TLCP = 0x0101,
+};
+
 enum tls_walk_phase {
 	TLS_WALK_SEARCH = 0, /* no ClientHello yet: nothing to read before the next segment */
 	TLS_WALK_RECORD,     /* in a record header */
 	TLS_WALK_SSL2_HELLO, /* in the second part of an SSL 2.0 ClientHello's header */
-	TLS_WALK_PROXY_LINE, /* in the line of a PROXY protocol header, version 1 */
+	TLS_WALK_PROXY_LINE, /* in the line of a PROXY protocol header, version 1, or in one that asks for TLS */
 	TLS_WALK_PROXY_HEAD, /* in the second part of a PROXY protocol header, version 2 */
 	TLS_WALK_MESSAGE,    /* in a handshake message header */
 	TLS_WALK_BODY,       /* in a handshake message's body */
@@ -118,9 +131,10 @@ enum tls_walk_flags {
 	TLS_WALK_EITHER = 1 << 4,    /* the ClientHello may have been missed: a ServerHello ends the search too */
 	TLS_WALK_FOLLOWED = 1 << 5,  /* the handshake is over: from record to record, for one that renegotiates */
 	TLS_WALK_FINISHING = 1 << 6, /* FOLLOWED: handshake records that come next are part of the handshake still */
+	TLS_WALK_TDS = 1 << 7,       /* the bytes are in packets of TDS */
 };
 
-/* One direction. Plain numbers in host byte order; 40 bytes, part of the ABI (event.h). */
+/* One direction. Plain numbers in host byte order; 48 bytes, part of the ABI (event.h). */
 struct tls_walk {
 	__u64 header;         /* bytes of the header being read, latest in the low byte */
 	__u32 message_header; /* the same of a message header: it may continue in the next record */
@@ -139,10 +153,13 @@ struct tls_walk {
 	__u8 encrypted_records; /* encrypted records told of */
 	__u8 alert_have;        /* bytes of an alert in cleartext read so far: it may continue in the next record */
 	__u8 alert_level;
-	__u8 reserved;
+	__u8 tds_have;    /* bytes of a TDS header read so far */
+	__u32 tds_header; /* the first four of them */
+	__u16 tds_left;   /* bytes of the TDS packet that are still to come */
+	__u16 reserved;
 };
 
-_Static_assert(sizeof(struct tls_walk) == 40, "struct tls_walk is part of the ABI");
+_Static_assert(sizeof(struct tls_walk) == 48, "struct tls_walk is part of the ABI");
 
 enum tls_walk_event_kind {
 	TLS_WALK_EVENT_NONE = 0,
@@ -169,6 +186,13 @@ TLS_WALK_FUNCTION int tls_walk_ended(const struct tls_walk *walk)
 	return walk->phase >= TLS_WALK_DONE;
 }
 
+TLS_WALK_FUNCTION void tls_walk_leave_tds(struct tls_walk *walk)
+{
+	walk->flags &= ~TLS_WALK_TDS;
+	walk->tds_left = 0;
+	walk->tds_have = 0;
+}
+
 /* The direction has sent Finished in a record of its own type: up to TLS 1.2 alone (RFC 8446 section 5.2). */
 TLS_WALK_FUNCTION int tls_walk_may_follow(const struct tls_walk *walk)
 {
@@ -186,6 +210,7 @@ TLS_WALK_FUNCTION int tls_walk_may_follow(const struct tls_walk *walk)
  */
 TLS_WALK_FUNCTION void tls_walk_follow(struct tls_walk *walk)
 {
+	tls_walk_leave_tds(walk);
 	walk->flags |= TLS_WALK_FOLLOWED;
 	if (walk->flags & TLS_WALK_CLIENT)
 		walk->flags |= TLS_WALK_FINISHING;
@@ -222,14 +247,55 @@ TLS_WALK_FUNCTION void tls_walk_segment(struct tls_walk *walk)
 	walk->header = 0;
 }
 
+/*
+ * SQL Server before TDS 8 carries the handshake in packets of its own (MS-TDS sections 2.2.3.1 and 2.2.6.5): a header of type,
+ * status, length with the header, and four bytes more. A record may lie in several packets. Behind the handshake the records
+ * come without.
+ */
+enum tls_walk_tds {
+	TLS_WALK_TDS_PRELOGIN = 0x12,
+};
+
+TLS_WALK_FUNCTION int tls_walk_at_tds_header(const struct tls_walk *walk)
+{
+	return walk->flags & TLS_WALK_TDS && walk->tds_left == 0;
+}
+
+/* As long as the bytes are in packets of TDS nothing reaches behind the packet at hand. */
+TLS_WALK_FUNCTION __u32 tls_walk_within_tds(const struct tls_walk *walk, __u32 count)
+{
+	return walk->flags & TLS_WALK_TDS && count > walk->tds_left ? walk->tds_left : count;
+}
+
+/* The first five bytes are those of a TDS header, and not of a record. */
+TLS_WALK_FUNCTION void tls_walk_begin_tds(struct tls_walk *walk)
+{
+	walk->flags |= TLS_WALK_TDS;
+	walk->tds_header = walk->header >> 8;
+	walk->tds_have = TLS_WALK_RECORD_HEADER;
+	walk->tds_left = 0;
+	walk->header_have = 0;
+	walk->header = 0;
+}
+
+/* The first record of a direction that answers a ClientHello is still to come. */
+TLS_WALK_FUNCTION int tls_walk_answer_begins(const struct tls_walk *walk)
+{
+	return !(walk->flags & (TLS_WALK_CANDIDATE | TLS_WALK_CLIENT | TLS_WALK_FOLLOWED)) && walk->record_type == 0 &&
+	       walk->message_type == 0;
+}
+
 /* How many header bytes are wanted next, at most TLS_WALK_READ_MAX; 0 where bytes are to be passed over. */
 TLS_WALK_FUNCTION __u32 tls_walk_wanted(const struct tls_walk *walk)
 {
 	__u32 wanted;
 
+	/* a byte alone first: it may be that of a record which is in no packet */
+	if (tls_walk_at_tds_header(walk) && !tls_walk_ended(walk))
+		return walk->tds_have ? TLS_WALK_TDS_HEADER - walk->tds_have : 1;
 	switch (walk->phase) {
 	case TLS_WALK_RECORD:
-		return TLS_WALK_RECORD_HEADER - walk->header_have;
+		return tls_walk_within_tds(walk, TLS_WALK_RECORD_HEADER - walk->header_have);
 	case TLS_WALK_SSL2_HELLO:
 		return TLS_WALK_SSL2_HEADER - walk->header_have;
 	case TLS_WALK_PROXY_LINE:
@@ -247,7 +313,7 @@ TLS_WALK_FUNCTION __u32 tls_walk_wanted(const struct tls_walk *walk)
 	default:
 		return 0;
 	}
-	return wanted < walk->record_left ? wanted : walk->record_left;
+	return tls_walk_within_tds(walk, wanted < walk->record_left ? wanted : walk->record_left);
 }
 
 /* How many bytes may be passed over in one go where tls_walk_wanted() is 0. */
@@ -255,9 +321,10 @@ TLS_WALK_FUNCTION __u32 tls_walk_passable(const struct tls_walk *walk)
 {
 	switch (walk->phase) {
 	case TLS_WALK_BODY:
-		return walk->message_left < walk->record_left ? walk->message_left : walk->record_left;
+		return tls_walk_within_tds(walk, walk->message_left < walk->record_left ? walk->message_left
+		                                                                        : walk->record_left);
 	case TLS_WALK_SKIP:
-		return walk->record_left;
+		return tls_walk_within_tds(walk, walk->record_left);
 	default:
 		return ~(__u32)0;
 	}
@@ -302,6 +369,8 @@ TLS_WALK_FUNCTION void tls_walk_after_bytes(struct tls_walk *walk)
 TLS_WALK_FUNCTION void tls_walk_pass(struct tls_walk *walk, __u32 count)
 {
 	walk->flags |= TLS_WALK_STARTED;
+	if (walk->flags & TLS_WALK_TDS)
+		walk->tds_left -= count;
 	switch (walk->phase) {
 	case TLS_WALK_BODY:
 		walk->message_left -= count;
@@ -356,11 +425,21 @@ TLS_WALK_FUNCTION int tls_walk_may_be_ssl2(__u64 header, __u32 have)
 /* Whether the have bytes of a record header read so far can be those of a ClientHello's record. */
 TLS_WALK_FUNCTION int tls_walk_may_be_hello(__u64 header, __u32 have)
 {
+	__u8 major = tls_walk_byte(header, have, 1);
+
 	if (tls_walk_byte(header, have, 0) != TLS_HANDSHAKE)
 		return 0;
-	if (have > 1 && tls_walk_byte(header, have, 1) != 3)
+	if (have > 1 && major != 3 && major != 1)
 		return 0;
+	if (have > 2 && major == 1)
+		return tls_walk_byte(header, have, 2) == 1;
 	return have < 3 || tls_walk_byte(header, have, 2) <= 4;
+}
+
+/* SSL 3.0 to TLS 1.3 have 3.x; TLCP 1.1 (GB/T 38636-2020), whose framing and messages are those of TLS 1.2, has 1.1. */
+TLS_WALK_FUNCTION int tls_walk_version_known(const struct tls_walk *walk)
+{
+	return walk->record_version >> 8 == 3 || walk->record_version == TLS_WALK_TLCP;
 }
 
 /* The candidate is none: nothing here before the next segment. */
@@ -368,6 +447,7 @@ TLS_WALK_FUNCTION void tls_walk_reject_candidate(struct tls_walk *walk)
 {
 	walk->phase = TLS_WALK_SEARCH;
 	walk->flags &= ~TLS_WALK_CANDIDATE;
+	tls_walk_leave_tds(walk);
 	walk->message_have = 0;
 	walk->message_header = 0;
 	if (walk->searched >= TLS_WALK_SEARCH_MAX)
@@ -419,7 +499,7 @@ TLS_WALK_FUNCTION int tls_walk_interrupts(const struct tls_walk *walk)
 
 TLS_WALK_FUNCTION int tls_walk_record_valid(const struct tls_walk *walk)
 {
-	if (walk->record_version >> 8 != 3 || walk->record_length > TLS_WALK_RECORD_MAX)
+	if (!tls_walk_version_known(walk) || walk->record_length > TLS_WALK_RECORD_MAX)
 		return 0;
 	if (walk->flags & TLS_WALK_CANDIDATE)
 		return walk->record_type == TLS_HANDSHAKE && walk->record_length;
@@ -445,7 +525,7 @@ TLS_WALK_FUNCTION void tls_walk_handshake_record(struct tls_walk *walk, struct t
 /* A record behind the handshake. */
 TLS_WALK_FUNCTION void tls_walk_followed_record(struct tls_walk *walk, struct tls_walk_event *event)
 {
-	if (walk->record_version >> 8 != 3 || walk->record_length > TLS_WALK_RECORD_MAX ||
+	if (!tls_walk_version_known(walk) || walk->record_length > TLS_WALK_RECORD_MAX ||
 	    walk->record_type < TLS_CHANGE_CIPHER_SPEC || walk->record_type > TLS_HEARTBEAT ||
 	    walk->encrypted_records >= TLS_WALK_FOLLOWED_MAX) {
 		walk->phase = TLS_WALK_DONE;
@@ -528,41 +608,152 @@ TLS_WALK_FUNCTION void tls_walk_begin_ssl2(struct tls_walk *walk)
 #define TLS_WALK_PROXY_1 0x50524f5859ull
 #define TLS_WALK_PROXY_2 0x0d0a0d0a00ull
 
+/* Whether the have bytes read so far begin these five. */
+TLS_WALK_FUNCTION int tls_walk_begins(__u64 header, __u32 have, __u64 expected)
+{
+	return header == expected >> ((TLS_WALK_RECORD_HEADER - have) & 7) * 8;
+}
+
 TLS_WALK_FUNCTION int tls_walk_may_be_proxy(__u64 header, __u32 have)
 {
-	__u32 missing = ((TLS_WALK_RECORD_HEADER - have) & 7) * 8;
-
-	return header == TLS_WALK_PROXY_1 >> missing || header == TLS_WALK_PROXY_2 >> missing;
+	return tls_walk_begins(header, have, TLS_WALK_PROXY_1) || tls_walk_begins(header, have, TLS_WALK_PROXY_2);
 }
 
 TLS_WALK_FUNCTION void tls_walk_begin_proxy(struct tls_walk *walk)
 {
 	walk->phase = walk->header == TLS_WALK_PROXY_1 ? TLS_WALK_PROXY_LINE : TLS_WALK_PROXY_HEAD;
+	walk->record_left = TLS_WALK_PROXY_LINE_MAX - TLS_WALK_RECORD_HEADER;
 	/* there is one such header, and an SSL 2.0 ClientHello behind it is not looked for */
 	walk->flags |= TLS_WALK_STARTED;
 	walk->header_have = 0;
 	walk->header = 0;
 }
 
-/* The first bytes of a candidate are not those of a TLS record. */
-TLS_WALK_FUNCTION void tls_walk_read_other_header(struct tls_walk *walk)
+/* Whether bytes may begin a TDS header: type, status (1: the last packet of a message), length, and a 0 (SPID). */
+TLS_WALK_FUNCTION int tls_walk_may_be_tds(__u64 header, __u32 have)
 {
-	int ssl2 = tls_walk_may_be_ssl2(walk->header, walk->header_have);
+	if (tls_walk_byte(header, have, 0) != TLS_WALK_TDS_PRELOGIN)
+		return 0;
+	if (have > 1 && tls_walk_byte(header, have, 1) > 1)
+		return 0;
+	if (have > 3 && !tls_walk_byte(header, have, 2) && tls_walk_byte(header, have, 3) <= TLS_WALK_TDS_HEADER)
+		return 0;
+	return have < 5 || !tls_walk_byte(header, have, 4);
+}
 
-	if (walk->flags & TLS_WALK_STARTED || !(ssl2 || tls_walk_may_be_proxy(walk->header, walk->header_have)))
-		tls_walk_reject_candidate(walk);
-	else if (walk->header_have == TLS_WALK_RECORD_HEADER && ssl2)
+/*
+ * Requests for TLS that a client may send in one segment with its ClientHello: the lines of SMTP and its kin, which end with
+ * LF, and those of MySQL, PostgreSQL and LDAP (RFC 4511 section 4.14), whose lengths are known.
+ */
+#define TLS_WALK_STARTTLS   0x5354415254ull /* STARTTLS */
+#define TLS_WALK_STLS       0x53544c530dull /* STLS of POP3, RFC 2595 */
+#define TLS_WALK_AUTH_TLS   0x4155544820ull /* AUTH TLS of FTP, RFC 4217 */
+#define TLS_WALK_MYSQL      0x2000000100ull /* of which four bytes count: 32 bytes, number 1 */
+#define TLS_WALK_POSTGRESQL 0x0000000804ull
+
+/* A SEQUENCE of up to 127 bytes that begins with a message id of one byte. */
+TLS_WALK_FUNCTION int tls_walk_may_be_ldap(__u64 header, __u32 have)
+{
+	__u8 length = tls_walk_byte(header, have, 1);
+
+	if (tls_walk_byte(header, have, 0) != 0x30 || (have > 1 && (length <= 3 || length > 127)))
+		return 0;
+	if (have > 2 && tls_walk_byte(header, have, 2) != 2)
+		return 0;
+	return have < 4 || tls_walk_byte(header, have, 3) == 1;
+}
+
+TLS_WALK_FUNCTION int tls_walk_may_be_mysql(__u64 header, __u32 have)
+{
+	return have < 5 ? tls_walk_begins(header, have, TLS_WALK_MYSQL) : header >> 8 == TLS_WALK_MYSQL >> 8;
+}
+
+TLS_WALK_FUNCTION int tls_walk_may_be_request(__u64 header, __u32 have)
+{
+	return tls_walk_begins(header, have, TLS_WALK_STARTTLS) || tls_walk_begins(header, have, TLS_WALK_STLS) ||
+	       tls_walk_begins(header, have, TLS_WALK_AUTH_TLS) || tls_walk_begins(header, have, TLS_WALK_POSTGRESQL) ||
+	       tls_walk_may_be_mysql(header, have) || tls_walk_may_be_ldap(header, have);
+}
+
+/* How many bytes of a request follow its first five; 0: it is a line. */
+TLS_WALK_FUNCTION __u32 tls_walk_request_left(__u64 header)
+{
+	if (tls_walk_may_be_mysql(header, TLS_WALK_RECORD_HEADER))
+		return TLS_WALK_MYSQL_REQUEST - TLS_WALK_RECORD_HEADER;
+	if (header == TLS_WALK_POSTGRESQL)
+		return TLS_WALK_POSTGRESQL_REQUEST - TLS_WALK_RECORD_HEADER;
+	if (tls_walk_may_be_ldap(header, TLS_WALK_RECORD_HEADER))
+		return tls_walk_byte(header, TLS_WALK_RECORD_HEADER, 1) - 3;
+	return 0;
+}
+
+/* The client asks for TLS: its ClientHello may follow in the same segment. */
+TLS_WALK_FUNCTION void tls_walk_begin_request(struct tls_walk *walk)
+{
+	__u32 left = tls_walk_request_left(walk->header);
+
+	walk->record_left = left ? left : TLS_WALK_PROXY_LINE_MAX - TLS_WALK_RECORD_HEADER;
+	walk->phase = left ? TLS_WALK_SKIP : TLS_WALK_PROXY_LINE;
+	walk->flags |= TLS_WALK_STARTED;
+	walk->header_have = 0;
+	walk->header = 0;
+}
+
+/* Methods of HTTP whose body may be anything. CONNECT and OPTIONS lead to TLS (RFC 2817, RFC 9110 section 9.3.6). */
+TLS_WALK_FUNCTION int tls_walk_may_be_http(__u64 header, __u32 have)
+{
+	return tls_walk_begins(header, have, 0x474554202full) || tls_walk_begins(header, have, 0x4845414420ull) ||
+	       tls_walk_begins(header, have, 0x504f535420ull) || tls_walk_begins(header, have, 0x505554202full) ||
+	       tls_walk_begins(header, have, 0x44454c4554ull) || tls_walk_begins(header, have, 0x5041544348ull);
+}
+
+/* Five bytes that are not those of a TLS record. */
+TLS_WALK_FUNCTION void tls_walk_take_other_header(struct tls_walk *walk)
+{
+	__u64 header = walk->header;
+	int started = walk->flags & TLS_WALK_STARTED;
+
+	if (tls_walk_may_be_tds(header, TLS_WALK_RECORD_HEADER)) {
+		tls_walk_begin_tds(walk);
+	} else if (tls_walk_may_be_request(header, TLS_WALK_RECORD_HEADER)) {
+		tls_walk_begin_request(walk);
+	} else if (!started && tls_walk_may_be_ssl2(header, TLS_WALK_RECORD_HEADER)) {
 		tls_walk_begin_ssl2(walk);
-	else if (walk->header_have == TLS_WALK_RECORD_HEADER)
+	} else if (!started && tls_walk_may_be_proxy(header, TLS_WALK_RECORD_HEADER)) {
 		tls_walk_begin_proxy(walk);
+	} else {
+		tls_walk_reject_candidate(walk);
+		if (!started && tls_walk_may_be_http(header, TLS_WALK_RECORD_HEADER))
+			walk->phase = TLS_WALK_NOT_TLS;
+	}
+}
+
+/* The first bytes of a candidate are not those of a TLS record: may they begin something else that is understood? */
+TLS_WALK_APART void tls_walk_read_other_header(struct tls_walk *walk)
+{
+	__u64 header = walk->header;
+	__u32 have = walk->header_have;
+
+	if (have == TLS_WALK_RECORD_HEADER)
+		tls_walk_take_other_header(walk);
+	else if (tls_walk_may_be_tds(header, have) || tls_walk_may_be_request(header, have))
+		return;
+	else if (walk->flags & TLS_WALK_STARTED ||
+	         !(tls_walk_may_be_ssl2(header, have) || tls_walk_may_be_proxy(header, have) ||
+	           tls_walk_may_be_http(header, have)))
+		tls_walk_reject_candidate(walk);
 }
 
 TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct tls_walk_event *event)
 {
+	int whole = walk->header_have == TLS_WALK_RECORD_HEADER;
+
 	if (walk->flags & TLS_WALK_CANDIDATE && walk->message_have == 0 &&
 	    !tls_walk_may_be_hello(walk->header, walk->header_have))
 		tls_walk_read_other_header(walk);
-	else if (walk->header_have == TLS_WALK_RECORD_HEADER)
+	else if (whole && tls_walk_answer_begins(walk) && tls_walk_may_be_tds(walk->header, walk->header_have))
+		tls_walk_begin_tds(walk);
+	else if (whole)
 		tls_walk_begin_record(walk, event);
 }
 
@@ -570,7 +761,6 @@ TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct
 TLS_WALK_FUNCTION void tls_walk_read_proxy_line(struct tls_walk *walk, const __u8 *bytes, __u32 count,
                                                 struct tls_walk_event *event)
 {
-	__u32 before = walk->searched - count;
 	__u32 i;
 
 	for (i = 0; i < TLS_WALK_RECORD_HEADER; i++) {
@@ -579,11 +769,13 @@ TLS_WALK_FUNCTION void tls_walk_read_proxy_line(struct tls_walk *walk, const __u
 		if (walk->phase == TLS_WALK_RECORD) {
 			walk->header = walk->header << 8 | bytes[i];
 			walk->header_have++;
-		} else if (before + i >= TLS_WALK_PROXY_LINE_MAX) {
+		} else if (walk->record_left == 0) {
 			tls_walk_reject_candidate(walk);
 			return;
 		} else if (bytes[i] == '\n') {
 			walk->phase = TLS_WALK_RECORD;
+		} else {
+			walk->record_left--;
 		}
 	}
 	if (walk->header_have)
@@ -762,6 +954,40 @@ TLS_WALK_FUNCTION void tls_walk_read_alert(struct tls_walk *walk, const __u8 *by
 }
 
 /*
+ * Read bytes of a TDS header. Returns whether they are none: a record that is in no packet begins, and the handshake is
+ * over, or this never was one.
+ */
+TLS_WALK_FUNCTION int tls_walk_read_tds(struct tls_walk *walk, const __u8 *bytes, __u32 count,
+                                        struct tls_walk_event *event)
+{
+	__u32 i, length;
+
+	if (walk->tds_have == 0 && bytes[0] != TLS_WALK_TDS_PRELOGIN) {
+		tls_walk_leave_tds(walk);
+		if (walk->phase == TLS_WALK_RECORD && walk->header_have == 0)
+			return 1;
+		tls_walk_leave(walk, event);
+		return 0;
+	}
+	for (i = 0; i < TLS_WALK_READ_MAX; i++) {
+		if (i >= count)
+			break;
+		if (walk->tds_have < 4)
+			walk->tds_header = walk->tds_header << 8 | bytes[i];
+		walk->tds_have++;
+	}
+	if (walk->tds_have < TLS_WALK_TDS_HEADER)
+		return 0;
+	walk->tds_have = 0;
+	length = walk->tds_header & 0xffff;
+	if (length > TLS_WALK_TDS_HEADER)
+		walk->tds_left = length - TLS_WALK_TDS_HEADER;
+	else
+		tls_walk_leave(walk, event);
+	return 0;
+}
+
+/*
  * Read count header bytes, 1 to tls_walk_wanted(); bytes is a buffer of TLS_WALK_READ_MAX of which the first count are
  * looked at. Returns what they completed, kind TLS_WALK_EVENT_NONE where nothing.
  */
@@ -772,6 +998,12 @@ TLS_WALK_FUNCTION struct tls_walk_event tls_walk_read(struct tls_walk *walk, con
 	/* whatever it turns out to be, or many short segments could search for ever */
 	if (walk->flags & TLS_WALK_CANDIDATE)
 		walk->searched += count;
+	if (tls_walk_at_tds_header(walk)) {
+		if (!tls_walk_read_tds(walk, bytes, count, &event))
+			return event;
+	} else if (walk->flags & TLS_WALK_TDS) {
+		walk->tds_left -= count;
+	}
 	switch (walk->phase) {
 	case TLS_WALK_MESSAGE:
 		tls_walk_read_message_header(walk, bytes, count, &event);

@@ -117,6 +117,12 @@ static inline size_t reference_ssl2_end(const struct reference *reference, size_
 	return end - 1;
 }
 
+/* SSL 3.0 to TLS 1.3, and TLCP. */
+static inline bool reference_version_known(uint16_t version)
+{
+	return version >> 8 == 3 || version == 0x0101;
+}
+
 /* The four bytes of the first message's header, which may be spread over records. Moves position. */
 static inline enum reference_match reference_first_message(struct reference *reference, size_t record)
 {
@@ -131,8 +137,8 @@ static inline enum reference_match reference_first_message(struct reference *ref
 				return REFERENCE_INCOMPLETE;
 			left = reference_number(reference, reference->position + 3, 2);
 			if (reference->bytes[reference->position] != 22 ||
-			    reference->bytes[reference->position + 1] != 3 || left == 0 ||
-			    left > REFERENCE_RECORD_MAX) {
+			    !reference_version_known(reference_number(reference, reference->position + 1, 2)) ||
+			    left == 0 || left > REFERENCE_RECORD_MAX) {
 				reference->position += 4;
 				return REFERENCE_NONE;
 			}
@@ -162,11 +168,11 @@ static inline enum reference_match reference_match_tls(struct reference *referen
 		return REFERENCE_INCOMPLETE;
 	if (bytes[0] != 22)
 		return REFERENCE_NONE;
-	if (left > 1 && bytes[1] != 3) {
+	if (left > 1 && bytes[1] != 3 && bytes[1] != 1) {
 		reference->position = start + 1;
 		return REFERENCE_NONE;
 	}
-	if (left > 2 && bytes[2] > 4) {
+	if (left > 2 && (bytes[1] == 1 ? bytes[2] != 1 : bytes[2] > 4)) {
 		reference->position = start + 2;
 		return REFERENCE_NONE;
 	}
@@ -205,10 +211,41 @@ static inline size_t reference_proxy_end(struct reference *reference)
 	return 16 + reference_number(reference, 14, 2);
 }
 
+#define REFERENCE_NO_REQUEST (SIZE_MAX - 1)
+
+/*
+ * Where a request for TLS ends that begins at start, which is where the hello may begin; start where none begins. If the
+ * line is too long REFERENCE_NO_REQUEST: position is then where that was clear. If it is not complete SIZE_MAX.
+ */
+static inline size_t reference_request_end(struct reference *reference, size_t start)
+{
+	static const char *const lines[] = {"START", "STLS\r", "AUTH "};
+	const uint8_t *bytes = reference->bytes + start;
+	size_t left = reference->length - start, i, end;
+
+	if (left >= 5 && !memcmp(bytes, "\x20\0\0\1", 4))
+		return start + 36;
+	if (left >= 5 && !memcmp(bytes, "\0\0\0\x08\x04", 5))
+		return start + 8;
+	if (left >= 5 && bytes[0] == 0x30 && bytes[1] > 3 && bytes[1] < 128 && bytes[2] == 2 && bytes[3] == 1)
+		return start + 2 + bytes[1];
+	for (i = 0; i < 3; i++) {
+		if (left < 5 || memcmp(bytes, lines[i], 5))
+			continue;
+		for (end = 5; end < left && end < 107; end++)
+			if (bytes[end] == '\n')
+				return start + end + 1;
+		reference->position = start + end;
+		return end == left ? SIZE_MAX : REFERENCE_NO_REQUEST;
+	}
+	return start;
+}
+
 /* Whether there is a hello at start, or behind what may come before one; position is where it was found, or not. */
 static inline enum reference_match reference_match_hello(struct reference *reference, size_t start)
 {
 	enum reference_match match;
+	size_t end;
 
 	reference->hello = start;
 	if (start == 0 && reference->bytes[0] & 0x80) {
@@ -224,6 +261,14 @@ static inline enum reference_match reference_match_hello(struct reference *refer
 		if (reference->hello >= reference->length)
 			return REFERENCE_INCOMPLETE;
 	}
+	end = reference_request_end(reference, reference->hello);
+	if (end == REFERENCE_NO_REQUEST)
+		return REFERENCE_NONE;
+	if (end >= reference->length)
+		return REFERENCE_INCOMPLETE;
+	/* another request behind it */
+	if (end != reference->hello)
+		return reference_match_hello(reference, end);
 	return reference_match_tls(reference, reference->hello);
 }
 
@@ -348,7 +393,7 @@ static inline void reference_alerts(struct reference *reference, const uint8_t *
 static inline bool reference_record_valid(const struct reference *reference, uint8_t type, uint16_t version,
                                           uint16_t length)
 {
-	if (type < 20 || type > 24 || version >> 8 != 3 || length > REFERENCE_RECORD_MAX)
+	if (type < 20 || type > 24 || !reference_version_known(version) || length > REFERENCE_RECORD_MAX)
 		return false;
 	if (type != 21 && reference->alert_half)
 		return false;

@@ -773,6 +773,78 @@ static void build_hello_inside_segment(struct stream *stream)
 	stream_message_record(stream, TLS10, 1, 200);
 }
 
+/* MySQL's request for TLS is of 36 bytes, PostgreSQL's of 8, LDAP's says its length. */
+static void build_hello_after_mysql(struct stream *stream)
+{
+	stream_number(stream, 0x20000001, 4);
+	stream_fill(stream, 0x85, 32);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_hello_after_postgresql(struct stream *stream)
+{
+	stream_number(stream, 8, 4);
+	stream_number(stream, 80877103, 4);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_hello_after_ldap(struct stream *stream)
+{
+	stream_number(stream, 0x301d0201, 4);
+	stream_fill(stream, 1, 27);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+/* A line that is too long asks for nothing. */
+static void build_hello_after_long_line(struct stream *stream)
+{
+	stream_text(stream, "AUTH ");
+	stream_fill(stream, 'x', 110);
+	stream_text(stream, "\r\n");
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+/* The body of an HTTP request may be anything. */
+static void build_hello_after_http(struct stream *stream)
+{
+	stream_text(stream, "POST /u HTTP/1.1\r\n\r\n");
+	stream_segment(stream);
+	stream_message_record(stream, TLS10, 1, 200);
+}
+
+static void build_tlcp(struct stream *stream)
+{
+	stream_message_record(stream, 0x0101, 1, 60);
+	stream_message_record(stream, 0x0101, 11, 100);
+	stream_change_cipher_spec(stream, 0x0101);
+}
+
+static void stream_tds_header(struct stream *stream, uint16_t length)
+{
+	stream_number(stream, 0x1201, 2);
+	stream_number(stream, length + 8, 2);
+	stream_number(stream, 0, 4);
+}
+
+/* A pre-login, then records in packets: one over two of them, whose border lies in a record header; then one in none. */
+static void build_tds(struct stream *stream)
+{
+	stream_tds_header(stream, 20);
+	stream_fill(stream, 0, 20);
+	stream_segment(stream);
+	stream_tds_header(stream, 45);
+	stream_message_record(stream, TLS12, 1, 36);
+	stream_segment(stream);
+	stream_tds_header(stream, 40 + 3);
+	stream_message_record(stream, TLS12, 16, 31);
+	stream_number(stream, 20 << 16 | TLS12, 3);
+	stream_tds_header(stream, 3);
+	stream_number(stream, 1, 2);
+	stream_byte(stream, 1);
+	stream_record_header(stream, 23, TLS12, 10);
+	stream_fill(stream, 0xe5, 10);
+}
+
 static void build_hello_after_lookalikes(struct stream *stream)
 {
 	/* each begins a segment, and is none for another reason: type, major, minor, lengths, message, length of it */
@@ -1304,7 +1376,42 @@ static const struct vector vectors[] = {
 	{
 		.name = "hello_inside_segment",
 		.build = build_hello_inside_segment,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "hello_after_mysql",
+		.build = build_hello_after_mysql,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "hello_after_postgresql",
+		.build = build_hello_after_postgresql,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "hello_after_ldap",
+		.build = build_hello_after_ldap,
+		.expected = "message 1 200 0301\nbody 1 0+200\n",
+	},
+	{
+		.name = "hello_after_long_line",
+		.build = build_hello_after_long_line,
 		.expected = "",
+	},
+	{
+		.name = "hello_after_http",
+		.build = build_hello_after_http,
+		.expected = "",
+	},
+	{
+		.name = "tlcp",
+		.build = build_tlcp,
+		.expected = "message 1 60 0101\nbody 1 0+60\nmessage 11 100 0101\nbody 11 0+100\nrecord 20 1 0101\n",
+	},
+	{
+		.name = "tds",
+		.build = build_tds,
+		.expected = "message 1 36 0303\nbody 1 0+36\nmessage 16 31 0303\nrecord 20 1 0303\nrecord 23 10 0303\n",
 	},
 	{
 		.name = "hello_after_lookalikes",
@@ -1424,7 +1531,7 @@ static void test_phases(void **state)
 
 	(void)state;
 	build_http(stream);
-	assert_int_equal(walk_stream(stream, REFERENCE_SEARCH).phase, TLS_WALK_SEARCH);
+	assert_int_equal(walk_stream(stream, REFERENCE_SEARCH).phase, TLS_WALK_NOT_TLS);
 	stream_reset(stream);
 	build_search_bound(stream);
 	assert_int_equal(walk_stream(stream, REFERENCE_SEARCH).phase, TLS_WALK_NOT_TLS);

@@ -15,7 +15,8 @@ enum {
 	SECONDS_PER_HOUR = 3600,
 };
 
-const uint16_t metrics_version[] = {0, 0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304, 0x0100, 0xfeff, 0xfefd, 0xfefc};
+const uint16_t metrics_version[] = {0,      0x0002, 0x0300, 0x0301, 0x0302, 0x0303,
+                                    0x0304, 0x0100, 0xfeff, 0xfefd, 0xfefc, 0x0101};
 
 _Static_assert(sizeof(metrics_version) / sizeof(metrics_version[0]) == VERSION_OTHER, "each place has its version");
 

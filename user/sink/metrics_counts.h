@@ -19,7 +19,7 @@ enum metrics_counts_bounds {
 	OCTET_OTHER = 255, /* for private use in the registries of HandshakeType and Alert: has no name there */
 	NANOSECONDS_PER_MILLISECOND = 1000000,
 	NANOSECONDS_PER_SECOND = 1000000000,
-	METRICS_VERSIONS = 12, /* 0 for no ServerHello, then versions with names; the last is all others */
+	METRICS_VERSIONS = 13, /* 0 for no ServerHello, then versions with names; the last is all others */
 	METRICS_BUCKETS = 18,
 	ENDERS = SIDES + 1, /* client, server, nobody knows */
 	ENDER_UNKNOWN = SIDES,

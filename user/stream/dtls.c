@@ -260,6 +260,22 @@ static void begin_change_cipher_spec(struct dtls *dtls)
 	found_record(dtls);
 }
 
+/*
+ * RFC 9146 section 4: a connection ID, of a length that only the ends know, comes before the record's length, and the
+ * record's real type is encrypted. After ChangeCipherSpec the first such record is Finished, and any later one shows that it was
+ * sent.
+ * Nobody knows where the next record of the datagram begins.
+ */
+static void begin_record_with_id(struct dtls *dtls, __u32 epoch)
+{
+	dtls->phase = PHASE_IGNORE;
+	if (!epoch || !dtls->changed || dtls->encrypted_records)
+		return;
+	dtls->record_type = TLS_HANDSHAKE;
+	dtls->record_left = 0;
+	begin_encrypted_record(dtls);
+}
+
 /* A record header is complete. */
 static void begin_record(struct dtls *dtls)
 {
@@ -268,9 +284,11 @@ static void begin_record(struct dtls *dtls)
 
 	dtls->record_version = get_16(header + 1);
 	dtls->record_left = get_16(header + 11);
-	/* RFC 9146 section 4: an ID of a length that only the ends know comes before the record's length */
-	if (dtls->record_type == TLS12_CID || !version_is_dtls(dtls->record_version) ||
-	    dtls->record_left > TLS_WALK_RECORD_MAX) {
+	if (dtls->record_type == TLS12_CID && version_is_dtls(dtls->record_version)) {
+		begin_record_with_id(dtls, epoch);
+		return;
+	}
+	if (!version_is_dtls(dtls->record_version) || dtls->record_left > TLS_WALK_RECORD_MAX) {
 		dtls->phase = PHASE_IGNORE;
 		return;
 	}

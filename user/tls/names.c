@@ -112,7 +112,7 @@ static const struct version versions[] = {
 	{0x0002, "ssl", "2.0", "SSLv2"},     {0x0300, "ssl", "3.0", "SSLv3"},     {0x0301, "tls", "1.0", "TLSv1.0"},
 	{0x0302, "tls", "1.1", "TLSv1.1"},   {0x0303, "tls", "1.2", "TLSv1.2"},   {0x0304, "tls", "1.3", "TLSv1.3"},
 	{0x0100, "dtls", "0.9", "DTLSv0.9"}, {0xfeff, "dtls", "1.0", "DTLSv1.0"}, {0xfefd, "dtls", "1.2", "DTLSv1.2"},
-	{0xfefc, "dtls", "1.3", "DTLSv1.3"},
+	{0xfefc, "dtls", "1.3", "DTLSv1.3"}, {0x0101, "tlcp", "1.1", "TLCPv1.1"},
 };
 
 static const struct version *version_find(uint16_t version)
