@@ -52,96 +52,108 @@ struct handshake_step {
 	uint8_t description;
 };
 
-/* How a handshake ended, as far as the wire shows it. */
+/* How a handshake ended, as far as the wire shows. */
 enum handshake_end {
 	END_NONE,      /* it did not: the tracer stopped, or the capture ended */
 	END_COMPLETED, /* both sides finished; where that is encrypted: as far as can be told */
 	END_ALERT,     /* a fatal alert or close_notify by ended_by */
 	END_FIN,       /* ended_by closed the connection */
 	END_RST,       /* ended_by reset it */
-	END_TIMEOUT,   /* nothing came for the handshake timeout */
-	END_NOT_TLS,   /* ended_by went on in something that is not TLS */
+	END_TIMEOUT,   /* no event for the handshake timeout: the handshake may go on */
+	END_NOT_TLS,   /* ended_by sent bytes that are not TLS */
 };
 
 /* The encrypted records of one side, in order. */
 struct handshake_records {
-	uint8_t count;                           /* at most HANDSHAKE_RECORDS_MAX; later ones are not kept */
-	uint8_t after[HANDSHAKE_RECORDS_MAX];    /* how many of the other side had been seen when each came */
-	uint16_t length[HANDSHAKE_RECORDS_MAX];  /* in the record header: with type byte and tag */
-	uint8_t type[HANDSHAKE_RECORDS_MAX];     /* ContentType: of a renegotiation, where it is not always the same */
+	uint8_t count;                           /* at most HANDSHAKE_RECORDS_MAX; later records are dropped */
+	uint8_t after[HANDSHAKE_RECORDS_MAX];    /* records of the other side seen before each record */
+	uint16_t length[HANDSHAKE_RECORDS_MAX];  /* in the record header: content, type byte and tag */
+	uint8_t type[HANDSHAKE_RECORDS_MAX];     /* ContentType, of a renegotiation only */
 	uint32_t time_ms[HANDSHAKE_RECORDS_MAX]; /* since the handshake began */
 };
 
-/* A message as a TLS library had it: in plaintext. */
+/* A plaintext message at a TLS library. */
 struct library_message {
 	uint64_t time_ns;
 	uint32_t length;
 	uint8_t type; /* HandshakeType */
 	uint8_t from; /* enum handshake_side */
-	bool prompt;  /* the last of its call: time_ns is its own, and not that of a buffer of several */
+	bool prompt;  /* the last message of its call: time_ns is the message's own, not that of a buffer of several */
 };
 
-/* What TLS libraries saw of a handshake. Each field says what was seen; and of what was not, see transcript.h. */
+/* Facts that TLS libraries saw. transcript.h says when the absence of a fact proves anything. */
 struct library_view {
-	bool seen;        /* by any library: a ClientHello at least */
-	bool damaged;     /* nothing is said of what came behind */
+	bool seen;        /* at least a ClientHello, by any library */
+	bool damaged;     /* later messages say nothing */
 	uint16_t version; /* negotiated ProtocolVersion; 0 before ServerHello */
 	bool version_1_3;
 	bool server_hello;
-	bool pre_shared_key; /* TLS 1.3: ServerHello accepted one */
-	bool external_key;   /* and that key is no session's */
+	bool pre_shared_key; /* TLS 1.3: ServerHello accepted a key */
+	bool external_key;   /* the accepted key belongs to no session */
 	bool certificate_request;
 	bool server_certificate;
 	bool server_hello_done;        /* up to TLS 1.2 */
 	bool client_certificate;       /* the client's Certificate, empty or not */
-	bool client_certificate_empty; /* it carries no certificate */
+	bool client_certificate_empty; /* the Certificate carries no certificate */
 	bool server_finished;
 	bool client_finished;
-	bool by_server; /* the server's own: what it went on from, it has not refused. Else the client's, or nobody knows */
-	bool renegotiation;  /* a later handshake of a connection: its ClientHello was never in cleartext */
-	bool post_handshake; /* TLS 1.3: a request behind the handshake (RFC 8446 section 4.6.2) */
+	bool by_server;      /* the server's library. False: the client's, or unknown whose */
+	bool renegotiation;  /* a later handshake of a connection: ClientHello was encrypted */
+	bool post_handshake; /* TLS 1.3: a request after the handshake (RFC 8446 section 4.6.2) */
 };
 
-/* What was seen: all that the verdict goes by. */
+/* The facts that a verdict depends on. */
 struct handshake_facts {
-	bool renegotiation; /* in a connection that is established already: all of it encrypted, up to TLS 1.2 */
+	/* the hellos */
 	bool client_hello;
-	bool client_hello_unread; /* its body was not read whole: the keys that it offers are not known */
-	bool server_hello;        /* not HelloRetryRequest */
-	bool server_hello_unread; /* one began, and its body is not there in whole: the version is not known */
-	bool version_1_3;         /* negotiated, or a later one; from here on everything is encrypted */
-	bool pre_shared_key;      /* TLS 1.3: ServerHello accepted one */
-	bool external_key;        /* and that key is no session's: its ticket age is 0 (RFC 8446 section 4.2.11) */
-	bool certificate_request; /* 13, in cleartext, from the server */
+	bool client_hello_unread; /* the body was not read whole: the offered keys are unknown */
+	bool server_hello;        /* no HelloRetryRequest */
+	bool server_hello_unread; /* ServerHello began, and its body is not whole: the version is unknown */
+	bool version_1_3;         /* negotiated TLS 1.3 or later: everything after ServerHello is encrypted */
+	bool pre_shared_key;      /* TLS 1.3: ServerHello accepted a key */
+	bool external_key;        /* the accepted key belongs to no session: ticket age 0 (RFC 8446 section 4.2.11) */
+	bool session_accepted;    /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
+	uint16_t cipher_suite;    /* of ServerHello */
+	bool early_data;          /* offered: records of data may precede the client's flight */
+	bool more_messages;       /* TLS 1.3: the client's flight may have messages that RFC 8446 does not know */
+	bool channel_id;          /* a Channel ID is among these messages */
+
+	/* cleartext messages, up to TLS 1.2 */
+	bool certificate_request; /* 13, from the server */
 	bool server_certificate;
-	bool server_hello_done; /* 14: the server's flight is whole and full, not abbreviated */
+	bool server_hello_done; /* 14: the server's flight is whole, and not abbreviated */
 	bool server_key_exchange;
-	bool client_key_exchange;      /* 16: the client's answer, if any, came before */
-	bool client_certificate;       /* 11 from the client */
-	bool client_certificate_empty; /* it carries no certificate */
-	bool no_certificate_alert;     /* SSL 3.0: 41 from the client */
+	bool client_key_exchange;      /* 16: the client's answer to a request precedes this message */
+	bool client_certificate;       /* 11, from the client */
+	bool client_certificate_empty; /* the Certificate carries no certificate */
+	bool no_certificate_alert;     /* SSL 3.0: 41, from the client */
 	bool change_cipher_spec[SIDES];
-	bool finished[SIDES];        /* an encrypted handshake record */
-	bool session_accepted;       /* up to TLS 1.2: ServerHello may resume the session that ClientHello offered */
-	uint16_t cipher_suite;       /* of ServerHello */
-	bool early_data;             /* offered: records of data may come before the client's flight */
-	bool more_messages;          /* TLS 1.3: the client's flight may have messages that RFC 8446 does not know */
-	bool channel_id;             /* and one of them is a Channel ID */
-	bool records_before_hello;   /* encrypted ones of the client came before ServerHello */
-	bool client_closed_first;    /* its FIN came before the handshake had ended otherwise */
-	uint8_t client_closed_after; /* how many encrypted records of the server had been seen then */
-	struct handshake_records client_records; /* TLS 1.3: encrypted, behind ServerHello; all of a renegotiation's */
+	bool finished[SIDES]; /* an encrypted handshake record */
+
+	/* encrypted records: of TLS 1.3 those after ServerHello, of a renegotiation all */
+	bool records_before_hello; /* encrypted records of the client preceded ServerHello */
+	struct handshake_records client_records;
 	struct handshake_records server_records;
-	bool plaintext;   /* no ClientHello: the client's first bytes, to a service of TLS, are something else */
-	bool ssl2_hello;  /* ClientHello came in SSL 2.0's framing */
-	bool ssl2;        /* SSL 2.0 itself, not only its ClientHello */
+
+	/* what kind of handshake or connection this is */
+	bool renegotiation; /* inside an established connection up to TLS 1.2: all messages are encrypted */
+	bool plaintext;     /* no ClientHello: the client's first bytes to a TLS service are something else */
+	bool ssl2_hello;    /* ClientHello came in the framing of SSL 2.0 */
+	bool ssl2;          /* SSL 2.0 itself, not only its ClientHello */
+
+	/* what was not seen */
 	bool lost_events; /* an event of this connection was lost, or a bound was hit */
-	bool gap;         /* bytes are missing and will not come */
+	bool gap;         /* missing bytes will not come */
 	bool midstream;   /* the connection's start was not seen */
-	bool malformed;   /* it left the protocol in the middle of a handshake */
-	uint8_t end;      /* enum handshake_end */
-	uint8_t ended_by; /* enum handshake_side, for ALERT, FIN, RST, NOT_TLS */
-	uint32_t end_ms;  /* when, since the handshake began */
+	bool malformed;   /* a side left the protocol in the middle of the handshake */
+
+	/* the end */
+	uint8_t end;                 /* enum handshake_end */
+	uint8_t ended_by;            /* enum handshake_side, for ALERT, FIN, RST, NOT_TLS */
+	uint32_t end_ms;             /* since the handshake began */
+	bool client_closed_first;    /* the client's FIN came before any other end */
+	uint8_t client_closed_after; /* encrypted records of the server seen before that FIN */
+
 	struct library_view library;
 };
 

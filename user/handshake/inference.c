@@ -19,11 +19,11 @@ enum {
 	/* EncryptedExtensions with a list of extensions, of which ALPN (h2, say: 9 bytes) comes with ALPS (4 bytes at least) */
 	ENCRYPTED_EXTENSIONS_ALPS_MIN = MESSAGE_HEADER_LENGTH + 2 + 8 + 4,
 	CLIENT_ENCRYPTED_EXTENSIONS = MESSAGE_HEADER_LENGTH + 2 + 4, /* of a client that has no settings to send */
-	/* A server that refuses answers so soon. If the client asked for something at once, and waits, it may take longer. */
+	/* A refusal comes so soon. If the client sent a request at once, and waits, a refusal may take longer. */
 	PROMPT_MS = 2000,
 	AT_ONCE_MS = 2000,
 	PATIENT_MS = 10000,
-	/* Lengths that records are padded to, where they are, are multiples of one of these. */
+	/* Padded records are multiples of one of these lengths. */
 	BLOCK_BINARY = 64,
 	BLOCK_DECIMAL = 50,
 };
@@ -46,15 +46,15 @@ static const struct suite_lengths suites[] = {
 };
 
 /*
- * Padding is a sender's own affair (RFC 8446 section 5.4), and nearly all send none. One is known to pad every handshake
- * record and alert, by the same 16 bytes: Java's JSSE. No length of a message is another's with these on top.
+ * A sender may pad records (RFC 8446 section 5.4), and nearly all senders add no padding. Java's JSSE pads every handshake record
+ * and alert by 16 bytes. No message length equals another message length plus 16.
  */
 static const uint8_t paddings[] = {0, 16};
 
 /* The lengths that records of certain messages have, alone, with a known padding. */
 struct record_lengths {
 	uint16_t alert;
-	uint16_t other_alert; /* the client's, where its flight does not show its padding; else the same */
+	uint16_t other_alert; /* of a client whose flight does not show its padding; else equal to alert */
 	uint16_t empty;       /* Certificate without certificates */
 	uint16_t finished;
 	uint16_t empty_finished; /* both in one record */
@@ -90,7 +90,7 @@ static struct record_lengths record_lengths_of(const struct suite_lengths *suite
 	};
 }
 
-/* The lengths that the server's records have, by the Finished among its first count. False: no Finished is visible. */
+/* The server's record lengths, by the Finished among the first count records. False: no Finished is visible. */
 static bool find_server_lengths(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
                                 struct record_lengths *lengths)
 {
@@ -104,9 +104,9 @@ static bool find_server_lengths(const struct handshake_facts *facts, const struc
 }
 
 /*
- * What the server's flight shows, if each message has a record of its own and the last one is Finished. With five records
- * the second is a CertificateRequest, or the first part of a Certificate that takes two. All parts of a cut message but its
- * last are as long as a record may be: a second record that is shorter than the third is no such part.
+ * The request in the server's flight, if each message has a record of its own and the last record is Finished. With five records
+ * the second is a CertificateRequest, or the first half of a Certificate in two records. Only the last part of a cut message is
+ * shorter than the limit, so a second record shorter than the third is a whole message.
  */
 static enum inferred_request find_request(const struct handshake_facts *facts, const struct suite_lengths *suite)
 {
@@ -157,8 +157,8 @@ static bool is_alert(struct flight *flight)
 }
 
 /*
- * The first two records have the same length, and the server said nothing between: they may be parts of one message, cut at
- * a negotiated or chosen limit (RFC 8449, RFC 6066 section 4).
+ * The first two records have the same length, without a server record between: perhaps two parts of one message, cut at a
+ * negotiated or chosen limit (RFC 8449, RFC 6066 section 4).
  */
 static bool is_cut(struct flight *flight)
 {
@@ -200,8 +200,8 @@ static bool is_answer_without_request(struct flight *flight)
 }
 
 /*
- * Whether the client's records before number last can be a Certificate and a CertificateVerify, each in one record, or a
- * Certificate in several, of which all but its own last are as long as a record may be.
+ * Whether the client's records before number last can be a Certificate and a CertificateVerify, each in one record, or a cut
+ * Certificate: all parts but the last have the length of the limit.
  */
 static bool may_be_certificate(const struct flight *flight, uint8_t last)
 {
@@ -259,9 +259,8 @@ static uint32_t greatest_common_divisor(uint32_t left, uint32_t right)
 }
 
 /*
- * Whether the client's records could all be padded to a multiple of one length, and that length so large that an empty
- * Certificate and Finished would be a record like the first. Padding to a block is what libraries offer (OpenSSL's
- * record_padding); a single record could always be the result of it.
+ * Whether the client's records could all be padded to a multiple of one length, and that length could hide an empty Certificate and
+ * Finished in the first record. Libraries offer padding to a block (OpenSSL's record_padding). A single record always fits.
  */
 static bool padding_may_hide_emptiness(const struct flight *flight)
 {
@@ -339,7 +338,7 @@ static const struct flight_rule certificate_rules[] = {
 	{is_long_and_finished, FLIGHT_UNCLEAR},
 };
 
-/* And these without padding: one long record where a flight of three is expected, and whatever else the client sends. */
+/* Without padding: one long record in place of three, and anything else. */
 static const struct flight_rule long_rules[] = {
 	{is_lone_answer, FLIGHT_CERTIFICATE_ONLY},
 	{is_long_unpadded_asked, FLIGHT_CERTIFICATE},
@@ -350,7 +349,7 @@ static const struct flight_rule long_rules[] = {
 
 #define RULES(rules) (rules), sizeof(rules) / sizeof(*(rules))
 
-/* Returns the rule that holds, NULL where none does. */
+/* Returns the first rule that holds; NULL: no rule. */
 static const struct flight_rule *rule_of(struct flight *flight, const struct flight_rule *rules, size_t count)
 {
 	for (size_t index = 0; index < count; index++) {
@@ -373,7 +372,7 @@ static const struct flight_rule *padded_rule_of(struct flight *flight, const str
 	return rule;
 }
 
-/* What the flight is, which record is its last, and the lengths that the client's records have. */
+/* Find the flight, its last record, and the lengths of the client's records. */
 static uint8_t find_flight(struct flight *flight)
 {
 	const struct flight_rule *rule;
@@ -389,7 +388,7 @@ static uint8_t find_flight(struct flight *flight)
 	return rule ? rule->flight : FLIGHT_UNCLEAR;
 }
 
-/* Whether a second record of the client's can make clear what the first one leaves open. */
+/* Whether a second record of the client can decide an open flight. */
 static bool is_open(const struct flight *flight, uint8_t found)
 {
 	struct flight plain = *flight;
@@ -400,8 +399,8 @@ static bool is_open(const struct flight *flight, uint8_t found)
 }
 
 /*
- * Whether the client sent a record of an alert's length behind its flight, and before the server's record number first:
- * close_notify, most likely. What came later the server did not reply to.
+ * Whether the client sent a record of an alert's length (close_notify, most likely) after its flight, and before the server's
+ * record number first: later records cannot have caused the reply.
  */
 static bool client_parted(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t last,
                           uint8_t first)
@@ -414,7 +413,7 @@ static bool client_parted(const struct handshake_facts *facts, const struct reco
 	return false;
 }
 
-/* Whether the client sent anything else than such records behind its flight. */
+/* Whether the client sent data after its flight. */
 static bool client_said_more(const struct handshake_facts *facts, const struct record_lengths *lengths, uint8_t last)
 {
 	const struct handshake_records *client = &facts->client_records;
@@ -426,8 +425,8 @@ static bool client_said_more(const struct handshake_facts *facts, const struct r
 }
 
 /*
- * Whether a record of this length from the server is an alert: NOT_KNOWN if the server may pad, which the Finished among its
- * first count records would show. The length of an alert with a known padding is one.
+ * Whether a server record of this length is an alert. Finished among the first count records shows the server's padding. Without
+ * a visible Finished, the length of an alert with a known padding is an alert, and other lengths are NOT_KNOWN.
  */
 static uint8_t server_alert(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t count,
                             uint16_t length)
@@ -454,7 +453,7 @@ static uint8_t only_alerts(const struct handshake_facts *facts, const struct sui
 			return KNOWN_NO;
 		if (alert == NOT_KNOWN)
 			alerts = NOT_KNOWN;
-		/* what may be a padded alert, and others: what follows the first shows that it ended nothing */
+		/* more records after a possible alert: the first record ended nothing */
 		if (alerts == NOT_KNOWN && index > first)
 			return KNOWN_NO;
 	}
@@ -462,8 +461,8 @@ static uint8_t only_alerts(const struct handshake_facts *facts, const struct sui
 }
 
 /*
- * Which of the server's records is the first of its reply: the one behind the client's record number last. A server may
- * refuse a Certificate before the rest of the flight has come; what is no alert it may have sent before any of it came.
+ * The first record of the server's reply: the first after the client's record number last. Alerts count from the client's first
+ * record on: a server may refuse a Certificate before the rest of the flight has come.
  */
 static uint8_t find_reply_begin(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last)
 {
@@ -492,8 +491,8 @@ static uint8_t find_reply(const struct handshake_facts *facts, const struct suit
 }
 
 /*
- * Whether the server's reply, or its end of the connection, came so long after the client's flight that it may have another
- * reason: the server was restarted, say, or its close_notify ends a session that it was content with.
+ * Whether the server's reply, or its end of the connection, came so late that the client's flight may not be the reason: a restart,
+ * for example, or close_notify at the end of an accepted session.
  */
 static bool reply_is_late(const struct handshake_facts *facts, const struct suite_lengths *suite, uint8_t last)
 {
@@ -548,7 +547,7 @@ bool inference_is_possible(const struct handshake_facts *facts)
 	return find_suite(facts->cipher_suite) != NULL;
 }
 
-/* Whether what the client's flight says of a request is what the server's own flight says. */
+/* Whether the client's flight and the server's own flight agree about the request. */
 static bool server_agrees(uint8_t found, uint8_t request)
 {
 	switch (found) {

@@ -11,8 +11,8 @@ enum {
 	EMPTY_CERTIFICATE = MESSAGE_HEADER_LENGTH +
 	                    EMPTY_CERTIFICATE_LIST, /* RFC 5246 section 7.4.6: the length of an empty list */
 	/*
-	 * ClientKeyExchange together with a Certificate that is not empty and its CertificateVerify is not shorter: 10 bytes around a
-	 * raw Ed25519 key (RFC 7250), a message of 37, one of 72.
+	 * Certificate, ClientKeyExchange and CertificateVerify together have at least this length: 10 bytes around a raw Ed25519 key
+	 * (RFC 7250), a message of 37 bytes, a message of 72 bytes.
 	 */
 	ANSWER_MIN = 10 + 44 + 37 + 72,
 	CHANGE_CIPHER_SPEC = 1,
@@ -21,15 +21,16 @@ enum {
 };
 
 /*
- * ClientKeyExchange with its header, where it is shorter than ANSWER_MIN: the points of X25519, X448 and the curves of 224 to
- * 521 bits (RFC 8422 section 5.7), Diffie-Hellman and RSA of 1024 bits (RFC 5246 section 7.4.7). None is another with an
- * empty Certificate.
+ * Lengths of ClientKeyExchange with its header, below ANSWER_MIN: points of X25519, X448 and curves of 224 to 521 bits (RFC 8422
+ * section 5.7), Diffie-Hellman and RSA of 1024 bits (RFC 5246 section 7.4.7). No length equals another length plus an empty
+ * Certificate.
  */
 static const uint8_t key_exchanges[] = {37, 61, 62, 70, 102, 134, 138};
 
 /*
- * What the cipher adds to each record, by the length of ChangeCipherSpec; 0 where it pads, or is not known. ChaCha20, CCM_8
- * and RC4 with MD5 add 16 bytes, RC4 with SHA 20, GCM and CCM 24. A block cipher makes no record of 17, 21 or 25 bytes of it.
+ * The bytes that the cipher adds to each record, by the length of ChangeCipherSpec; 0 if the cipher pads, or is unknown. ChaCha20,
+ * CCM_8 and RC4 with MD5 add 16 bytes, RC4 with SHA 20, GCM and CCM 24. No block cipher makes a ChangeCipherSpec of 17, 21 or 25
+ * bytes.
  */
 static uint16_t expansion_of(uint16_t change_cipher_spec)
 {
@@ -47,7 +48,7 @@ static uint16_t expansion_of(uint16_t change_cipher_spec)
 struct flight {
 	uint8_t records;
 	uint16_t first;              /* length of the first */
-	uint16_t second;             /* of the second; 0: there is none */
+	uint16_t second;             /* of the second; 0: no second record */
 	uint16_t shortest;           /* of all but the first */
 	uint32_t total;              /* of all */
 	uint16_t change_cipher_spec; /* length; 0: it has not come */
@@ -57,9 +58,8 @@ struct flight {
 };
 
 /*
- * Whether what counts as ClientHello is one: in front of it the server may have sent a HelloRequest, of 4 bytes, and behind it
- * something has to come before the client's flight. Of a renegotiation whose beginning was not seen the Certificate would
- * count as ClientHello, and be missing in the flight.
+ * Whether the presumed ClientHello is at its place: only a HelloRequest of 4 bytes may precede ClientHello, and the server's flight
+ * must follow before the client's flight. If the beginning was not seen, a Certificate would pass for the ClientHello.
  */
 static bool is_in_order(const struct handshake_facts *facts, uint16_t change_cipher_spec)
 {
@@ -129,8 +129,8 @@ static enum renegotiated judge_single_record(const struct flight *flight)
 }
 
 /*
- * Whether the records may be one ClientKeyExchange that was cut (RFC 8449, RFC 6066 section 4): parts of one length, a part
- * that is shorter than any message of the flight, or as much content as a key exchange has.
+ * Whether the records may be parts of one ClientKeyExchange (RFC 8449, RFC 6066 section 4): parts of equal length, a part shorter
+ * than any message of the flight, or the total length of a key exchange.
  */
 static bool may_be_cut(const struct flight *flight, uint16_t expansion)
 {
@@ -161,7 +161,7 @@ static enum renegotiated judge_records(const struct flight *flight)
 		return RENEGOTIATED_UNCLEAR;
 	if (expansion)
 		return RENEGOTIATED_CERTIFICATE;
-	/* of a block cipher 7 bytes take as much room as 1, or a block more; what is longer by all that may be padding is more */
+	/* with a block cipher 7 bytes take the room of 1 byte, or a block more; a Certificate is longer than any padding explains */
 	if (flight->first <= flight->change_cipher_spec + BLOCK_MAX)
 		return RENEGOTIATED_EMPTY;
 	if (flight->first > flight->change_cipher_spec + EMPTY_CERTIFICATE + BLOCK_MAX + PADDING_MAX)

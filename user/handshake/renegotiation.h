@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * renegotiation - a handshake inside an established connection of TLS 1.2 or older, from the outside: all of it is encrypted,
- * but the types of its records are not, nor are their lengths. Pure.
+ * renegotiation - a handshake inside an established connection up to TLS 1.2, from outside: messages are encrypted, record types and
+ * lengths are visible. Pure.
  *
- * A client that is not asked sends ClientKeyExchange and ChangeCipherSpec; one that is asked sends a Certificate before, empty
- * or not, and behind it a CertificateVerify where it is not (RFC 5246 section 7.3). No client splits a ClientKeyExchange
- * over records, so that two handshake records before ChangeCipherSpec show a Certificate. Where the client puts all in one,
- * its length tells, if the cipher does not pad: ChangeCipherSpec, one byte, shows what the cipher adds. The rule and its
- * limits are in docs/design/renegotiation.md.
+ * Without a request the client sends ClientKeyExchange and ChangeCipherSpec. With a request the client sends a Certificate first,
+ * and a CertificateVerify after a non-empty Certificate (RFC 5246 section 7.3). So two handshake records before ChangeCipherSpec
+ * show a Certificate, unless a message was cut. A single record shows the answer by its length, if the cipher does not pad:
+ * ChangeCipherSpec has one byte of content and shows what the cipher adds. docs/design/renegotiation.md has the rules.
  */
 #ifndef HANDSHAKE_RENEGOTIATION_H
 #define HANDSHAKE_RENEGOTIATION_H
@@ -21,7 +20,7 @@ enum renegotiated {
 	RENEGOTIATED_EMPTY,         /* an empty Certificate before it */
 	RENEGOTIATED_CERTIFICATE,
 	RENEGOTIATED_ANSWER,  /* a Certificate, empty or not */
-	RENEGOTIATED_UNCLEAR, /* a flight that fits none of these, or more than one */
+	RENEGOTIATED_UNCLEAR, /* no row matches, or more than one */
 };
 
 /* What the records of facts->renegotiation show of the client's flight. */

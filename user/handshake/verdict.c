@@ -9,7 +9,7 @@
 #include "handshake/renegotiation.h"
 #include "handshake/verdict_library.h"
 
-/* The client's answer to a request, as its messages have it. */
+/* The client's answer to a request, from cleartext messages. */
 static enum answer answer_of(const struct handshake_facts *facts)
 {
 	if (facts->client_certificate)
@@ -34,9 +34,8 @@ static bool full(const struct handshake_facts *facts)
 }
 
 /*
- * RFC 5246 section 7.3, figure 2: a server that resumes goes from ServerHello to ChangeCipherSpec, with nothing but a
- * NewSessionTicket between (RFC 5077 section 3.1). A flight that was lost from its middle looks the same, where nothing
- * counts its messages (DTLS): the session has to be one that the client offered.
+ * RFC 5246 section 7.3, figure 2: a resuming server sends ChangeCipherSpec after ServerHello, with at most a NewSessionTicket
+ * between (RFC 5077 section 3.1). A DTLS flight with a lost middle looks the same, so the client must have offered the session.
  */
 static bool abbreviated(const struct handshake_facts *facts)
 {
@@ -44,8 +43,8 @@ static bool abbreviated(const struct handshake_facts *facts)
 }
 
 /*
- * Whether one side went on in answer to something of the other that was not seen: then what was not seen of the other
- * means nothing.
+ * Whether one side answered a message of the other side that was not seen. Then the absence of other messages of that side proves
+ * nothing.
  */
 static bool one_side_missing(const struct handshake_facts *facts)
 {
@@ -101,7 +100,7 @@ static struct verdict judge_failed_request(const struct handshake_facts *facts, 
 	}
 	if (verdict.answer == ANSWER_NONE && !facts->client_key_exchange)
 		return verdict_known(verdict, CLIENT_AUTH_UNANSWERED);
-	/* a client that was asked has to answer before its key exchange (RFC 5246 section 7.4.6) */
+	/* after a request the client answers before its key exchange (RFC 5246 section 7.4.6) */
 	if (verdict.answer == ANSWER_NONE)
 		return verdict_unknown(verdict, REASON_MALFORMED);
 	if (!ended_by_peer(facts, FROM_SERVER))
@@ -122,10 +121,10 @@ static struct verdict judge_requested(const struct handshake_facts *facts, struc
 	                     verdict.answer == ANSWER_CERTIFICATE ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
 }
 
-/* No CertificateRequest was seen: only a server flight that is whole says that there was none. */
+/* No CertificateRequest was seen: only a whole server flight proves its absence. */
 static struct verdict judge_not_requested(const struct handshake_facts *facts, struct verdict verdict)
 {
-	/* only a client that was asked may send one (RFC 5246 section 7.4.6) */
+	/* only after a request may a client send a certificate (RFC 5246 section 7.4.6) */
 	if (answer_of(facts) != ANSWER_NONE)
 		return verdict_unknown(verdict, REASON_MALFORMED);
 	if (abbreviated(facts)) {
@@ -153,7 +152,7 @@ static uint8_t established_by(const struct handshake_facts *facts, const struct 
 		return may_go_on(facts) ? NOT_KNOWN : KNOWN_NO;
 	if (inference->reply == REPLY_WENT_ON)
 		return KNOWN_YES;
-	/* of a client that pads close_notify is not known either: the server's alert may answer that */
+	/* a padding client also hides its close_notify: the server's alert may answer that */
 	if (inference->flight == FLIGHT_UNCLEAR || inference->flight == FLIGHT_ANSWER)
 		return NOT_KNOWN;
 	return inference_refused(facts, inference) ? KNOWN_NO : NOT_KNOWN;
@@ -179,7 +178,7 @@ static struct verdict judge_inferred_answer(const struct handshake_facts *facts,
 	return verdict_known(verdict, certificate ? CLIENT_AUTH_PRESENTED : CLIENT_AUTH_DECLINED);
 }
 
-/* The client sent no answer. The server's own flight may show that it was asked for one. */
+/* The client sent no answer. The server's own flight may show a request. */
 static struct verdict judge_without_flight(const struct handshake_facts *facts, struct verdict verdict,
                                            const struct inference *inference)
 {
@@ -212,7 +211,7 @@ static struct verdict judge_inferred(const struct handshake_facts *facts, struct
 	case FLIGHT_CERTIFICATE:
 		return judge_inferred_answer(facts, verdict, inference);
 	case FLIGHT_CERTIFICATE_ONLY:
-		/* that it was taken is known of a flight that is whole alone: behind this record the client may hesitate */
+		/* acceptance needs a whole flight: the client may hesitate after this record */
 		verdict.requested = KNOWN_YES;
 		if (!inference_refused(facts, inference))
 			return verdict_unknown(verdict, REASON_PADDING);
@@ -301,7 +300,7 @@ static struct verdict judge_renegotiated_answer(const struct handshake_facts *fa
 	                     certificate ? CLIENT_AUTH_REJECTED_CERTIFICATE : CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE);
 }
 
-/* A handshake in an established connection, which lives on where it is refused. */
+/* A handshake in an established connection, which survives a refusal. */
 static struct verdict judge_renegotiation(const struct handshake_facts *facts, struct verdict verdict)
 {
 	enum renegotiated renegotiated = renegotiation_of(facts);
@@ -358,12 +357,12 @@ static struct verdict verdict_of_wire(const struct handshake_facts *facts)
 		return verdict_unknown(verdict, REASON_SSL2);
 	if (facts->malformed)
 		return verdict_unknown(verdict, REASON_MALFORMED);
-	/* DTLS tells Finished behind messages that are missing: that both sides finished makes up for nothing */
+	/* DTLS reports Finished even if earlier messages are missing: both Finished do not prove a whole handshake */
 	if (facts->gap)
 		return verdict_unknown(verdict, REASON_GAP);
 	if (facts->renegotiation)
 		return judge_renegotiation(facts, verdict);
-	/* TLS 1.3 or not: all that follows hangs on it, but for a flight that TLS 1.3 would have encrypted */
+	/* without the version only a cleartext flight, impossible in TLS 1.3, can be judged */
 	if (facts->server_hello_unread && !facts->server_hello_done)
 		return verdict_unknown(verdict, REASON_GAP);
 	if (facts->midstream || !facts->client_hello)
@@ -382,7 +381,7 @@ struct verdict verdict_of(const struct handshake_facts *facts)
 {
 	struct verdict wire;
 
-	/* no packet shows it, or none was seen */
+	/* no packet shows this handshake, or no packet was seen */
 	if (facts->library.post_handshake || (facts->library.renegotiation && !facts->renegotiation))
 		return verdict_of_later(facts);
 	wire = verdict_of_wire(facts);

@@ -5,8 +5,8 @@
 #include "handshake/verdict.h"
 
 /*
- * Whether the server's flight was seen to its end: only then the request that is not in it was not sent. The order of messages
- * has been held to (transcript.h), and what is behind Finished or ServerHelloDone is behind the place of the request.
+ * Whether the server's flight was seen to its end: only then does a missing request prove that the server did not ask. The order
+ * of messages is enforced (transcript.h), and Finished and ServerHelloDone follow the place of the request.
  */
 static bool server_flight_is_whole(const struct library_view *view)
 {
@@ -34,7 +34,7 @@ static uint8_t requested_by(const struct library_view *view)
 {
 	if (view->certificate_request)
 		return KNOWN_YES;
-	/* post-handshake authentication is a request: one without it is none */
+	/* post-handshake authentication without a request does not exist */
 	return server_flight_is_whole(view) && !view->post_handshake ? KNOWN_NO : NOT_KNOWN;
 }
 
@@ -46,8 +46,8 @@ static uint8_t answer_of(const struct library_view *view)
 }
 
 /*
- * That a server's library went on to the client's Finished, or in a full handshake up to TLS 1.2 finished itself, says that it
- * took the answer. That it did not is not known: it may not have been seen.
+ * A server's library that went on to the client's Finished, or in a full handshake up to TLS 1.2 sent its own Finished, took the
+ * answer. A missing Finished proves nothing: the event may be lost.
  */
 static uint8_t established_by(const struct library_view *view)
 {
@@ -87,9 +87,9 @@ static enum client_auth rejected_with(uint8_t answer)
 }
 
 /*
- * Whether the server refused the answer that its library saw, where the wire does not know the answer for the client's
- * padding, but the refusal: behind the one record that had come of the client. Nothing else of the client's can have been its
- * reason, an alert say, that padding hides. That the library did not go on to Finished would say nothing by itself.
+ * Whether the server refused the answer that its library saw. The wire does not know the answer, for the client's padding, but
+ * shows the refusal after the client's only record. So no hidden alert of the client can be the reason. A missing Finished at the
+ * library proves nothing by itself.
  */
 static bool answer_refused(const struct handshake_facts *facts, const struct verdict *wire)
 {
@@ -102,7 +102,7 @@ static bool answer_refused(const struct handshake_facts *facts, const struct ver
 	return inference.open && inference_refused(facts, &inference);
 }
 
-/* Whether the wire took the server's silence for consent to what its own library has not gone on from. */
+/* Whether the wire took silence for consent, while the server's own library has not gone on. */
 static bool silence_is_no_consent(const struct library_view *view, const struct verdict *wire)
 {
 	return view->by_server && !view->damaged && !view->client_finished && wire->established == NOT_KNOWN &&
@@ -113,14 +113,14 @@ static bool silence_is_no_consent(const struct library_view *view, const struct 
 static struct verdict judge_answer(const struct handshake_facts *facts, struct verdict verdict,
                                    const struct verdict *wire)
 {
-	/* that the server went on the wire may know even where it does not know to what */
+	/* the wire may know that the server went on even if the answer is unknown */
 	if (wire->client_auth == CLIENT_AUTH_UNKNOWN && wire->established == KNOWN_YES)
 		verdict.established = KNOWN_YES;
 	if (verdict.established == KNOWN_YES)
 		return verdict_known(verdict, completed_with(verdict.answer));
 	if (silence_is_no_consent(&facts->library, wire))
 		return verdict_unknown(verdict, REASON_ABANDONED);
-	/* a wire that misread the flight has misread what came behind it */
+	/* if the wire misread the flight, the wire misread the reply, too */
 	if (wire->client_auth != CLIENT_AUTH_UNKNOWN && wire->answer == verdict.answer) {
 		verdict.established = wire->established;
 		return verdict_known(verdict, wire->client_auth);
@@ -147,7 +147,7 @@ static struct verdict judge_no_answer(const struct library_view *view, struct ve
 		verdict.answer = ANSWER_NONE;
 		return verdict_known(verdict, CLIENT_AUTH_UNANSWERED);
 	}
-	/* the client's flight, as the wire has it, is an answer: the request comes before it */
+	/* the wire saw an answer: a request precedes the answer */
 	if (wire->requested == KNOWN_YES && wire->client_auth != CLIENT_AUTH_UNKNOWN)
 		return *wire;
 	verdict.answer =
@@ -180,8 +180,8 @@ static struct verdict judge(const struct handshake_facts *facts, const struct ve
 }
 
 /*
- * What leaves the wire's verdict open that a library's may close: it hangs on nothing that was missed on the wire. What left
- * the protocol, or was not seen from its beginning, is none that both saw.
+ * Whether a library may decide where the wire's verdict is unknown for this reason. Not if the stream left the protocol or was
+ * not seen from its beginning: then the two did not see the same handshake.
  */
 static bool may_overrule(uint8_t reason)
 {
@@ -200,8 +200,8 @@ static bool may_overrule(uint8_t reason)
 }
 
 /*
- * Whether a library denies a request or an answer that was read in cleartext. Those stand, be the rest of the wire's verdict
- * unknown: a "no" against what was read is somebody's mistake, or lie.
+ * Whether a library denies a request or an answer that was read in cleartext. The cleartext stands, even if the rest of the wire's
+ * verdict is unknown: such a denial is a mistake or a lie.
  */
 static bool denies_what_was_read(const struct handshake_facts *facts, const struct verdict *library)
 {
@@ -218,7 +218,7 @@ struct verdict verdict_with_library(const struct handshake_facts *facts, struct 
 	const struct library_view *view = &facts->library;
 	struct verdict library;
 
-	/* of what it does not say nothing follows */
+	/* the library saw no whole flight and no request: absence proves nothing */
 	if (requested_by(view) == NOT_KNOWN)
 		return wire;
 	if (wire.client_auth == CLIENT_AUTH_UNKNOWN && !may_overrule(wire.reason))

@@ -15,13 +15,13 @@ enum {
 	BUCKETS = 1 << 12,
 };
 
-/* A view that was joined is kept so long: the same handshake may have another record (a proxy that passes TLS on). */
+/* A joined view is kept for so long: the handshake may have another record (a proxy that passes TLS on). */
 static const uint64_t JOINED_NS = 2ull * 1000 * 1000 * 1000;
 
 /* So long a renegotiation may wait for the record of its packets. */
 static const uint64_t WIRE_LAST_WORD_NS = 500ull * 1000 * 1000;
 
-/* What a library saw of one handshake. */
+/* A library's view of one handshake. */
 struct sighting {
 	LIST_ENTRY(sighting) by_random;
 	TAILQ_ENTRY(sighting) aged;
@@ -30,7 +30,7 @@ struct sighting {
 	bool joined;
 };
 
-/* A connection whose handshake was reported: what a later one is told with. */
+/* A connection with a reported handshake: the data for records of later handshakes. */
 struct base {
 	LIST_ENTRY(base) by_random;
 	LIST_ENTRY(base) by_connection;
@@ -66,8 +66,8 @@ struct library_join {
 	uint32_t sightings;
 	uint32_t bases;
 	struct sighting_queue aged;   /* the latest word longest ago first: to be joined to a record */
-	struct sighting_queue joined; /* the same of those that were */
-	struct sighting_queue later;  /* the same of those that no packet shows */
+	struct sighting_queue joined; /* the same of joined views */
+	struct sighting_queue later;  /* the same of handshakes without packets */
 	struct base_queue base_aged;
 	struct sighting_bucket by_random[BUCKETS];
 	struct base_bucket base_by_random[BUCKETS];
@@ -93,7 +93,7 @@ static uint32_t bucket_of_key(uint64_t key)
 	return (key * 0x9e3779b97f4a7c15ull >> 32) % BUCKETS;
 }
 
-/* A random is random, unless somebody chooses it: then a bucket gets long, which the bound on all bounds too. */
+/* An attacker may choose randoms and fill one bucket: the bound on all views bounds the bucket, too. */
 static uint32_t bucket_of(const uint8_t random[MESSAGE_RANDOM])
 {
 	uint64_t key;
@@ -195,7 +195,7 @@ void library_join_take(struct library_join *join, const struct library_handshake
 	struct certificate_request *request;
 	struct certificate *certificate, *server_certificate;
 
-	/* a renegotiation of a connection that nobody knows: told once, as it begins */
+	/* a renegotiation of an unknown connection: reported once, at its beginning */
 	if (!memcmp(seen->random, nobody, MESSAGE_RANDOM)) {
 		join->counts.unjoined += !seen->view.server_hello;
 		return;
@@ -234,7 +234,7 @@ static enum handshake_role other_role(enum handshake_role role)
 	return role == ROLE_SERVER ? ROLE_CLIENT : ROLE_SERVER;
 }
 
-/* The role of who hashed a message before the wire showed it, or after. Of one that was kept back nobody knows. */
+/* The role of the library, by whether it hashed a message before or after the wire showed the message. Unknown for buffered messages. */
 static enum handshake_role role_by(const struct handshake *handshake, const struct library_message *message)
 {
 	enum handshake_role sender = message->from == FROM_SERVER ? ROLE_SERVER : ROLE_CLIENT;
@@ -246,8 +246,8 @@ static enum handshake_role role_by(const struct handshake *handshake, const stru
 }
 
 /*
- * Whose library it is: a ServerHello in TLS 1.3 and wherever it ends a call, else the ClientKeyExchange, which OpenSSL hashes
- * as it comes and goes. Where the two do not agree nobody knows.
+ * The end of the library, by ServerHello if ServerHello ends a call (always in TLS 1.3), else by ClientKeyExchange, which OpenSSL
+ * never buffers. If the two disagree, the end is unknown.
  */
 static enum handshake_role role_of(const struct handshake *handshake, const struct library_handshake *seen)
 {
@@ -270,7 +270,7 @@ static enum handshake_role role_of(const struct handshake *handshake, const stru
 	return role;
 }
 
-/* Whether a library's view is of the handshake of this record, and of its end. */
+/* Whether a library's view belongs to this record: the same handshake and the same end. */
 static bool is_of(const struct handshake *handshake, const struct sighting *sighting, enum handshake_role *role)
 {
 	const struct library_handshake *seen = &sighting->seen;
@@ -284,7 +284,7 @@ static bool is_of(const struct handshake *handshake, const struct sighting *sigh
 	*role = role_of(handshake, seen);
 	if (handshake->role == ROLE_OBSERVER)
 		return true;
-	/* the end of this socket is the business of the process that writes to it, of no other */
+	/* only the process that writes to this socket may speak for this end */
 	return (*role == ROLE_OBSERVER || *role == handshake->role) &&
 	       library_owns(handshake, seen->process, seen->cgroup);
 }
@@ -298,7 +298,7 @@ static uint32_t worth(const struct library_view *view)
 	return view->damaged ? facts : facts + 16;
 }
 
-/* The process is known where its end is, or where it is the one that opened the socket. */
+/* The process is known if the end of its library is known, or if the process opened the socket. */
 static void fill_process(struct handshake *handshake, const struct sighting *sighting, enum handshake_role role)
 {
 	const struct library_handshake *seen = &sighting->seen;
@@ -334,7 +334,7 @@ static bool is_in_cleartext(const struct library_handshake *seen, uint8_t type)
 	       type == TLS_MESSAGE_HASH;
 }
 
-/* A server has hashed all of its flight before the wire shows its first message: in the ladder what is behind stays behind. */
+/* A server has hashed its whole flight before the wire shows the first message. The ladder keeps the order of the messages. */
 static uint64_t hellos_end(const struct handshake *handshake)
 {
 	const struct library_message server_hello = {.type = TLS_SERVER_HELLO, .from = FROM_SERVER};
@@ -400,7 +400,7 @@ static struct sighting *best_of(struct library_join *join, const struct handshak
 	LIST_FOREACH (sighting, &join->by_random[bucket_of(handshake->client_hello.random)], by_random) {
 		if (!is_of(handshake, sighting, &role))
 			continue;
-		/* whose end it is matters more than what it says */
+		/* the right end matters more than the content */
 		if (best && (*best_role == handshake->role) > (role == handshake->role))
 			continue;
 		if (best && (*best_role == handshake->role) == (role == handshake->role) &&
@@ -434,8 +434,8 @@ static struct base *base_of_connection(struct library_join *join, uint64_t conne
 }
 
 /*
- * The library's view of a renegotiation that the wire has a record of: of the same connection, at the same time. A connection
- * may have several behind each other, one of which either side may have missed.
+ * The library's view of a renegotiation that has a record of packets: the same connection, at the same time. A connection may
+ * renegotiate several times, and either source may have missed some of the handshakes.
  */
 static struct sighting *sighting_of_renegotiation(struct library_join *join, const struct base *base,
                                                   const struct handshake *handshake)
@@ -458,7 +458,7 @@ static bool later_is_over(const struct library_view *view)
 	return view->client_finished && (view->post_handshake || view->server_finished);
 }
 
-/* The library that saw the connection's first handshake sees this one, too: as a rule it has begun, or is done with it. */
+/* The library of the connection's first handshake sees the renegotiation, too, and usually has reported it by now. */
 static bool renegotiation_waits(struct library_join *join, const struct handshake *handshake)
 {
 	const struct base *base = base_of_connection(join, handshake->connection);
@@ -494,8 +494,8 @@ bool library_join_accepted(struct library_join *join, const struct handshake *ha
 }
 
 /*
- * The wire followed the connection to a renegotiation: the library's view of it is of this record, and of none of its own.
- * Whose connection it is is known without a view.
+ * The wire followed the connection to a renegotiation: the library's view joins this record and gets no record of its own. The
+ * process is known even without a view.
  */
 static void fill_renegotiation(struct library_join *join, struct handshake *handshake)
 {
@@ -629,7 +629,7 @@ static bool is_quiet(const struct sighting *sighting, uint64_t now_ns, uint64_t 
 	return now_ns > sighting->seen.last_ns && now_ns - sighting->seen.last_ns >= timeout_ns;
 }
 
-/* Tell of a handshake whose time has come, unless the wire did, or forget it. Returns false where its time is yet to come. */
+/* Report a handshake that is over, unless the wire reported the handshake, or forget it. Returns false if it is not over. */
 static bool conclude_later(struct library_join *join, const struct sighting *sighting, uint64_t now_ns,
                            library_join_report report, void *context)
 {
@@ -641,7 +641,7 @@ static bool conclude_later(struct library_join *join, const struct sighting *sig
 		return is_quiet(sighting, now_ns, JOINED_NS);
 	if (!quiet && !later_is_over(&seen->view))
 		return false;
-	/* the wire may have a record of it on its way */
+	/* the wire's record may be on its way */
 	if (seen->view.renegotiation && !is_quiet(sighting, now_ns, WIRE_LAST_WORD_NS))
 		return false;
 	base = base_find(join, seen);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_join - what TLS libraries saw (transcript.h), kept until the wire's record of the same handshake is judged, and
- * joined to it by the randoms of both hellos. Pure: no I/O, no clock of its own.
+ * library_join - the views of TLS libraries (transcript.h). A view is kept until the wire's record of the same handshake is
+ * judged, and joined to the record by the randoms of both hellos. Pure: no I/O, no clock.
  *
- * On a host that is both ends there are two records and two libraries: which is whose, causality says. A library hashes what
- * it sends before the wire shows it, and what it receives after. What it says counts for the record of its own end alone: the
- * other end may be anybody, and would be asked about himself.
+ * A host with both ends of a connection has two records and two libraries. Causality assigns the views: a library hashes a sent
+ * message before the wire shows the message, and a received message after. A view counts for the record of its own end only: a
+ * peer must not testify about its peer.
  */
 #ifndef TRACKING_LIBRARY_JOIN_H
 #define TRACKING_LIBRARY_JOIN_H
@@ -25,10 +25,10 @@ struct library_join_counts {
 	uint64_t joined;     /* records with a library's view */
 	uint64_t unjoined;   /* handshakes of libraries of which the wire has no record */
 	uint64_t untold;     /* records of TLS 1.3 at sockets of this host without a library's view */
-	uint64_t table_full; /* handshakes that made room for others before they were joined */
+	uint64_t table_full; /* handshakes that made room for others before a join */
 };
 
-/* A record, judged, of a handshake that no packet shows. It is the callee's until it returns. */
+/* The judged record of a handshake without packets. The callee may change the record until the callee returns. */
 typedef void (*library_join_report)(struct handshake *handshake, void *context);
 
 struct library_join;
@@ -41,8 +41,8 @@ void library_join_free(struct library_join *join);
 void library_join_take(struct library_join *join, const struct library_handshake *seen, const char *library);
 
 /*
- * Whether the library at the end of a record has begun its handshake, in TLS 1.3, and may still have a word to say of it; or
- * has seen the first handshake of a connection that renegotiates, and may have a word to say of that.
+ * Whether a library may still report more: in TLS 1.3 the library of the record's end has begun the handshake; or the library
+ * saw the first handshake of a connection that renegotiates now.
  */
 bool library_join_waits(struct library_join *join, const struct handshake *handshake);
 
@@ -55,13 +55,13 @@ bool library_join_knows(struct library_join *join, const struct handshake *hands
 /* Whether a renegotiation was told already, as the library saw it. */
 bool library_join_told(struct library_join *join, const struct handshake *handshake);
 
-/* Set in a record what the library of its end saw: facts.library, process, library, and what the wire does not show. */
+/* Fill a record with the view of its end's library: facts.library, process, library, and everything encrypted. */
 void library_join_fill(struct library_join *join, struct handshake *handshake);
 
-/* A record is reported: later handshakes of its connection are told with its addresses. */
+/* A record is reported: later handshakes of the connection get the same addresses. */
 void library_join_remember(struct library_join *join, const struct handshake *handshake);
 
-/* Report handshakes that no packet shows, once they are over; forget what nobody joined. */
+/* Report handshakes without packets after their end; forget views without a record. */
 void library_join_time(struct library_join *join, uint64_t now_ns, library_join_report report, void *context);
 
 const struct library_join_counts *library_join_counts(const struct library_join *join);

@@ -17,7 +17,7 @@ static void add_step(struct handshake *handshake, const struct handshake_step *s
 }
 
 /*
- * Whether the server closed before it had finished: it did not wait for what the client says now, and has not rejected it.
+ * Whether the server closed before its Finished: the server did not wait for the client's next words, and has not rejected them.
  * (In an abbreviated handshake the server finishes first.)
  */
 static bool server_has_left(const struct handshake_facts *facts)
@@ -34,7 +34,7 @@ static void take_client_hello(struct handshake *handshake, const struct event_me
 	facts->client_hello_unread = !message->ssl2;
 	/* what came before, behind a HelloRetryRequest, says nothing (RFC 8446 appendix D.4) */
 	facts->change_cipher_spec[FROM_CLIENT] = false;
-	/* and what was encrypted was early data (RFC 8446 section 4.2.10): the flight is behind the hello that is answered */
+	/* encrypted records so far were early data (RFC 8446 section 4.2.10): the flight follows the second ClientHello */
 	facts->records_before_hello = false;
 	/* until its body says otherwise */
 	facts->early_data = !message->ssl2;
@@ -127,8 +127,8 @@ void handshake_record_message(struct handshake *handshake, enum handshake_side f
 }
 
 /*
- * RFC 5246 section 7.4.1.3: a server that resumes a session answers with the session id that it was offered; one that is
- * offered a ticket without a session id may do so too (RFC 5077 section 3.4).
+ * RFC 5246 section 7.4.1.3: a server resumes a session by repeating the offered session id. A server may also resume a ticket
+ * that came without a session id (RFC 5077 section 3.4).
  */
 static bool session_is_accepted(const struct client_hello *offer, const struct server_hello *hello)
 {
@@ -149,18 +149,18 @@ static void compare_hellos(struct handshake *handshake)
 
 static void take_client_hello_body(struct handshake *handshake, const struct body *body)
 {
-	/* the verdict hangs on what the server makes of it, not on what can be read of it here */
+	/* the verdict depends on the server's answer, and not on this parser */
 	if (message_parse_client_hello(body->data, body->have, &handshake->client_hello))
 		return;
 	handshake->facts.client_hello_unread = false;
-	/* after a HelloRetryRequest the second ClientHello counts: it offers none (RFC 8446 section 4.1.2) */
+	/* after a HelloRetryRequest the second ClientHello counts, which offers no early data (RFC 8446 section 4.1.2) */
 	handshake->facts.early_data = handshake->client_hello.early_data;
 	handshake->facts.more_messages = handshake->client_hello.more_messages;
 	handshake->facts.channel_id = handshake->client_hello.channel_id;
 	compare_hellos(handshake);
 }
 
-/* TLS 1.3, and what may come after it: behind ServerHello all is encrypted. DTLS counts down (RFC 6347 section 4.1). */
+/* TLS 1.3 and later versions encrypt everything after ServerHello. DTLS counts down (RFC 6347 section 4.1). */
 static bool version_is_encrypted(uint16_t version)
 {
 	return (version >> 8 == 0x03 && version >= VERSION_TLS_1_3) ||
@@ -191,7 +191,7 @@ static void take_server_hello(struct handshake *handshake, const struct body *bo
 	compare_hellos(handshake);
 }
 
-/* The verdict goes by the message's type; what it asks for is told where it can be read. */
+/* The verdict depends on the message's type; the content is reported if it can be parsed. */
 static void take_certificate_request(struct handshake *handshake, const struct body *body, struct parse_cache *cache)
 {
 	struct certificate_request *request = read_body_request(cache, body, handshake->version);
@@ -227,7 +227,7 @@ static void take_certificates(struct handshake *handshake, enum handshake_side f
 void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body,
                            struct parse_cache *cache)
 {
-	/* of each message there is one in a handshake: who sends thousands does not get them all read */
+	/* a handshake has one message of each type: thousands of messages are not all parsed */
 	if (handshake->facts.malformed)
 		return;
 	if (from == FROM_CLIENT && body->type == TLS_CLIENT_HELLO)
@@ -280,7 +280,7 @@ static void add_renegotiation_record(struct handshake *handshake, enum handshake
 	struct handshake_records *own = from == FROM_CLIENT ? &facts->client_records : &facts->server_records;
 	struct handshake_records *other = from == FROM_CLIENT ? &facts->server_records : &facts->client_records;
 
-	/* the version is in force already: it does not change (RFC 5746 section 3.7 has the hellos agree on it again) */
+	/* the version of the connection stays in force (RFC 5746 section 3.7) */
 	handshake->version = record->version;
 	if (record->type == TLS_CHANGE_CIPHER_SPEC)
 		facts->change_cipher_spec[from] = true;
@@ -361,12 +361,12 @@ void handshake_record_alert(struct handshake *handshake, enum handshake_side fro
 		handshake->answer_ns = alert->event.time_ns;
 		return;
 	}
-	/* who says close_notify says nothing more (RFC 5246 section 7.2.1): in a handshake that is its end */
+	/* close_notify is the last word of a side (RFC 5246 section 7.2.1): in a handshake, the end */
 	if (alert->level == TLS_ALERT_FATAL || alert->description == ALERT_CLOSE_NOTIFY)
 		handshake_record_end(handshake, END_ALERT, from, alert->event.time_ns);
 	else
 		return;
-	/* a refusal that crosses the client's FIN is one */
+	/* a refusal counts even if it crosses the client's FIN */
 	if (alert->description != ALERT_CLOSE_NOTIFY && from == FROM_SERVER && handshake->facts.end == END_FIN &&
 	    handshake->facts.ended_by == FROM_CLIENT && handshake->facts.client_key_exchange) {
 		handshake->facts.end = END_ALERT;
@@ -388,7 +388,7 @@ void handshake_record_not_tls(struct handshake *handshake, enum handshake_side f
 {
 	struct handshake_facts *facts = &handshake->facts;
 
-	/* either the server does not speak TLS, or this side gave TLS up by an alert, or a stream lost its framing */
+	/* either the server does not speak TLS, or this side ended TLS with an alert, or the stream lost its framing */
 	if ((from == FROM_SERVER && !facts->server_hello) || (facts->version_1_3 && ends_with_alert(facts, from)))
 		handshake_record_end(handshake, END_NOT_TLS, from, time_ns);
 	else
@@ -420,7 +420,7 @@ void handshake_record_end(struct handshake *handshake, enum handshake_end end, e
 		handshake->facts.client_closed_first = true;
 		handshake->facts.client_closed_after = handshake->facts.server_records.count;
 	}
-	/* a server that speaks SSL 2.0 answers such a hello in a framing of its own */
+	/* an SSL 2.0 server answers with the framing of SSL 2.0 */
 	if (end == END_NOT_TLS && handshake->facts.ssl2_hello)
 		handshake->facts.ssl2 = true;
 }

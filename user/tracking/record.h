@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * handshake_record - fills in the record of a handshake (handshake.h) as its events come. Knows no connection, no clock
- * and no table: what comes in is what one side said.
+ * handshake_record - fills in the record of a handshake (handshake.h), event by event. Knows no connection, no clock and no
+ * table: each event comes with the side that spoke.
  */
 #ifndef TRACKING_RECORD_H
 #define TRACKING_RECORD_H
@@ -13,7 +13,7 @@
 #include "handshake/handshake.h"
 #include "tls/parse_cache.h"
 
-/* The handshake is one in a connection that is established: its messages are encrypted from the first on. */
+/* The handshake renegotiates an established connection: all messages are encrypted. */
 void handshake_record_renegotiates(struct handshake *handshake);
 
 /* A handshake message begins. */
@@ -21,8 +21,8 @@ void handshake_record_message(struct handshake *handshake, enum handshake_side f
                               const struct event_message *message);
 
 /*
- * The body of a message that is read is there in whole. CertificateRequest and the client's Certificate, which say nothing
- * that the facts do not, are read where there is a cache of such; NULL leaves them out.
+ * The body of a message is complete. CertificateRequest and Certificate are parsed only with a cache: no verdict depends on the
+ * content. cache may be NULL.
  */
 void handshake_record_body(struct handshake *handshake, enum handshake_side from, const struct body *body,
                            struct parse_cache *cache);
@@ -37,19 +37,19 @@ void handshake_record_alert(struct handshake *handshake, enum handshake_side fro
 void handshake_record_end(struct handshake *handshake, enum handshake_end end, enum handshake_side by,
                           uint64_t time_ns);
 
-/* What this side sends is no TLS. */
+/* This side sent bytes that are not TLS. */
 void handshake_record_not_tls(struct handshake *handshake, enum handshake_side from, uint64_t time_ns);
 
 /*
- * The handshake has ended: correct who ended it. A side that sent an alert has, whoever closed the connection first upon
- * that (TLS 1.3, where the alert is known by its length).
+ * The handshake has ended: correct ended_by. A side that sent an alert ended the handshake, whoever closed the connection first
+ * after the alert (TLS 1.3: the record's length shows the alert).
  */
 void handshake_record_blame(struct handshake *handshake);
 
-/* Whether there is no more to come that could change the verdict. */
+/* Whether no later event can change the verdict. */
 bool handshake_record_ended(const struct handshake *handshake);
 
-/* TLS 1.3: whether the client has said all that it says in the handshake, and only the server's reaction is open. */
+/* TLS 1.3: whether the client's flight is complete, and only the server's reaction is open. */
 bool handshake_record_waits_for_server(const struct handshake *handshake);
 
 /*

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What OpenSSL does with its contexts (3.0, seen with what it calls; 1.1.1 and 3.x are the same in this):
+ * How OpenSSL uses its hash contexts (seen in 3.0; 1.1.1 and 3.x do the same):
  *
- * - A handshake hashes into one context, whose address is its handle. The first call holds all that came until the hash was
- *   known: both hellos in TLS 1.3, in TLS 1.2 up to ClientKeyExchange or CertificateVerify where that may be needed.
- * - A pre-shared key is bound by a hash of a part of the ClientHello (RFC 8446 section 4.2.11.2), early secrets by one of the
- *   whole: other contexts, or the same one, begun anew. HelloRetryRequest begins it anew, too.
- * - For a request behind the handshake the context as it was behind the client's Finished is copied back into the same
- *   context: CertificateRequest follows Finished at the same address (RFC 8446 section 4.6.2).
- * - A renegotiation hashes into a new context. Its ClientHello names the handshake before by its Finished (RFC 5746 section
- *   3.5), which was seen.
- * - An address is used again, for other handshakes and for what has nothing to do with any.
+ * - A handshake hashes into one context, and the context's address is the handle. The first call holds all messages before the
+ *   hash was known: both hellos in TLS 1.3; in TLS 1.2 perhaps all messages up to ClientKeyExchange or CertificateVerify.
+ * - A hash of a part of the ClientHello binds a pre-shared key (RFC 8446 section 4.2.11.2), a hash of the whole ClientHello makes
+ *   early secrets: in other contexts, or in the same context, started again. HelloRetryRequest starts the context again, too.
+ * - For post-handshake authentication OpenSSL copies the state after the client's Finished back into the same context:
+ *   CertificateRequest follows Finished at the same address (RFC 8446 section 4.6.2).
+ * - A renegotiation hashes into a new context. Its ClientHello repeats the previous handshake's Finished (RFC 5746 section 3.5).
+ * - OpenSSL uses addresses again, for other handshakes and for unrelated hashes.
  */
 #include "tracking/transcript.h"
 
@@ -25,13 +24,13 @@ enum {
 	BUCKETS_MAX = 1 << 12,
 	HELD_MAX = 16 * 1024 * 1024, /* bytes of messages that are not whole yet, of all handshakes */
 	HELLO_MIN = 4 + 2 + 32 + 1,  /* a ClientHello as far as the length of its session id */
-	HELLO_LENGTH_MAX = 1 << 16,  /* its extensions and all: what claims more is none */
+	HELLO_LENGTH_MAX = 1 << 16,  /* with all extensions: a longer message is no ClientHello */
 	SESSION_ID_MAX = 32,
 	HASH_MIN = 32,
 	HASH_MAX = 64,
 };
 
-/* A handshake, and the call that is telling of it. */
+/* A handshake, and the call in progress. */
 struct entry {
 	LIST_ENTRY(entry) by_handle;
 	LIST_ENTRY(entry) by_finished;
@@ -43,7 +42,7 @@ struct entry {
 	uint32_t held;
 	bool attached;     /* the handle is its own: in by_handle */
 	bool has_finished; /* in by_finished */
-	bool is_whole;     /* LIBRARY_WHOLE: nothing is read before all of it is there */
+	bool is_whole;     /* LIBRARY_WHOLE: read only when the buffer is complete */
 	bool counted_damage;
 	struct body whole;
 	struct transcript_handshake handshake;
@@ -111,7 +110,7 @@ static struct entry *entry_find(struct transcript_table *table, uint64_t handle,
 	return NULL;
 }
 
-/* The handshake that a renegotiation follows: the one whose client's Finished its ClientHello repeats. */
+/* The handshake before a renegotiation: the renegotiation's ClientHello repeats the client's Finished. */
 static struct entry *entry_find_finished(struct transcript_table *table, const struct client_hello *hello,
                                          uint32_t process)
 {
@@ -219,9 +218,9 @@ static bool begins_with_header(const struct library_event *event)
 }
 
 /*
- * Whether a call with these first bytes begins a transcript: a ClientHello, or the hash of one and what answers it (RFC 8446
- * section 4.4.1). A ClientHello that goes on in the next call is possible; one cut short to bind a pre-shared key looks the
- * same, and is begun anew by the one that is whole.
+ * Whether a call with these first bytes begins a transcript: a ClientHello, or message_hash and a ServerHello (RFC 8446 section
+ * 4.4.1). A ClientHello may go on in the next call. A ClientHello that was cut to bind a pre-shared key looks the same; the whole
+ * ClientHello then begins the transcript again.
  */
 static bool begins_transcript(const struct library_event *event)
 {
@@ -236,7 +235,7 @@ static bool begins_transcript(const struct library_event *event)
 		       (event->length <= at + claimed || data[at + claimed] == TLS_SERVER_HELLO);
 	if (data[0] != TLS_CLIENT_HELLO || claimed < HELLO_MIN - at || claimed >= HELLO_LENGTH_MAX)
 		return false;
-	/* legacy_version is 3.x; in DTLS message_seq stands there, and the length again behind it */
+	/* legacy_version is 3.x; DTLS has message_seq at this place, followed by the length */
 	if (data[at] == 3)
 		return data[HELLO_MIN - 1] <= SESSION_ID_MAX;
 	return data[at] == 0 && !memcmp(data + 1, data + 9, 3) && (data[12] == 0xfe || data[12] == 1);
@@ -255,7 +254,7 @@ static void entry_keep_finished(struct transcript_table *table, struct entry *en
 	entry->has_finished = true;
 }
 
-/* A ClientHello that repeats a Finished is a later one of that connection, and is found by the hello of the first. */
+/* A ClientHello that repeats a Finished renegotiates: the randoms of the first handshake name the connection. */
 static void entry_join_renegotiation(struct transcript_table *table, struct entry *entry)
 {
 	struct transcript_handshake *handshake = &entry->handshake;
@@ -266,7 +265,7 @@ static void entry_join_renegotiation(struct transcript_table *table, struct entr
 	handshake->seen.view.renegotiation = true;
 	before = entry_find_finished(table, &handshake->client_hello, entry->process);
 	if (!before || before == entry) {
-		/* nobody knows which connection it is of */
+		/* the connection is unknown */
 		memset(handshake->seen.random, 0, MESSAGE_RANDOM);
 		memset(handshake->seen.server_random, 0, MESSAGE_RANDOM);
 		return;
@@ -339,7 +338,7 @@ static void entry_end_call(struct entry *entry)
 	entry->call_have = entry->call_total;
 }
 
-/* Whether the call goes on where the transcript stands: else its first bytes begin another. */
+/* Whether the call continues the transcript. Otherwise the call begins another transcript. */
 static bool goes_on(const struct entry *entry, const struct library_event *event)
 {
 	const struct transcript_handshake *handshake = &entry->handshake;
@@ -353,7 +352,7 @@ static bool goes_on(const struct entry *entry, const struct library_event *event
 	return !begins_transcript(event);
 }
 
-/* A call begins: the handshake that it is of, or NULL where it is none of any. */
+/* A call begins: returns the call's handshake, or NULL if the call belongs to no handshake. */
 static struct entry *entry_of_call(struct transcript_table *table, struct entry *entry,
                                    const struct library_event *event)
 {
@@ -376,7 +375,7 @@ static struct entry *entry_of_call(struct transcript_table *table, struct entry 
 	return entry_add(table, event);
 }
 
-/* All of a buffer is there: it is a transcript only if its messages take all of it, each in its place. */
+/* The buffer is complete: it is a transcript only if messages in their order fill the whole buffer. */
 static void entry_take_whole(struct entry *entry, uint64_t time_ns)
 {
 	struct transcript_handshake *handshake = &entry->handshake;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * transcript - what TLS libraries feed to their transcript hash (library_event.h) -> the handshakes that they made. Pure: no
- * I/O, no kernel, no clock of its own. The bytes come from other processes: any of them may lie.
+ * transcript - input of the transcript hash in TLS libraries (library_event.h) -> handshakes. Pure: no I/O, no kernel, no clock.
+ * The bytes come from other processes, and any process may lie.
  */
 #ifndef TRACKING_TRANSCRIPT_H
 #define TRACKING_TRANSCRIPT_H
@@ -15,15 +15,15 @@
 #include "tls/message.h"
 
 /*
- * One handshake as a library saw it. What a field says was seen; what was not seen is not known, unless what must come
- * behind it was: the order of messages is held to (RFC 8446 section 2, RFC 5246 section 7.3), and the first one that does
- * not fit, or a byte that is missing where it matters, ends what is said (damaged).
+ * One handshake as a library saw it. A set field is a fact. An unset field proves nothing, unless a later message was seen: the
+ * order of messages is enforced (RFC 8446 section 2, RFC 5246 section 7.3). The first message out of order, or a missing byte
+ * outside of a body, sets view.damaged, and nothing is read after that.
  */
 struct library_handshake {
 	uint64_t id; /* never used twice */
 	/*
-	 * Of the first hellos of its connection, which were in cleartext: what joins it. Of both, since a ClientHello can be
-	 * sent again by anybody; the server's only where view.server_hello. All zero where they are not known.
+	 * The randoms of the first hellos of the connection, which were in cleartext, join the view to a record. Both are needed,
+	 * since anybody can send a copy of a ClientHello. server_random is set with view.server_hello. All zeroes: unknown.
 	 */
 	uint8_t random[MESSAGE_RANDOM];
 	uint8_t server_random[MESSAGE_RANDOM];
@@ -34,7 +34,7 @@ struct library_handshake {
 	uint64_t last_ns;  /* of the latest */
 	char name[LIBRARY_NAME_MAX];
 	uint8_t role; /* enum handshake_role of the process, where the probe tells; else ROLE_OBSERVER */
-	/* library_message.time_ns is that of the message itself where it was the last of its call, and not a buffer's */
+	/* library_message.time_ns is the message's own time if the message was the last of its call */
 	struct library_view view;
 	struct certificate_request *request; /* NULL where none was read; all three belong to the handshake */
 	struct certificate *certificate;     /* the client's */
@@ -49,7 +49,7 @@ typedef void (*transcript_report)(const struct library_handshake *handshake, voi
 struct transcript_table;
 
 struct transcript_limits {
-	uint32_t handshakes;  /* followed at once; the one that was quiet for longest makes room */
+	uint32_t handshakes;  /* followed at once; the quietest makes room */
 	bool no_certificates; /* leave request and certificate NULL */
 };
 
@@ -57,8 +57,8 @@ struct transcript_counts {
 	uint64_t handshakes;       /* of which a ClientHello was seen */
 	uint64_t strangers;        /* calls that began with no transcript: other uses of the probed function */
 	uint64_t damaged;          /* handshakes with missing bytes or of no form known */
-	uint64_t table_full;       /* handshakes that made room for others before they were over */
-	uint64_t malformed_events; /* events whose size does not fit what they say of it */
+	uint64_t table_full;       /* handshakes that made room for others before their end */
+	uint64_t malformed_events; /* events whose size contradicts their fields */
 };
 
 /* NULL where there is no memory. */
