@@ -373,6 +373,17 @@ static bool has_ended(const struct connection *connection)
 	return connection->phase == PHASE_OVER || connection->phase == PHASE_DOUBTED;
 }
 
+/*
+ * Whether the server has taken up the handshake. A HelloVerifyRequest is no such answer: servers send one to any address that a
+ * stranger made up (RFC 6347 section 4.2.1).
+ */
+static bool is_answered(const struct handshake_facts *facts)
+{
+	return facts->server_hello || facts->server_hello_unread || facts->server_certificate ||
+	       facts->certificate_request || facts->server_hello_done || facts->change_cipher_spec[FROM_SERVER] ||
+	       facts->finished[FROM_SERVER];
+}
+
 /* Whether the handshake has ended, or whose words are awaited. */
 static void look_at_handshake(struct connection *connection, const struct event *event)
 {
@@ -380,6 +391,8 @@ static void look_at_handshake(struct connection *connection, const struct event 
 
 	if (has_ended(connection))
 		return;
+	if (handshake && is_answered(&handshake->facts))
+		connection_happens(connection, HAPPENING_ANSWERED);
 	if (handshake && handshake_record_ended(handshake))
 		end_by_event(connection, event);
 	else if (handshake && handshake_record_waits_for_server(handshake))
@@ -528,8 +541,6 @@ void connection_take(struct connection *connection, const struct event *event)
 {
 	connection->last_ns = event->time_ns;
 	connection->side[event->direction].seen = true;
-	if (connection->side[!event->direction].seen)
-		connection_happens(connection, HAPPENING_ANSWERED);
 	if (event->flags & EVENT_LOST)
 		connection->loss = LOSS_OWN;
 	switch (event->kind) {

@@ -9,7 +9,7 @@
 
 enum phase {
 	PHASE_HANDSHAKE,  /* the handshake has to begin, or to go on */
-	PHASE_UNANSWERED, /* DTLS: one end sent datagrams, and the other end has not answered */
+	PHASE_UNANSWERED, /* DTLS: no server has taken up the handshake */
 	PHASE_LAST_WORD,  /* one side has said all it has to say; the other side may still speak */
 	PHASE_DOUBTED,    /* the remote end ended the handshake in a segment that TCP may refuse */
 	PHASE_OVER,       /* the handshake has ended */
@@ -22,7 +22,7 @@ enum phase {
 /* What happens to a connection. */
 enum happening {
 	HAPPENING_BEGINS,      /* a handshake begins inside the established connection */
-	HAPPENING_ANSWERED,    /* the other end speaks for the first time */
+	HAPPENING_ANSWERED,    /* the server takes up the handshake */
 	HAPPENING_WAITS,       /* only the server's reaction to the client's flight is open */
 	HAPPENING_GOES_ON,     /* more than that is open, and neither side has closed */
 	HAPPENING_ONE_CLOSED,  /* a FIN by one side */
