@@ -96,6 +96,14 @@ static void add_service(const struct endpoint *service, uint8_t family, void *co
 	tracer_add_service(trace->tracer, &key);
 }
 
+/* A line of the policy names this service. */
+static void expect_service(const struct endpoint *service, uint8_t family, void *context)
+{
+	struct trace *trace = context;
+
+	tracker_add_service(trace->live->table, service, family);
+}
+
 static void take_library_handshake(const struct library_handshake *seen, void *context)
 {
 	struct trace *trace = context;
@@ -151,7 +159,7 @@ static void look_for_settings(struct trace *trace)
 		return;
 	if (change == SETTINGS_NEW) {
 		tracker_set_policy(live->table, settings_policy(live->settings));
-		policy_services(settings_policy(live->settings), add_service, trace);
+		policy_services(settings_policy(live->settings), expect_service, trace);
 		exporter_set_guard(live->exporter, settings_guard(live->settings));
 	}
 	if (trace->reloading && change == SETTINGS_NEW)
@@ -316,8 +324,8 @@ int live_trace(const struct live *live)
 		goto cleanup;
 	/* behind the last thread: none can be started any more */
 	sandbox_enter(SANDBOX_LIVE);
-	policy_services(settings_policy(live->settings), add_service, &trace);
 	tracker_set_service(live->table, add_service, &trace);
+	policy_services(settings_policy(live->settings), expect_service, &trace);
 	error = read_events(&trace);
 	finish(&trace);
 	tracker_set_service(live->table, NULL, NULL);

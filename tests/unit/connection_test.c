@@ -1181,24 +1181,46 @@ static void unanswered_associations_have_a_table_of_their_own(void **state)
 	tracker_free(table);
 }
 
-/* The first bytes of a connection to a service of TLS are no ClientHello. */
+/* The first bytes of a connection to a service of TLS are no ClientHello: the end tells, and a later ClientHello. */
 static void plain_text_to_a_service(void **state)
 {
-	struct tracker *table;
-	struct feed_reports reports;
-	struct feed feed;
-	struct event_bytes plain = {.event = {.kind = EVENT_PLAINTEXT, .direction = EVENT_RECEIVED}, .length = 4};
+	static const struct {
+		const char *words;
+		const char *expected;
+		bool known; /* which end is the service */
+		uint8_t first;
+	} cases[] = {
+		{"> fin < fin", "not_tls asked:no answer:none established:no resumed:no end:>not_tls", true,
+	         EVENT_RECEIVED},
+		{"> fin < fin", "not_tls asked:no answer:none established:no resumed:no end:>not_tls", true,
+	         EVENT_SENT},
+		{"stop", "not_tls asked:no answer:none established:no resumed:no end:>not_tls", true, EVENT_RECEIVED},
+		{"> fin < fin", "", false, EVENT_RECEIVED},
+		{FLIGHT FINISHES "< ccs finished fin > fin",
+	         "not_requested asked:no answer:none established:yes resumed:no end:completed", true, EVENT_SENT},
+	};
+	const struct endpoint service = {.address = {192, 0, 2, 1}, .port = 443};
 
 	(void)state;
-	table = table_new(&reports);
-	feed_init(&feed, table, FEED_EVENTS, 1);
-	feed_open(&feed);
-	feed_event_bytes(&feed, &plain, (const uint8_t *)"GET ");
-	assert_string_equal(reports.text, "not_tls asked:no answer:none established:no resumed:no end:>not_tls");
-	assert_int_equal(reports.last.server.port, 443);
-	assert_int_equal(reports.last.role, ROLE_SERVER);
-	feed_release(&feed);
-	tracker_free(table);
+	for (size_t index = 0; index < sizeof(cases) / sizeof(*cases); index++) {
+		struct event_bytes plain = {.event = {.kind = EVENT_PLAINTEXT, .direction = cases[index].first},
+		                            .length = 4};
+		struct feed_reports reports;
+		struct tracker *table = table_new(&reports);
+		struct feed feed;
+
+		if (cases[index].known)
+			tracker_add_service(table, &service, 4);
+		feed_init(&feed, table, FEED_EVENTS, 1);
+		feed_open(&feed);
+		feed_event_bytes(&feed, &plain, (const uint8_t *)"GET ");
+		feed_play(&feed, cases[index].words);
+		assert_string_equal(reports.text, cases[index].expected);
+		if (reports.count)
+			assert_int_equal(reports.last.server.port, 443);
+		feed_release(&feed);
+		tracker_free(table);
+	}
 }
 
 static void count_service(const struct endpoint *service, uint8_t family, void *context)

@@ -228,6 +228,21 @@ static void read_rest_of_body(struct connection *connection, uint8_t direction)
 	body_release(&side->body);
 }
 
+/* A connection to a service of TLS has ended without a ClientHello: make a record. The service is the server. */
+static void gather_plaintext(struct connection *connection)
+{
+	connection->client_direction = services_client_direction(connection->surroundings->services, &connection->open);
+	/* which end is the service is not known, or both ends are */
+	if (connection->client_direction == EVENT_DIRECTIONS)
+		return;
+	begin_handshake(connection, &connection->first);
+	if (!connection->handshake)
+		return;
+	connection->handshake->facts.plaintext = true;
+	handshake_record_end(connection->handshake, END_NOT_TLS, FROM_CLIENT, connection->first.time_ns);
+	connection->handshake->end_ns = connection->last_ns;
+}
+
 void connection_gather(struct connection *connection)
 {
 	struct handshake *handshake;
@@ -238,6 +253,8 @@ void connection_gather(struct connection *connection)
 	connection->gathered = true;
 	drain(connection);
 	handshake = connection->handshake;
+	if (!handshake && connection->plaintext)
+		gather_plaintext(connection);
 	if (!handshake)
 		return;
 	if (connection->overdue)
@@ -523,18 +540,13 @@ static void take_translated(struct connection *connection, const struct event_tr
 		name_both_servers(connection, connection->handshake);
 }
 
-/* The first bytes of a connection to a service of TLS are no ClientHello: a record of its own. */
+/* The first bytes of a connection to a service of TLS are no ClientHello. A ClientHello may follow (STARTTLS, CONNECT). */
 static void take_plaintext(struct connection *connection, const struct event *event)
 {
-	if (connection->handshake)
+	if (connection->handshake || connection->established)
 		return;
-	connection->client_direction = event->direction;
-	begin_handshake(connection, event);
-	if (!connection->handshake)
-		return;
-	connection->handshake->facts.plaintext = true;
-	handshake_record_end(connection->handshake, END_NOT_TLS, FROM_CLIENT, event->time_ns);
-	connection_happens(connection, HAPPENING_ENDS);
+	connection->plaintext = true;
+	connection->first = *event;
 }
 
 void connection_take(struct connection *connection, const struct event *event)

@@ -17,12 +17,14 @@
 #include "tls/body.h"
 #include "tls/parse_cache.h"
 #include "tracking/phase.h"
+#include "tracking/services.h"
 #include "tracking/tracker.h"
 
 /* What all connections share. */
 struct connection_surroundings {
 	struct parse_cache *cache;     /* NULL: nobody wants to know what certificates say */
 	struct tracker_counts *counts; /* the tracker's */
+	const struct services *services;
 	int64_t realtime_offset_ns;
 };
 
@@ -66,9 +68,11 @@ struct connection {
 	bool draining;             /* events that were held back come out: all of them precede the end */
 	bool timed_out;            /* the absence of events ended the handshake */
 	bool overdue;              /* the handshake took longer than the time-out, or gave way to another one */
+	bool plaintext;            /* a service of TLS: the first bytes are no ClientHello */
 	bool translated;           /* nat_local and nat_remote are known */
 	bool gathered;             /* the record is complete */
 	__u8 client_direction;     /* enum event_direction of the ClientHello; EVENT_DIRECTIONS: not known yet */
+	struct event first;        /* where plaintext: of the first bytes */
 	struct endpoint nat_local; /* the addresses in the packets that the local end sends */
 	struct endpoint nat_remote;
 	struct writer writer;        /* of the local end, the latest */

@@ -38,6 +38,7 @@ struct tracker {
 	struct connection_surroundings surroundings;
 	struct connection_table table;
 	struct associations associations;
+	struct services services;
 	struct event_ids ids; /* of records that may be corrected */
 };
 
@@ -52,6 +53,7 @@ struct tracker *tracker_new(const struct tracker_limits *limits, tracker_report 
 	tracker->report = report;
 	tracker->context = context;
 	tracker->surroundings.counts = &tracker->counts;
+	tracker->surroundings.services = &tracker->services;
 	error = connection_table_init(&tracker->table, limits->connections);
 	if (!limits->no_certificates)
 		tracker->surroundings.cache = parse_cache_new();
@@ -89,13 +91,20 @@ void tracker_set_service(struct tracker *tracker, tracker_service service, void 
 	tracker->service_context = context;
 }
 
-static void report_service(const struct tracker *tracker, const struct handshake *handshake)
+void tracker_add_service(struct tracker *tracker, const struct endpoint *service, uint8_t family)
 {
-	if (!tracker->service || handshake->transport != IPPROTO_TCP || handshake->verdict.established != KNOWN_YES)
+	services_add(&tracker->services, service, family);
+	if (tracker->service)
+		tracker->service(service, family, tracker->service_context);
+}
+
+static void report_service(struct tracker *tracker, const struct handshake *handshake)
+{
+	if (handshake->transport != IPPROTO_TCP || handshake->verdict.established != KNOWN_YES)
 		return;
-	tracker->service(&handshake->server, handshake->family, tracker->service_context);
+	tracker_add_service(tracker, &handshake->server, handshake->family);
 	if (handshake->has_nat)
-		tracker->service(&handshake->nat, handshake->family, tracker->service_context);
+		tracker_add_service(tracker, &handshake->nat, handshake->family);
 }
 
 static void report(struct tracker *tracker, struct handshake *handshake)

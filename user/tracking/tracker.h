@@ -62,8 +62,11 @@ void tracker_free(struct tracker *tracker);
 /* Judge handshakes by this policy from here on; NULL: by no policy, as at the beginning. The caller keeps the policy. */
 void tracker_set_policy(struct tracker *tracker, const struct policy *policy);
 
-/* Report services that speak TLS. */
+/* Report services that speak TLS. NULL: no more. */
 void tracker_set_service(struct tracker *tracker, tracker_service service, void *context);
+
+/* A service that speaks TLS, as somebody knows. family 0: any address. */
+void tracker_add_service(struct tracker *tracker, const struct endpoint *service, uint8_t family);
 
 /*
  * Take an event. Returns whether the source has to go on with this direction of the connection. A reader of files may skip
