@@ -353,12 +353,12 @@ static const char *const text_golden[] = {
 	"# TYPE mtlsnoop_library_unreadable_total counter",
 	"mtlsnoop_library_unreadable_total 905",
 	"# HELP mtlsnoop_library_skipped_processes_total Processes left out of a look for libraries: their user took "
-        "more than its "
+	"more than its "
 	"share of the time.",
 	"# TYPE mtlsnoop_library_skipped_processes_total counter",
 	"mtlsnoop_library_skipped_processes_total 906",
 	"# HELP mtlsnoop_library_look_delay_milliseconds Longest wait of a user's processes for the next look for "
-        "libraries.",
+	"libraries.",
 	"# TYPE mtlsnoop_library_look_delay_milliseconds gauge",
 	"mtlsnoop_library_look_delay_milliseconds 907",
 	"# HELP mtlsnoop_library_handshakes_total Handshakes that TLS libraries reported, or might have, by whether "
@@ -602,12 +602,12 @@ static const char *const openmetrics_golden[] = {
 	"# TYPE mtlsnoop_library_unreadable counter",
 	"mtlsnoop_library_unreadable_total 905",
 	"# HELP mtlsnoop_library_skipped_processes Processes left out of a look for libraries: their user took more "
-        "than its "
+	"than its "
 	"share of the time.",
 	"# TYPE mtlsnoop_library_skipped_processes counter",
 	"mtlsnoop_library_skipped_processes_total 906",
 	"# HELP mtlsnoop_library_look_delay_milliseconds Longest wait of a user's processes for the next look for "
-        "libraries.",
+	"libraries.",
 	"# TYPE mtlsnoop_library_look_delay_milliseconds gauge",
 	"# UNIT mtlsnoop_library_look_delay_milliseconds milliseconds",
 	"mtlsnoop_library_look_delay_milliseconds 907",
