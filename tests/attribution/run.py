@@ -23,6 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from harness import PROGRAM, ROOT, Failure, Skip, Suite, expect, wait_until  # noqa: E402
 from harness.cgroups import cgroup_root, own_cgroup, remove_cgroup  # noqa: E402
 from harness.namespaces import Namespace  # noqa: E402
+from harness.scraped import MetricsTracer  # noqa: E402
 from harness.tracer import HookTracer as Tracer  # noqa: E402
 from peers import Ledger, Peers  # noqa: E402
 
@@ -346,6 +347,25 @@ def selected(scene):
     return f"{len(options)} ways"
 
 
+def decided_in_the_kernel(scene):
+    """The other end and other ports are left alone with their first packet: no ClientHello is found in them."""
+    ports = free_port(), free_port()
+    expression = f"(server.port == {ports[0]} and role == server or client.ip in 192.0.2.0/24) and verdict != psk"
+    with scene.peers() as peers:
+        for port in ports:
+            peers.start(lambda port=port: peers.serve_workers(peers.listen(port)))
+        with MetricsTracer(scene.cgroup, "--quiet", "--library=off", expression) as tracer:
+            tracer.wait_for_start()
+            wait_until(lambda: all(listens(port) for port in ports), "listeners")
+            for port in ports:
+                connect_each(peers, port, 5)
+            wait_until(lambda: tracer.metrics().total("mtlsnoop_handshakes_total") >= 5, "handshakes")
+            metrics = tracer.metrics()
+            expect(metrics.total("mtlsnoop_tls_connections_total"), 5, "connections in which a ClientHello was found")
+            expect(metrics.total("mtlsnoop_handshakes_total"), 5, "handshakes")
+            return f"5 of 20 ends, {int(metrics.total('mtlsnoop_tcp_connections_total'))} connections"
+
+
 def no_such_process(scene):
     done = subprocess.run([PROGRAM, f"--cgroup={scene.cgroup}", "-p", "4194303"],
                           capture_output=True, text=True, timeout=20)
@@ -513,6 +533,7 @@ def run_all(suite, scene):
     suite.run("container/version-1", version_1_hierarchies, scene)
     suite.run("unit-and-pod", units_and_pods, scene)
     suite.run("selected", selected, scene)
+    suite.run("decided-in-the-kernel", decided_in_the_kernel, scene)
     suite.run("no-such-process", no_such_process, scene)
     suite.run("namespaces/equal-addresses", equal_addresses, scene)
     suite.run("hostile-names", hostile_names, scene)
