@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text as the grammar reads it, without its quotes. */
+/* A text for the grammar, without quotes. */
 static void write_text(FILE *out, const char *text, size_t length)
 {
 	for (size_t index = 0; index < length; index++) {
@@ -28,7 +28,7 @@ static void write_quoted(FILE *out, const char *text, size_t length)
 	fputc('"', out);
 }
 
-/* A glob for all that begins with text, in which no letter means more than itself. */
+/* A glob for all texts that begin with text: special letters are escaped. */
 static void write_beginning(FILE *out, const char *text)
 {
 	fputc('"', out);
@@ -40,7 +40,7 @@ static void write_beginning(FILE *out, const char *text)
 	fputs("*\"", out);
 }
 
-/* What a test of several begins with. */
+/* Tests after the first begin with `and`. */
 static void write_and(FILE *out)
 {
 	if (ftell(out) > 0)
@@ -71,7 +71,7 @@ static void write_ports(FILE *out, const struct options *options)
 	fputc(')', out);
 }
 
-/* systemctl takes a name without a suffix for that of a service, too. */
+/* As in systemctl, a name without a suffix means a service. */
 static bool has_suffix(const char *unit)
 {
 	static const char *const suffixes[] = {".service", ".scope", ".socket", ".mount", ".swap"};
@@ -181,7 +181,7 @@ static int check_expression(const char *expression, struct filter_error *error)
 	return status;
 }
 
-/* The short forms and the expression in one filter; NULL where neither selects anything. */
+/* The short forms and the expression in one filter; NULL: all handshakes. */
 static int compile(const struct options *options, struct filter **filter, struct filter_error *error)
 {
 	char *selected = options_filter_text(options), *whole = NULL;

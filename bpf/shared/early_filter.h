@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * early_filter - the part of an expression that a connection's first packet decides: addresses, ports, and this host's
- * end. Every other part counts as true, so no selected connection is left out. Userspace compiles the program
- * (filter/early.h); BPF programs and tests evaluate the program with the same code.
+ * early_filter - the part of an expression that a connection's first packet decides: addresses, ports, and the role of this host.
+ * All other comparisons count as true, so every connection that the expression selects passes. Userspace compiles the part
+ * (filter/early.h); the BPF programs and the tests evaluate the part with the same code.
  *
  * Includes nothing: the includer provides __u8 to __u64.
  */
@@ -10,12 +10,12 @@
 #define EARLY_FILTER_H
 
 enum early_filter_bounds {
-	EARLY_FILTER_STEPS = 64, /* one bit each of the stack */
+	EARLY_FILTER_STEPS = 64, /* each takes a bit of the stack */
 };
 
 enum early_kind {
 	EARLY_TRUE,
-	EARLY_AND, /* takes two results from the stack, and puts one back */
+	EARLY_AND, /* takes two results from the stack, and pushes their conjunction */
 	EARLY_OR,
 	EARLY_ROLE, /* low is a mask: 1 << enum early_role */
 	EARLY_SERVER_PORT,
@@ -48,7 +48,7 @@ struct early_filter {
 	struct early_step step[EARLY_FILTER_STEPS];
 };
 
-/* One end of a connection. */
+/* An end of a connection. */
 struct early_end {
 	__u32 address[4]; /* network byte order, an IPv4 address in the first */
 	__u16 port;       /* host byte order */
@@ -91,7 +91,7 @@ static inline __attribute__((always_inline)) __u32 early_compare(const volatile 
 	}
 }
 
-/* One step: the lowest bit of the stack is its top. Returns the stack after the step. */
+/* Take a step: the lowest bit of the stack is the top. Returns the new stack. */
 static inline __attribute__((always_inline)) __u64 early_step(const volatile struct early_step *step,
                                                               const struct early_end *server,
                                                               const struct early_end *client, __u32 role, __u64 stack)
@@ -105,7 +105,7 @@ static inline __attribute__((always_inline)) __u64 early_step(const volatile str
 	return stack << 1 | (early_compare(step, server, client, role) ^ step->inverted);
 }
 
-/* Whether a connection with these ends may be selected, if this host is the end of that role. */
+/* Whether the expression may select a connection with the given ends, if this host has the given role. */
 static inline __attribute__((always_inline)) __u32 early_passes(const volatile struct early_filter *filter,
                                                                 const struct early_end *server,
                                                                 const struct early_end *client, __u32 role)

@@ -15,15 +15,15 @@
 #include "system/child.h"
 
 enum {
-	WAYS = 4, /* places of one process among the kept answers */
+	WAYS = 4, /* places where the answer for a process may be kept */
 	SETS = ATTRIBUTOR_KEPT / WAYS,
-	ANSWERS_BUFFER = 4 << 20, /* bytes of answers that may wait in the socket */
+	ANSWERS_BUFFER = 4 << 20, /* bytes of answers in the socket */
 };
 
 static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
 static const uint64_t MILLISECOND_NS = 1000 * 1000;
 
-/* A process without a start time may soon be another process: the answer is kept this long. */
+/* Without a start time the number may soon belong to another process: the answer is forgotten after this time. */
 static const uint64_t GUESS_KEPT_NS = 1000 * 1000 * 1000;
 
 struct kept {
@@ -39,11 +39,11 @@ struct attributor {
 	struct resolver_options options;
 	struct attributor_counts counts;
 	uint64_t number;               /* of the last question */
-	uint64_t patient_ns;           /* no wait before that */
-	struct resolver_answer answer; /* that is being read */
-	size_t answer_have;            /* bytes of it */
+	uint64_t patient_ns;           /* CLOCK_MONOTONIC: no record waits before */
+	struct resolver_answer answer; /* received in part */
+	size_t answer_have;            /* bytes received */
 	bool gone;                     /* the child has ended */
-	struct attribution partial;    /* the kernel's report, if the answer is late */
+	struct attribution partial;    /* the result if the answer is late: what the kernel told */
 	struct kept kept[ATTRIBUTOR_KEPT];
 };
 
@@ -57,7 +57,7 @@ static uint64_t clock_ns(clockid_t clock)
 
 int attributor_open(struct attributor **result, bool command_line)
 {
-	/* needed to read /proc/PID/exe of other users' processes; otherwise executables stay unknown */
+	/* needed for /proc/PID/exe of other users' processes: without the capability executables stay unknown */
 	static const int capabilities[] = {CAP_SYS_PTRACE, -1};
 	struct attributor *attributor = calloc(1, sizeof(*attributor));
 	const int buffer = ANSWERS_BUFFER;
@@ -101,7 +101,7 @@ static struct kept *set_of(struct attributor *attributor, const struct resolver_
 	return &attributor->kept[(key >> 32) % SETS * WAYS];
 }
 
-/* An answer for a number without a start time holds for a while, and only for handshakes after the question. */
+/* An answer for a number without a start time holds for a while, and only for later handshakes. */
 static bool is_fresh(const struct kept *kept, const struct resolver_question *question, uint64_t now_ns)
 {
 	return question->identity.start_ns || (now_ns - kept->asked_ns < GUESS_KEPT_NS &&
@@ -119,7 +119,7 @@ static struct kept *find(struct attributor *attributor, const struct resolver_qu
 	return NULL;
 }
 
-/* The place that was used longest ago. */
+/* The least recently used place. */
 static struct kept *replace(struct attributor *attributor, const struct resolver_question *question)
 {
 	struct kept *set = set_of(attributor, question), *oldest = set;
@@ -143,7 +143,7 @@ static void take_answer(struct attributor *attributor)
 		}
 }
 
-/* Take the answers that have come. */
+/* Take all answers in the socket. */
 static void read_answers(struct attributor *attributor)
 {
 	char *answer = (char *)&attributor->answer;
@@ -179,7 +179,7 @@ static struct kept *ask(struct attributor *attributor, const struct resolver_que
 	if (attributor->gone)
 		return NULL;
 	numbered.number = ++attributor->number;
-	/* a question is far smaller than a socket's minimum room: it is sent whole or not at all */
+	/* a question is smaller than the socket's low-water mark: send() takes all of the question, or nothing */
 	if (send(attributor->child.socket, &numbered, sizeof(numbered), MSG_NOSIGNAL | MSG_DONTWAIT) !=
 	    sizeof(numbered))
 		return NULL;
@@ -204,8 +204,8 @@ static void question_of_writer(const struct writer *writer, struct resolver_ques
 }
 
 /*
- * A process known only by its number: older than the handshake, or another process. A listening process may have passed
- * the connection to another process, so the opener of a socket names only a client.
+ * Only the number of the process is known. A process younger than the handshake is another process. The opener of the socket
+ * counts for clients only: a server's opener may have left the connection to another process.
  */
 static bool question_of_number(const struct handshake *handshake, struct resolver_question *question)
 {
@@ -251,7 +251,7 @@ void attributor_expect(struct attributor *attributor, const struct writer *write
 	ask(attributor, &question);
 }
 
-/* The kernel's report is right in every case. */
+/* The kernel's part of the attribution is exact. */
 static const struct attribution *partial_of(struct attributor *attributor, const struct resolver_question *question)
 {
 	struct attribution *partial = &attributor->partial;

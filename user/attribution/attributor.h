@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * attributor - the process behind each handshake of this host. The kernel reports the process that writes to a socket
- * (struct writer); a child process looks up further facts. Questions are sent as soon as the kernel has reported, so
- * the answer is usually there when the record is complete. If the kernel did not report a process, the number from the
- * TLS library's probe is used, or the opener of the socket, and only if the process is older than the handshake.
+ * attributor - who makes the handshakes of this host. The kernel names the process that writes to a socket (struct writer); a
+ * child process looks up the unit, the container and the rest. Questions go out when the kernel's event arrives, so the
+ * answer is usually there before the record is complete. Without a writer, the number that a TLS library's probe saw names the
+ * process, or of a client the opener of the socket; the process must be older than the handshake.
  */
 #ifndef ATTRIBUTION_ATTRIBUTOR_H
 #define ATTRIBUTION_ATTRIBUTOR_H
@@ -14,19 +14,19 @@
 #include "handshake/handshake.h"
 
 enum attributor_bounds {
-	ATTRIBUTOR_KEPT = 2048,  /* processes whose answers are kept */
+	ATTRIBUTOR_KEPT = 2048,  /* answers kept */
 	ATTRIBUTOR_WAIT_MS = 20, /* the longest wait for an answer */
 };
 
 struct attributor_counts {
 	uint64_t asked;
-	uint64_t late;    /* late answers: the record has only the kernel's report */
-	uint64_t unnamed; /* records of this host's sockets without any process */
+	uint64_t late;    /* answers after the time: the record has the kernel's part alone */
+	uint64_t unnamed; /* records of this host's sockets without a process */
 };
 
 struct attributor;
 
-/* Start the child; before there are threads. Returns 0, or -errno after a message. */
+/* Start the child, before threads. Returns 0, or -errno after a message. */
 int attributor_open(struct attributor **attributor, bool command_line);
 void attributor_close(struct attributor *attributor);
 

@@ -10,7 +10,7 @@ enum {
 	UUID_LENGTH = ATTRIBUTION_UID_MAX - 1,
 };
 
-/* A name in a path, which a NUL does not end. */
+/* A name within a path: not NUL-terminated. */
 struct name {
 	const char *text;
 	size_t length;
@@ -62,7 +62,7 @@ static bool is_id(struct name name)
 	return true;
 }
 
-/* The prefix of a container's id in a name, and its runtime; "": unknown runtime. */
+/* Prefixes of a container's id, and the runtimes that write them; "": unknown. */
 static const struct {
 	const char *prefix;
 	const char *runtime;
@@ -128,7 +128,7 @@ static int hex_digit(char digit)
 	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* systemd writes bytes that the name of a unit may not have as \xNN. */
+/* In names of units systemd writes special bytes as \xNN. */
 static void unescape_unit(char *to, size_t size, struct name name)
 {
 	size_t length = 0;
@@ -214,7 +214,7 @@ static void take_pod_of_colon_form(struct name name, struct attribution *attribu
 	take_pod(name, attribution);
 }
 
-/* Names of units end in one of these; a slice only groups units. */
+/* A slice only groups units. */
 static bool is_unit(struct name name)
 {
 	static const char *const suffixes[] = {".service", ".scope", ".socket", ".mount", ".swap"};
@@ -227,7 +227,7 @@ static bool is_unit(struct name name)
 
 static void take_unit(struct name name, struct attribution *attribution)
 {
-	/* systemd puts "_" before names that the kernel uses, such as "cpu.service" */
+	/* systemd puts "_" before names that clash with the kernel's files, such as "cpu.service" */
 	if (*name.text == '_')
 		name = without_prefix(name, 1);
 	copy(attribution->unit, sizeof(attribution->unit), name);
@@ -255,7 +255,7 @@ void cgroup_name_read(const char *path, struct attribution *attribution)
 	}
 }
 
-/* The path in a line "hierarchy-ID:controllers:path"; NULL without a path. */
+/* The path of a line "hierarchy-ID:controllers:path"; NULL: no path. */
 static const char *path_of_line(const char *line)
 {
 	const size_t length = strcspn(line, "\n");
@@ -274,7 +274,7 @@ void cgroup_name_read_lines(const char *text, struct attribution *attribution)
 
 			if (!path || is_version_2 != (version == 2))
 				continue;
-			/* v1 only adds a container that is not in the unified hierarchy */
+			/* v1 counts only if the unified hierarchy has no container */
 			if (version == 1 && *attribution->container)
 				return;
 			cgroup_name_read(path, attribution);

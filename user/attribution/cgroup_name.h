@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * cgroup_name - the facts in the path of a cgroup: the systemd unit, the container and its runtime, the pod. Pure.
- * Runtimes write the path; a user may choose names below a delegated cgroup, so a container's id is only as trustworthy
- * as its unit.
+ * cgroup_name - from the path of a cgroup to the systemd unit, the container, the runtime and the pod of the processes there.
+ * Pure. Runtimes write the path. A user may name cgroups below a delegated cgroup as he likes, so a container's id is only as
+ * trustworthy as the unit around the container.
  */
 #ifndef ATTRIBUTION_CGROUP_NAME_H
 #define ATTRIBUTION_CGROUP_NAME_H

@@ -17,7 +17,7 @@ enum {
 	BUCKETS = 4096,         /* a power of two */
 	DEPTH_MAX = 64,         /* of the hierarchy */
 	EVENTS_MAX = 64 * 1024, /* bytes of inotify's events read at once */
-	RESCAN_SECONDS = 1,     /* an unknown id makes the tree look at all cgroups again, this often at most */
+	RESCAN_SECONDS = 1,     /* least time between two searches of the whole tree for an unknown id */
 	NO_WATCH = -1,
 };
 
@@ -44,7 +44,7 @@ struct cgroup_tree {
 	struct bucket by_watch[BUCKETS];
 };
 
-/* Ids are counted up: the lowest bits spread them. */
+/* The kernel counts ids up: the lowest bits differ. */
 static struct bucket *bucket_of(struct bucket *buckets, uint64_t key)
 {
 	return &buckets[key & (BUCKETS - 1)];
@@ -84,7 +84,7 @@ static void forget(struct cgroup_tree *tree, struct cgroup *cgroup)
 	free(cgroup);
 }
 
-/* The cgroup was removed: its name stays known for a while. */
+/* The cgroup was removed: the name stays known for a while. */
 static void retire(struct cgroup_tree *tree, struct cgroup *cgroup)
 {
 	if (cgroup->watch != NO_WATCH)
@@ -111,7 +111,7 @@ static void watch(struct cgroup_tree *tree, struct cgroup *cgroup)
 	number = inotify_add_watch(tree->events, path, IN_CREATE | IN_ONLYDIR | IN_DONT_FOLLOW);
 	if (number < 0)
 		return;
-	/* the same directory has the same number: it is not watched twice */
+	/* the same directory has the same number */
 	other = find_watch(tree, number);
 	if (other)
 		return;
@@ -137,9 +137,10 @@ static struct cgroup *add(struct cgroup_tree *tree, uint64_t id, const char *pat
 }
 
 /*
- * Take the directory at path, and everything below. The watch precedes the look at the entries: a cgroup created in
- * between is met twice, and not missed.
+ * Take the directory at path, and all below. The watch precedes the look at the entries: a cgroup that is created meanwhile is
+ * found twice, and not missed.
  */
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than DEPTH_MAX */
 static void scan(struct cgroup_tree *tree, const char *path, int depth)
 {
 	char full[PATH_MAX], below[PATH_MAX];
@@ -276,7 +277,7 @@ const char *cgroup_tree_path(struct cgroup_tree *tree, uint64_t id)
 		cgroup_tree_read(tree);
 		cgroup = find_id(tree, id);
 	}
-	/* without a watch, or beyond the bound, nobody told of it */
+	/* inotify reported nothing: no watch was left, or the bound was hit */
 	if (!cgroup && id && may_rescan(tree)) {
 		scan(tree, "", 0);
 		cgroup = find_id(tree, id);

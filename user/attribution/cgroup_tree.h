@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 enum cgroup_tree_bounds {
-	CGROUP_TREE_MAX = 65536,     /* existing cgroups; beyond the bound a cgroup is found only by another search */
-	CGROUP_TREE_GONE_MAX = 8192, /* that were removed; the oldest are forgotten first */
+	CGROUP_TREE_MAX = 65536,     /* cgroups that exist; a search finds more */
+	CGROUP_TREE_GONE_MAX = 8192, /* removed cgroups; the oldest are forgotten first */
 };
 
 struct cgroup_tree;
@@ -27,13 +27,13 @@ void cgroup_tree_close(struct cgroup_tree *tree);
 /* Readable as soon as a cgroup was created or removed. */
 int cgroup_tree_descriptor(const struct cgroup_tree *tree);
 
-/* Take what the descriptor tells. */
+/* Read the events of the descriptor. */
 void cgroup_tree_read(struct cgroup_tree *tree);
 
 /* The path within the hierarchy ("/" for its root); NULL where the id is not known. Lives until the next call. */
 const char *cgroup_tree_path(struct cgroup_tree *tree, uint64_t id);
 
-/* Write the mount point of the cgroup v2 hierarchy into path. Returns whether the hierarchy is mounted. */
+/* Write the mount point of the cgroup v2 hierarchy into path. Returns false if no such hierarchy is mounted. */
 bool cgroup_tree_mount_point(char *path, unsigned int size);
 
 #endif /* ATTRIBUTION_CGROUP_TREE_H */

@@ -45,7 +45,7 @@ bool pod_container_read(const char *name, struct attribution *attribution)
 	            dash - name - length);
 }
 
-/* Call read() for each name in a directory until a name matches. Returns whether a name matched. */
+/* Call read() for each name in a directory until a call returns true. Returns whether a call did. */
 static bool find_in(const char *directory, bool (*read)(const char *name, struct attribution *attribution),
                     struct attribution *attribution)
 {
@@ -68,7 +68,7 @@ static bool is_of_pod(const char *name, struct attribution *attribution)
 	return uid && !strcmp(uid + 1, attribution->pod_uid) && pod_name_read(name, attribution);
 }
 
-/* A second directory makes the first one no answer. */
+/* Of two directories nobody knows the right directory. */
 static bool take_only_one(const char *name, struct attribution *attribution)
 {
 	if (*name == '.')

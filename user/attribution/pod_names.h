@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * pod_names - the names of Kubernetes pods and their containers, from the kubelet's log directories. The API server is
- * not asked.
+ * pod_names - the names of Kubernetes pods and their containers, from the names of the kubelet's log directories. The API server is not asked.
  *
  *         /var/log/pods/NAMESPACE_POD_UID/CONTAINER/
  *         /var/log/containers/POD_NAMESPACE_CONTAINER-ID.log
@@ -21,7 +20,7 @@ bool pod_container_read(const char *name, struct attribution *attribution);
 
 /*
  * Fill in pod, pod_namespace and pod_container of attribution->pod_uid from the directories under logs ("/var/log").
- * The pod's container is named if a log names the container, or if the pod has a single container.
+ * The container is named if the name of a log has the container's id, or if the pod has a single container.
  */
 void pod_names_find(const char *logs, struct attribution *attribution);
 

@@ -13,7 +13,7 @@
 #include "attribution/cgroup_name.h"
 
 enum {
-	TEXT_MAX = 8192,                /* of a file that is read */
+	TEXT_MAX = 8192,                /* bytes of a file */
 	FIELD_STATE = 3,                /* proc(5): the first field of stat behind the name */
 	FIELD_START = 22,               /* starttime */
 	INITIAL_NAMESPACE = 0xeffffffc, /* the inode of the first pid namespace: PROC_PID_INIT_INO */
@@ -21,7 +21,7 @@ enum {
 
 static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
 
-/* Read a file of a process as text. Returns its length, or -1. */
+/* Read a file of a process as text. Returns the length, or -1. */
 static ssize_t read_text(uint32_t process, const char *file, char *text, size_t size)
 {
 	char path[sizeof("/proc/4294967295/") + NAME_MAX];
@@ -38,7 +38,7 @@ static ssize_t read_text(uint32_t process, const char *file, char *text, size_t 
 	return length;
 }
 
-/* The name stands in parentheses, and may itself contain parentheses and spaces: the last parenthesis ends the name. */
+/* The name stands in parentheses, and may contain parentheses and spaces: the last parenthesis ends the name. */
 bool proc_read_stat(const char *text, uint64_t *start_ticks, char name[ATTRIBUTION_NAME_MAX])
 {
 	const char *begin = strchr(text, '('), *end = strrchr(text, ')');
@@ -80,7 +80,7 @@ static bool is_that_process(const struct proc_identity *identity, char name[ATTR
 	return ticks <= ticks_of(identity->not_after_ns);
 }
 
-/* The kernel marks a file that was replaced, as an update does, with " (deleted)". */
+/* The kernel marks a replaced file, as after an update, with " (deleted)". */
 static void read_executable(uint32_t process, char executable[ATTRIBUTION_EXECUTABLE_MAX])
 {
 	static const char deleted[] = " (deleted)", cut[] = "...";
@@ -99,7 +99,7 @@ static void read_executable(uint32_t process, char executable[ATTRIBUTION_EXECUT
 	strcpy(executable, target);
 }
 
-/* Arguments end in NULs, which become spaces. */
+/* Arguments end in NULs. A NUL becomes a space. */
 static void read_command_line(uint32_t process, char line[ATTRIBUTION_COMMAND_LINE_MAX])
 {
 	char text[ATTRIBUTION_COMMAND_LINE_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * proc - facts of /proc about a process. The number of an ended process may be reused, so each answer compares the
- * process's start time before and after the read.
+ * proc - read /proc of a process. The number of an ended process may be used again, so the start time is compared before and
+ * after reading.
  */
 #ifndef ATTRIBUTION_PROC_H
 #define ATTRIBUTION_PROC_H
@@ -11,11 +11,11 @@
 
 #include "handshake/attribution.h"
 
-/* Which process is meant. */
+/* A process, beyond its number. */
 struct proc_identity {
 	uint32_t process;      /* tgid in the initial pid namespace */
-	uint64_t start_ns;     /* CLOCK_BOOTTIME at its start; 0: not known */
-	uint64_t not_after_ns; /* start_ns is 0: the process started before this, CLOCK_BOOTTIME */
+	uint64_t start_ns;     /* CLOCK_BOOTTIME at the start of the process; 0: not known */
+	uint64_t not_after_ns; /* if start_ns is 0: CLOCK_BOOTTIME of a moment after the start */
 };
 
 /* The start in clock ticks, and the name, of the text of /proc/PID/stat. Returns false where it has another form. */
@@ -27,7 +27,7 @@ bool proc_read_stat(const char *text, uint64_t *start_ticks, char name[ATTRIBUTI
  */
 bool proc_read(const struct proc_identity *identity, bool command_line, bool name, struct attribution *attribution);
 
-/* Whether the numbers in /proc are those of the initial pid namespace, as in the kernel's reports. */
+/* Whether /proc has the numbers of the initial pid namespace. BPF programs report such numbers. */
 bool proc_is_initial_namespace(void);
 
 #endif /* ATTRIBUTION_PROC_H */

@@ -18,8 +18,8 @@
 enum {
 	USERS_KEPT = 64,
 	PODS_KEPT = 256,
-	KEPT_SECONDS = 10,  /* a found name is looked up again after this time */
-	MISSED_SECONDS = 1, /* a missing name */
+	KEPT_SECONDS = 10,  /* names are looked up again after this time */
+	MISSED_SECONDS = 1, /* missing names are */
 };
 
 struct kept_user {
@@ -38,7 +38,7 @@ struct kept_pod {
 struct resolver {
 	struct resolver_options options;
 	struct cgroup_tree *tree; /* NULL: no cgroup v2 hierarchy */
-	bool proc;                /* the numbers in /proc are those of the questions */
+	bool proc;                /* /proc has the numbers of the initial pid namespace */
 	struct kept_user user[USERS_KEPT];
 	struct kept_pod pod[PODS_KEPT];
 };
@@ -151,7 +151,7 @@ void resolver_resolve(struct resolver *resolver, const struct resolver_question 
 		cgroup_name_read(path, attribution);
 	if (resolver->proc)
 		proc_read(&question->identity, resolver->options.command_line, !*question->name, attribution);
-	/* the users of a container are those of its image, except root */
+	/* a container's image has users of its own; uid 0 is root everywhere */
 	if (attribution->user_known && (!*attribution->container || !attribution->user))
 		strcpy(attribution->user_name, user_name(resolver, attribution->user));
 	if (*attribution->pod_uid)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * resolver - the child process that looks up processes: /proc, the cgroup tree, the kubelet's log directories,
- * /etc/passwd. The child reads nothing from the network and receives questions over a socket. At most CAP_SYS_PTRACE is
- * kept, with which /proc shows the executables of other users' processes.
+ * resolver - the child process that looks processes up: /proc, the cgroup tree, the kubelet's log directories, /etc/passwd. The
+ * child reads nothing from the network and answers questions on a socket. Of all privileges the child keeps CAP_SYS_PTRACE at
+ * most, for the executables of other users' processes.
  */
 #ifndef ATTRIBUTION_RESOLVER_H
 #define ATTRIBUTION_RESOLVER_H
@@ -13,7 +13,7 @@
 #include "attribution/proc.h"
 #include "handshake/attribution.h"
 
-/* What is known of a process beforehand. */
+/* The known facts of a process. */
 struct resolver_question {
 	uint64_t number; /* comes back with the answer */
 	struct proc_identity identity;
@@ -39,7 +39,7 @@ struct resolver_options {
 /* The child's work (child_work): context is a struct resolver_options. */
 int resolver_work(int socket, void *context);
 
-/* Answer one question, as resolver_work() does for each. Needs resolver_begin() first. */
+/* Answer a question, as resolver_work() does. */
 struct resolver;
 struct resolver *resolver_begin(const struct resolver_options *options);
 void resolver_end(struct resolver *resolver);

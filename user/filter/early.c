@@ -12,10 +12,10 @@ enum {
 
 _Static_assert((int)EARLY_SERVER == (int)ROLE_SERVER && (int)EARLY_CLIENT == (int)ROLE_CLIENT, "one order of roles");
 
-/* The known facts about a part of the expression before a record exists. */
+/* The early result of a part of the expression. */
 enum early_result {
-	ALWAYS,  /* perhaps true, whatever the ends are: no step was added */
-	DEPENDS, /* steps were added that decide */
+	ALWAYS,  /* perhaps true for all ends: no step was added */
+	DEPENDS, /* the added steps decide */
 	TOO_LONG,
 };
 
@@ -45,7 +45,7 @@ static int64_t at_most(int64_t number, int64_t bound)
 	return number < bound ? number : bound;
 }
 
-/* The ports of a comparison. A range without ports has its begin after its end. */
+/* The ports of a comparison. A range without ports is 1 to 0. */
 static void set_ports(struct early_step *step, const struct filter_node *node, const struct filter_value *value)
 {
 	int64_t low = 0, high = PORT_MAX;
@@ -76,7 +76,7 @@ static void set_ports(struct early_step *step, const struct filter_node *node, c
 	step->high = at_most(high, PORT_MAX);
 }
 
-/* The roles that a comparison of words is true of. */
+/* The roles for which a comparison of words is true. */
 static uint16_t roles_of(const struct filter_node *node)
 {
 	static const char *const words[] = {[EARLY_SERVER] = "server", [EARLY_CLIENT] = "client"};
@@ -108,7 +108,7 @@ static enum early_kind kind_of(enum filter_field field)
 	}
 }
 
-/* One value of a set; the opposite of a set is that no value matches. */
+/* A value of a set. Inverted: the set does not have the value. */
 static bool add_value(struct early_filter *early, const struct filter_node *node, size_t index, bool inverted)
 {
 	struct early_step step = {.kind = kind_of(node->field), .inverted = inverted};
@@ -138,7 +138,8 @@ static enum early_result compile_test(struct early_filter *early, const struct f
 	return DEPENDS;
 }
 
-/* One of two parts may be true whatever the ends are: then `or` is true, and `and` is the other part. */
+/* If a part may be true for all ends, `or` may be true as well, and `and` depends on the other part. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as FILTER_NODES_MAX allows */
 static enum early_result compile(struct early_filter *early, const struct filter_node *node, bool inverted)
 {
 	const uint32_t begin = early->steps;

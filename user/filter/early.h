@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * early - the part of an expression that the kernel can decide with a connection's first packet.
+ * early - the part of an expression that a connection's first packet decides, for the kernel.
  */
 #ifndef FILTER_EARLY_H
 #define FILTER_EARLY_H

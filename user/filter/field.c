@@ -11,7 +11,7 @@
 enum {
 	SUGGESTION_MAX = 64,     /* longer names have no suggestion */
 	SUGGESTION_DISTANCE = 2, /* edits in a name of ordinary length */
-	SUGGESTION_SHORT = 5,    /* a shorter name may differ by one edit */
+	SUGGESTION_SHORT = 5,    /* shorter names may differ by a single edit */
 };
 
 static const char *verdict_word(size_t index)
@@ -24,7 +24,7 @@ static const char *evidence_word(size_t index)
 	return index < EVIDENCES ? evidence_name(index) : NULL;
 }
 
-/* REASON_NONE and FAILURE_NONE are no words: a field without a reason is null. */
+/* REASON_NONE and FAILURE_NONE are no words: a missing reason is null. */
 static const char *reason_word(size_t index)
 {
 	return unknown_reason_name(index + 1 < REASONS ? index + 1 : REASONS);
@@ -152,7 +152,7 @@ static const struct filter_field_information fields[FIELDS] = {
                           .word = policy_word},
 };
 
-/* Other names of a field: names of the JSON record (ECS), of Wireshark, and short names. */
+/* Other names of fields: from the JSON record (ECS), from Wireshark, and short names. */
 static const struct {
 	const char *name;
 	enum filter_field field;
@@ -227,7 +227,7 @@ static size_t minimum(size_t one, size_t other)
 	return one < other ? one : other;
 }
 
-/* The number of letters to add, drop, change or swap with a neighbour to turn one text into the other. */
+/* How many letters have to be added, dropped, changed or swapped with their neighbour to make both texts equal. */
 static size_t edit_distance(const char *one, const char *other)
 {
 	size_t row[3][SUGGESTION_MAX + 1];
@@ -253,7 +253,7 @@ static size_t edit_distance(const char *one, const char *other)
 	return row[rows % 3][columns];
 }
 
-/* The nearest name so far to the text that was written. */
+/* The nearest name so far. */
 struct suggestion {
 	const char *text;
 	const char *name;
@@ -335,7 +335,7 @@ static void set_version(struct field_value *value, uint16_t version)
 		set_number(value, rank);
 }
 
-/* RFC 5246 appendix A.5: 0x0000 cannot be negotiated; the ServerHello could not be read that far. */
+/* RFC 5246 appendix A.5: 0x0000 cannot be negotiated; the ServerHello was cut before the suite. */
 static void set_cipher(struct field_value *value, const struct handshake *handshake)
 {
 	const uint16_t suite = handshake->server_hello.cipher_suite;
@@ -365,7 +365,7 @@ static void set_service(struct field_value *value, const struct handshake *hands
 	set_text(value, value->buffer);
 }
 
-/* The process found by attribution, otherwise the process of the TLS library, otherwise the socket's opener. */
+/* The attributed process; or the process whose TLS library made the handshake; or the socket's opener. */
 static void set_process(struct field_value *value, const struct handshake *handshake, bool name)
 {
 	const struct attribution *attribution = handshake->attribution;
@@ -470,7 +470,7 @@ static void read_policy(const struct policy_judgement *judgement, struct field_v
 		set_text(value, policy_word(judgement->result == POLICY_BROKEN));
 }
 
-/* The fields of the verdict and of its evidence. */
+/* The fields of the verdict. */
 static void read_verdict(enum filter_field field, const struct handshake *handshake, struct field_value *value)
 {
 	const struct verdict *verdict = &handshake->verdict;
@@ -501,7 +501,7 @@ static void read_verdict(enum filter_field field, const struct handshake *handsh
 	}
 }
 
-/* The fields of the connection and of its two hellos. */
+/* The fields of the connection and of both hellos. */
 static void read_connection(enum filter_field field, const struct handshake *handshake, struct field_value *value)
 {
 	switch (field) {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* field - the fields of a record that an expression can name, and their values. */
+/*
+ * field - the fields of a record in expressions, and the values of fields.
+ */
 #ifndef FILTER_FIELD_H
 #define FILTER_FIELD_H
 
@@ -47,11 +49,11 @@ enum filter_field {
 };
 
 enum filter_type {
-	FILTER_WORD,     /* one of a fixed list of words */
+	FILTER_WORD,     /* from a fixed list of words */
 	FILTER_TEXT,     /* any text */
 	FILTER_NUMBER,   /* an unsigned number */
 	FILTER_BOOLEAN,  /* 0 or 1 */
-	FILTER_VERSION,  /* a protocol's version, ordered by its rank */
+	FILTER_VERSION,  /* a protocol's version, ordered by rank */
 	FILTER_ADDRESS,  /* an IP address */
 	FILTER_DURATION, /* nanoseconds */
 	FILTER_TIME,     /* seconds since the epoch */
@@ -61,23 +63,23 @@ enum filter_field_bounds {
 	FIELD_TEXT_MAX = 64, /* "[IPv6 address]:port" */
 };
 
-/* What an expression may know of a field. */
+/* Properties of a field. */
 struct filter_field_information {
 	const char *name;
 	const char *description; /* for the man page and for errors */
 	enum filter_type type;
-	bool fold_case; /* a text whose letters' case does not count */
-	bool multiple;  /* a record has any number of values: a comparison is true if true for any value */
+	bool fold_case; /* a text: upper and lower case are equal */
+	bool multiple;  /* a record has any number of values: a comparison is true if a single value passes */
 	const char *(*word)(size_t index); /* FILTER_WORD: the words, until NULL */
 };
 
 /* The value of a field in a record. */
 struct field_value {
 	bool known;
-	bool incomplete; /* a multiple field of which the record does not keep all */
+	bool incomplete; /* a multiple field: the record keeps only some of the values */
 	int64_t number;  /* every type but FILTER_WORD, FILTER_TEXT and FILTER_ADDRESS */
 	const char *text;
-	const struct certificate *names; /* a multiple field: the texts are its alternative names */
+	const struct certificate *names; /* a multiple field: the values are the certificate's alternative names */
 	const struct endpoint *endpoint; /* FILTER_ADDRESS */
 	uint8_t family;                  /* FILTER_ADDRESS: 4 or 6 */
 	char buffer[FIELD_TEXT_MAX];     /* text may point here */
@@ -85,16 +87,16 @@ struct field_value {
 
 const struct filter_field_information *filter_field_information(enum filter_field field);
 
-/* The field with this name or alias; FIELDS if absent. */
+/* The field with the name or alias; FIELDS: no such field. */
 enum filter_field filter_field_find(const char *name);
 
-/* The most likely intended name for an unknown name; NULL if no name is near. */
+/* The known name nearest to an unknown name; NULL: no name is near. */
 const char *filter_field_suggest(const char *name);
 
-/* The word of the field that is nearest to text; NULL if no word is near. */
+/* The field's word nearest to text; NULL: no word is near. */
 const char *filter_word_suggest(enum filter_field field, const char *text);
 
-/* The n-th alias of any field, and its field; NULL behind the last. */
+/* An alias and its field, by number; NULL after the last alias. */
 const char *filter_field_alias(size_t index, enum filter_field *field);
 
 /* Read the field of a record. What the record does not know is not known. The value points into the record, or itself. */

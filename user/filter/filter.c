@@ -12,7 +12,7 @@
 
 enum {
 	EXCERPT_COLUMNS = 98, /* of the expression in an error */
-	EXCERPT_BEFORE = 60,  /* of them before the place */
+	EXCERPT_BEFORE = 60,  /* columns before the place */
 	INDENT = 2,
 };
 
@@ -110,7 +110,7 @@ static void note_needs(struct filter *filter, enum filter_field field)
 	}
 }
 
-/* Whether a field of this type can be compared so. */
+/* Whether fields of the type have the operator. */
 static bool type_has_operator(enum filter_type type, enum filter_operator operator)
 {
 	switch (operator) {
@@ -230,7 +230,7 @@ static bool take_operand(struct parse *parse, struct filter_node *node, const st
 	return false;
 }
 
-/* A field alone: only a boolean one says something. */
+/* A field alone: only a boolean field needs no comparison. */
 static bool take_bare_field(struct parse *parse, struct filter_node *node, struct filter_span span)
 {
 	static const struct filter_value yes = {.number = 1, .high = 1};
@@ -340,7 +340,7 @@ const struct filter_node *filter_root(const struct filter *filter)
 	return filter->root;
 }
 
-/* A byte in the middle of a character of UTF-8 takes no column of its own. */
+/* The later bytes of a UTF-8 character take no column. */
 static bool takes_column(char byte)
 {
 	return ((unsigned char)byte & 0xc0) != 0x80;

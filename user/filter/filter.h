@@ -26,10 +26,10 @@ enum filter_bounds {
 	FILTER_ERROR_TEXT_MAX = FILTER_ERROR_MAX + 256,
 };
 
-/* What is wrong with an expression, and where. */
+/* An error in an expression, and its place. */
 struct filter_error {
 	size_t offset; /* bytes from the begin of the expression */
-	size_t length; /* bytes that are wrong; 0: something is missing at offset */
+	size_t length; /* bytes of the wrong part; 0: something is missing at offset */
 	char message[FILTER_ERROR_MAX];
 };
 
@@ -55,7 +55,7 @@ bool filter_match(const struct filter *filter, const struct handshake *handshake
 bool filter_needs_certificates(const struct filter *filter);
 bool filter_needs_attribution(const struct filter *filter);
 
-/* The compiled expression (filter/node.h), for translators, into SQL for example. Lives as long as the filter. */
+/* The compiled expression (filter/node.h), for translations such as SQL. Lives as long as the filter. */
 const struct filter_node *filter_root(const struct filter *filter);
 
 #endif /* FILTER_FILTER_H */

@@ -10,7 +10,7 @@
 }
 
 %code {
-/* The place of a rule's bytes: from its first part to its last; nowhere for an empty rule. */
+/* A rule's bytes: from the first part to the last part; none for an empty rule. */
 #define YYLLOC_DEFAULT(current, parts, count)                                                                          \
 	do {                                                                                                           \
 		(current).begin = (count) ? YYRHSLOC(parts, 1).begin : YYRHSLOC(parts, 0).end;                         \
@@ -171,11 +171,11 @@ plain:
 %%
 
 enum {
-	EXPECTED_MAX = 32, /* tokens that may come next: there are fewer */
+	EXPECTED_MAX = 32, /* more than the grammar's tokens */
 	EXPECTED_TEXT_MAX = 128,
 };
 
-/* Which tokens may come next. */
+/* Tokens that may come next. */
 struct expected {
 	yysymbol_kind_t symbol[EXPECTED_MAX];
 	int count;
@@ -196,7 +196,7 @@ static void append(char text[EXPECTED_TEXT_MAX], const char *part)
 	snprintf(text + length, EXPECTED_TEXT_MAX - length, "%s%s", length ? ", " : "", part);
 }
 
-/* At the beginning of a test a word is a field, elsewhere a value. */
+/* At the begin of a test a word is a field; elsewhere a word is a value. */
 static void describe(const struct expected *expected, char text[EXPECTED_TEXT_MAX])
 {
 	static const struct {
@@ -245,7 +245,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, struct parse *pars
 	return 0;
 }
 
-/* Only for failures of the grammar itself: a full stack, or no memory. */
+/* Bison calls this function only if its stack is full, or without memory. */
 static void filter_yyerror(const struct filter_span *span, struct parse *parse, void *scanner, const char *message)
 {
 	(void)scanner;

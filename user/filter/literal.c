@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Values as they are written -> values of a field's type. */
+/* From written values to values of a field's type. */
 #include "filter/parse.h"
 
 #include <arpa/inet.h>
@@ -18,10 +18,10 @@ enum {
 
 static const int64_t SECOND_NS = 1000 * 1000 * 1000;
 
-/* Longer durations are errors: in nanoseconds they would not fit 64 bits. */
+/* Longer durations are errors: 64 bits of nanoseconds could not hold longer durations. */
 static const int64_t DURATION_SECONDS_MAX = 9LL * 1000 * 1000 * 1000;
 
-/* Read decimal digits. Returns how many there are; value saturates at maximum + 1. */
+/* Read decimal digits. Returns the count of digits; value saturates at maximum + 1. */
 static size_t read_digits(const char *text, int64_t maximum, int64_t *value)
 {
 	size_t count;
@@ -86,7 +86,7 @@ static bool read_duration(const char *text, int64_t *ns)
 	unit = unit_ns(text);
 	if (!unit || whole > DURATION_SECONDS_MAX * (SECOND_NS / 100) / unit * 100)
 		return false;
-	/* a fraction of the unit, in parts of 10^-9, so small units lose nothing relevant */
+	/* the fraction is a share of the unit, in 10^9 parts */
 	*ns = whole * unit + (int64_t)((__int128)fraction * unit / SECOND_NS);
 	return true;
 }
@@ -189,7 +189,7 @@ static bool read_address(const char *text, struct filter_value *value, bool *hos
 	return true;
 }
 
-/* What a value of a type looks like. */
+/* How values of a type look. */
 static const char *example_of(enum filter_type type)
 {
 	switch (type) {
@@ -298,7 +298,7 @@ static bool convert_address(struct parse *parse, const struct literal *literal, 
 	return true;
 }
 
-/* One end of a range, or a value alone. */
+/* An end of a range, or a single value. */
 static bool convert_plain(struct parse *parse, enum filter_field field, const struct literal *literal,
                           struct filter_value *value)
 {

@@ -12,7 +12,7 @@ enum {
 	BITS_PER_BYTE = 8,
 };
 
-/* The record of a comparison. */
+/* A record that is compared. */
 struct comparison {
 	const struct handshake *handshake;
 	int64_t now;
@@ -25,7 +25,7 @@ static bool same_letter(char one, char other, bool fold_case)
 	return tolower((unsigned char)one) == tolower((unsigned char)other);
 }
 
-/* Goes back only to the last `*`: a longer match of an earlier `*` never helps. */
+/* After a mismatch only the last `*` takes more letters: no earlier `*` needs to. */
 bool filter_glob(const char *pattern, const char *text, bool fold_case)
 {
 	const char *star = NULL, *resume = NULL;
@@ -108,7 +108,7 @@ static bool number_compares(const struct filter_node *node, const struct filter_
 	}
 }
 
-/* Whether a text is equal to one of the values, or matches the pattern. */
+/* Whether a text equals a value, or matches the pattern. */
 static bool text_found(const struct filter_node *node, const char *text)
 {
 	const bool fold_case = filter_field_information(node->field)->fold_case;
@@ -164,7 +164,7 @@ static enum known compare_found(const struct filter_node *node, const struct fie
 		found = address_found(node, field);
 	else
 		found = field->names ? any_name_found(node, field->names) : text_found(node, field->text);
-	/* the record does not keep all names: the wanted name may be among the rest */
+	/* the record lacks some names: a match may be among the missing names */
 	if (!found && field->incomplete)
 		return NOT_KNOWN;
 	return known_of(found != (node->operator== FILTER_NOT_EQUAL));

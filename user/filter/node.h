@@ -27,7 +27,7 @@ enum filter_operator {
 	FILTER_GREATER,
 	FILTER_GREATER_EQUAL,
 	FILTER_IN,      /* any of the values: equal, within the range or within the prefix */
-	FILTER_MATCHES, /* a glob: `*` is any text, `?` is any one byte */
+	FILTER_MATCHES, /* a glob: `*` is any text, `?` is any byte */
 	FILTER_IS_NULL, /* no value */
 	FILTER_IS_NOT_NULL,
 	FILTER_OPERATORS,
@@ -36,16 +36,16 @@ enum filter_operator {
 /* A value of a comparison. All but FILTER_IN, FILTER_IS_NULL and FILTER_IS_NOT_NULL have exactly one. */
 struct filter_value {
 	/*
-	 * FILTER_WORD, FILTER_TEXT: the text. FILTER_VERSION: the version as in tls.version, "1.2"; number is its rank
+	 * FILTER_WORD, FILTER_TEXT: the text. FILTER_VERSION: the version as tls.version has it, "1.2"; number is the rank
 	 * (field.h).
 	 */
 	const char *text;
 	int64_t number; /* FILTER_NUMBER; FILTER_BOOLEAN: 0, 1; FILTER_DURATION: nanoseconds; FILTER_TIME: seconds */
-	int64_t high;   /* the end of a range, inclusive; otherwise equal to number */
+	int64_t high;   /* the end of a range, included; otherwise equal to number */
 	bool from_now;  /* FILTER_TIME: number is relative to now */
 	bool high_from_now;  /* the same of high */
 	uint8_t family;      /* FILTER_ADDRESS: 4 or 6 */
-	uint8_t prefix;      /* FILTER_ADDRESS: significant bits; 32 or 128 for a single address */
+	uint8_t prefix;      /* FILTER_ADDRESS: bits that count; 32 or 128 for a single address */
 	uint8_t address[16]; /* FILTER_ADDRESS: network byte order, an IPv4 address in the first four; the rest is 0 */
 };
 
@@ -59,10 +59,10 @@ struct filter_node {
 	size_t values;
 };
 
-/* The operator as it is written: "==", "in", "== null". */
+/* The operator in expressions: "==", "in", "== null". */
 const char *filter_operator_name(enum filter_operator operator);
 
-/* Whether text matches a glob: `*` is any text, `?` is any byte, `\` quotes the next byte. */
+/* Whether text matches a glob: `*` is any text, `?` is any byte, `\` makes the next byte ordinary. */
 bool filter_glob(const char *pattern, const char *text, bool fold_case);
 
 #endif /* FILTER_NODE_H */

@@ -8,7 +8,7 @@
 #include "filter/filter.h"
 #include "filter/node.h"
 
-/* Bytes of the expression, from its begin. */
+/* Bytes of the expression: offsets from the begin. */
 struct filter_span {
 	size_t begin;
 	size_t end;
@@ -20,18 +20,18 @@ enum literal_kind {
 	LITERAL_NULL,
 };
 
-/* A value as it was written. */
+/* A written value. */
 struct literal {
 	enum literal_kind kind;
 	struct filter_span span;
 	const char *text;
-	const char *offset;         /* `now + 14d`: the duration; else NULL */
+	const char *offset;         /* `now + 14d`: the duration; otherwise NULL */
 	bool negative;              /* the offset is subtracted */
-	const struct literal *high; /* the end of a range; else NULL */
+	const struct literal *high; /* the end of a range; otherwise NULL */
 	struct literal *next;       /* of a set, in any order */
 };
 
-/* An expression that is being compiled. */
+/* An expression during compilation. */
 struct parse {
 	const char *text;
 	size_t length;
@@ -44,7 +44,7 @@ struct parse {
 	const struct filter_node *root; /* of the whole expression */
 };
 
-/* Memory that is freed with the filter, filled with zeros; NULL, and the parse has failed, without memory. */
+/* Zeroed memory, freed with the filter. NULL: no memory, and the parse has failed. */
 void *parse_allocate(struct parse *parse, size_t size);
 char *parse_copy(struct parse *parse, const char *text, size_t length);
 
@@ -62,7 +62,7 @@ struct filter_node *parse_test(struct parse *parse, const char *name, struct fil
 
 struct literal *parse_literal(struct parse *parse, enum literal_kind kind, const char *text, struct filter_span span);
 
-/* Read one literal as a value of the field. Returns false after an error. */
+/* Read a literal as a value of the field. Returns false after an error. */
 bool literal_convert(struct parse *parse, enum filter_field field, const struct literal *literal,
                      struct filter_value *value);
 
