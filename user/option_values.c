@@ -87,8 +87,8 @@ static uint64_t time_unit(const char *name)
 }
 
 /*
- * The digits from text to end, after a decimal point, as nanoseconds of one unit. A fraction of a nanosecond is -ERANGE: the
- * time would not be the one that was asked for.
+ * The digits from text to end, after a decimal point, as nanoseconds of a unit. A fraction of a nanosecond is -ERANGE:
+ * the time would differ from the request.
  */
 static int read_fraction(const char *text, const char *end, uint64_t unit, uint64_t *nanoseconds)
 {

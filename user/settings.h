@@ -26,13 +26,13 @@ bool settings_are_named(const struct options *options);
 int settings_open(struct settings **settings, const struct options *options);
 void settings_close(struct settings *settings);
 
-/* The present values; NULL where there is none. The policy lives until settings_poll() returns SETTINGS_NEW. */
+/* The present values; NULL if absent. The policy lives until settings_poll() returns SETTINGS_NEW. */
 const struct policy *settings_policy(const struct settings *settings);
 struct http_guard *settings_guard(const struct settings *settings);
 
 /* How the last reading went. */
 struct settings_state {
-	bool named;     /* there are files to read; else the other fields mean nothing */
+	bool named;     /* there are files to read; otherwise the other fields are meaningless */
 	bool refused;   /* the last reload failed */
 	uint64_t since; /* seconds of CLOCK_REALTIME: when the present values were read */
 	bool has_policy;
@@ -42,14 +42,14 @@ struct settings_state {
 struct settings_state settings_state(const struct settings *settings);
 
 /*
- * Begin to read the files again. Returns 0; -ENOENT where there are no files; or another -errno after a message: the process
- * that reads the files has ended.
+ * Begin to read the files again. Returns 0; -ENOENT without files; or another -errno after a message: the process that
+ * reads the files has ended.
  */
 int settings_reload(struct settings *settings);
 
 enum settings_change {
 	SETTINGS_SAME,    /* nothing has been read */
-	SETTINGS_NEW,     /* there are new values; the old ones must not be used after the next call */
+	SETTINGS_NEW,     /* new values exist; the old values must not be used after the next call */
 	SETTINGS_REFUSED, /* after a message: the old values stay */
 };
 

@@ -117,7 +117,7 @@ static int device_add(struct watch *watch, const struct link_notice *notice)
 		                       &watch->lease, &what);
 	if (error) {
 		free(device);
-		/* the device may be gone or going */
+		/* From here on lines on standard error get their level, if the journal reads them. */
 		if (error != -ENODEV)
 			log_warning("cannot attach to the interface %s (%s): %s", notice->name, what, strerror(-error));
 		return error;

@@ -96,7 +96,7 @@ int mapped_file_each(int proc, uint32_t process, bool (*visit)(const struct mapp
 	return 0;
 }
 
-/* Never by the path that the process shows: its user chooses where that leads. */
+/* Never by the path that the process shows: its user chooses the target of the path. */
 int mapped_file_open(int proc, const struct mapped_file *file)
 {
 	char path[PROC_PATH_MAX];

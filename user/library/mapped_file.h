@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum mapped_file_bounds {
-	MAPPED_FILES_MAX = 4096, /* mappings of one process that are looked at */
+	MAPPED_FILES_MAX = 4096, /* mappings of one process to examine */
 };
 
 struct mapped_file {
@@ -23,12 +23,12 @@ struct mapped_file {
 	char path[PATH_MAX]; /* as the process sees it: any bytes but NUL and a newline */
 };
 
-/* Read a line of /proc/PID/maps. Returns whether it is of a file that is mapped to be executed. */
+/* Read a line of /proc/PID/maps. Returns whether the line is an executable mapping of a file. */
 bool mapped_file_parse(const char *line, struct mapped_file *file);
 
 /*
- * Call visit() with each such file of a process, not twice in a row with the same one, until it returns false. Returns 0,
- * or -errno: the process may be gone.
+ * Call visit() with each such file of a process, not twice in a row with the same file, until visit() returns false.
+ * Returns 0, or -errno: the process may be gone.
  */
 int mapped_file_each(int proc, uint32_t process, bool (*visit)(const struct mapped_file *file, void *context),
                      void *context);
@@ -37,8 +37,8 @@ int mapped_file_each(int proc, uint32_t process, bool (*visit)(const struct mapp
 int mapped_file_user(int proc, uint32_t process, uint32_t *user);
 
 /*
- * Open for reading the very file that is mapped, by /proc/PID/map_files: be it deleted or in another mount namespace. Returns
- * a descriptor, or -errno: EAGAIN where a process holds a lease on the file.
+ * Open the very file that is mapped for reading, by /proc/PID/map_files: even if deleted or in another mount namespace.
+ * Returns a descriptor, or -errno: EAGAIN if a process holds a lease on the file.
  */
 int mapped_file_open(int proc, const struct mapped_file *file);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_notice - what the process that attaches probes tells the one that reads the network: a datagram of fixed size.
+ * library_notice - messages of the process that attaches probes to the process that reads the network: datagrams of
+ * fixed size.
  */
 #ifndef LIBRARY_NOTICE_H
 #define LIBRARY_NOTICE_H
@@ -10,8 +11,8 @@
 enum library_notice_what {
 	LIBRARY_NOTICE_COUNTS = 1, /* nothing but the counts */
 	LIBRARY_NOTICE_ATTACHED,
-	LIBRARY_NOTICE_DETACHED, /* what it told may still be on its way */
-	LIBRARY_NOTICE_READY,    /* what there was at the start is attached */
+	LIBRARY_NOTICE_DETACHED, /* its events may still be on their way */
+	LIBRARY_NOTICE_READY,    /* all files of the start are attached */
 };
 
 struct library_notice {
@@ -21,8 +22,8 @@ struct library_notice {
 };
 
 /*
- * The process: finds files and attaches probes until the other end of the socket is closed. descriptor is the only file to
- * probe, or -1: all that are found, with_static: also programs that OpenSSL is a part of. Returns the status to exit with.
+ * The process: finds files and attaches probes until the other end of the socket is closed. descriptor is the only file
+ * to probe, or -1: all found files; with_static: also programs with OpenSSL inside. Returns the exit status.
  */
 int library_process(struct probes *probes, int socket, int descriptor, bool with_static);
 

@@ -13,7 +13,9 @@
 
 static const char VERSION_PREFIX[] = "OpenSSL ";
 
-/* "OpenSSL 3.0.19" of "OpenSSL 3.0.19 27 Jan 2026": a digit has to follow, for there is other text that begins so. */
+/*
+ * "OpenSSL 3.0.19" of "OpenSSL 3.0.19 27 Jan 2026": a digit has to follow, because other text begins in the same way.
+ */
 int library_openssl_version(struct elf_image *image, char name[LIBRARY_TARGET_NAME_MAX])
 {
 	const size_t prefix = strlen(VERSION_PREFIX);
@@ -41,7 +43,7 @@ int library_openssl_version(struct elf_image *image, char name[LIBRARY_TARGET_NA
 	return -ENOENT;
 }
 
-/* Where the whole of OpenSSL is part of a program that exports it, the function itself: with all its other callers. */
+/* If a program contains and exports OpenSSL, the function itself is probed, with all its other callers. */
 static void add_own(struct elf_image *image, struct library_elf *elf)
 {
 	uint64_t address;
@@ -52,7 +54,7 @@ static void add_own(struct elf_image *image, struct library_elf *elf)
 	elf->every_hash = true;
 }
 
-/* Returns whether all are in: what one of them would have seen is a gap in a transcript. */
+/* Returns whether all points fit: a missing point is a gap in a transcript. */
 static bool add_all(struct elf_image *image, struct library_elf *elf, const uint64_t *addresses, uint32_t count)
 {
 	elf->points = 0;
@@ -62,8 +64,8 @@ static bool add_all(struct elf_image *image, struct library_elf *elf, const uint
 }
 
 /*
- * Calls of EVP_DigestUpdate(), which libssl makes for its transcripts and for little else, leave it through the PLT. A probe
- * at each call of the stub sees what one at the stub sees, for less, where so many probes can be had.
+ * libssl calls EVP_DigestUpdate() through the PLT, for its transcripts and for little else. Probes at each call of the
+ * stub see the same as a probe at the stub, for less, if so many probes are possible.
  */
 static void add_calls(struct elf_image *image, struct library_elf *elf)
 {

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * openssl_causes - where OpenSSL 1.1.1 and 3.x say why a handshake failed and what they think of the peer's certificates, on
- * x86-64. Nothing but exported functions and the code itself is needed; a file with any other form has no such probes.
+ * openssl_causes - the places where OpenSSL 1.1.1 and 3.x report the cause of a failed handshake and their judgement of
+ * the peer's certificates, on x86-64. Only exported functions and the code itself are needed; a file of any other form
+ * has no such probes.
  *
- * - ossl_statem_fatal(SSL *, alert, reason, ...) is called for every fatal error of a handshake, an alert received included
- *   (reason 1000 + alert). The function is not exported. It passes its reason to ERR_vset_error() (3.x) or ERR_put_error()
- *   (1.1.1), which it alone does in such a way. The probe stands at its first instruction and is never hit while nothing fails.
- * - ssl_verify_cert_chain() asks X509_STORE_CTX_get_error() for the verdict on the peer's chain and keeps it in
- *   SSL.verify_result. Another call concerns the program's own chain; its result goes nowhere near an SSL. The probe stands at
- *   the call, which the kernel emulates. The register that holds the SSL is the one through which the result is kept.
- * - The randoms of both hellos, the verify result and the role stand in the SSL, or in what it points to, where the exported
- *   functions that return them look: SSL_get_client_random(), SSL_get_server_random(), SSL_get_verify_result(),
- *   SSL_is_server().
+ * - ossl_statem_fatal(SSL *, alert, reason, ...) is called for every fatal error of a handshake, including a received
+ *   alert (reason 1000 + alert). The function is not exported. It alone passes its reason to ERR_vset_error() (3.x) or
+ *   ERR_put_error() (1.1.1) in this way. The probe stands at its first instruction and is never hit while nothing
+ *   fails.
+ * - ssl_verify_cert_chain() asks X509_STORE_CTX_get_error() for the verdict on the peer's chain and keeps the verdict
+ *   in SSL.verify_result. Another call concerns the program's own chain; its result is not stored in an SSL. The probe
+ *   stands at the call, which the kernel emulates. The result is stored through the register with the SSL.
+ * - The randoms of both hellos, the verify result and the role are in the SSL or in its targets. Their offsets are read
+ *   from the exported functions that return them: SSL_get_client_random(), SSL_get_server_random(),
+ *   SSL_get_verify_result(), SSL_is_server().
  */
 #ifndef LIBRARY_OPENSSL_CAUSES_H
 #define LIBRARY_OPENSSL_CAUSES_H

@@ -95,7 +95,7 @@ static void add_stub(struct search *search, uint64_t entry, uint64_t jump)
 	stubs->jump[stubs->count++] = jump;
 }
 
-/* What an instruction does that belongs in a stub. */
+/* The kinds of instructions in a stub. */
 enum effect {
 	EFFECT_NONE,
 	EFFECT_BEGIN, /* it is where calls go to */
@@ -104,7 +104,7 @@ enum effect {
 
 /* An instruction of x86-64. */
 struct instruction {
-	size_t length; /* 0: it is none that belongs in a stub */
+	size_t length; /* 0: not an instruction of a stub */
 	enum effect effect;
 	int32_t displacement; /* of the memory, from the next instruction */
 };
@@ -145,8 +145,8 @@ static size_t nop_length(const uint8_t *bytes, size_t left)
 }
 
 /*
- * What linkers (GNU ld, gold, lld, mold) put into these sections. With branch tracking a stub begins with ENDBR64; with MPX
- * the jump has a prefix.
+ * The code of linkers (GNU ld, gold, lld, mold) in these sections. With branch tracking a stub begins with ENDBR64;
+ * with MPX the jump has a prefix.
  */
 static struct instruction decode_x86(const uint8_t *bytes, size_t left)
 {
@@ -187,8 +187,9 @@ static struct instruction decode_x86(const uint8_t *bytes, size_t left)
 }
 
 /*
- * From the first instruction on, one after the other: only so is it known where one begins, and a probe anywhere else would
- * destroy the program that it is put into. At the first one that has no business here all further ones are unknown.
+ * Decode from the first instruction on, one after the other: otherwise the beginning of an instruction is unknown, and
+ * a probe anywhere else would destroy the program. After the first unknown instruction all further instructions are
+ * unknown.
  */
 static void walk_x86(struct search *search, const uint8_t *bytes, size_t length, uint64_t address)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * plt - the stubs in a file's procedure linkage table through which it calls a function of another file. Which stub
- * belongs to which function is read from the instructions: it is the one that jumps through the slot that the relocation
- * names. Nothing is counted off, since linkers lay the table out in many ways.
+ * plt - the stubs in a file's procedure linkage table, through which the file calls functions of other files. The
+ * instructions tell the stub of a function: the stub that jumps through the slot named by the relocation. Stubs are not
+ * counted, because linkers lay out the table in many ways.
  */
 #ifndef LIBRARY_PLT_H
 #define LIBRARY_PLT_H
@@ -18,7 +18,7 @@ enum plt_bounds {
 
 struct plt_stubs {
 	uint32_t count;
-	uint64_t entry[PLT_STUBS_MAX]; /* what calls go to: before the jump there may be an ENDBR64 */
+	uint64_t entry[PLT_STUBS_MAX]; /* the target of calls: an ENDBR64 may precede the jump */
 	uint64_t jump[PLT_STUBS_MAX];  /* the instruction that begins the jump */
 };
 

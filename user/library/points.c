@@ -19,8 +19,8 @@ void library_elf_add(struct elf_image *image, struct library_elf *elf, enum prob
 }
 
 /*
- * On x86-64 the kernel emulates a few instructions (push, call, jumps) at the price of one trap. All others run out of their
- * place, step by step, at about ten times that price.
+ * On x86-64 the kernel emulates a few instructions (push, call, jumps) at the price of one trap. All others are
+ * single-stepped out of place, at about ten times the price.
  */
 static size_t dear_length(const uint8_t *code, size_t length)
 {

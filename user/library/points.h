@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * points - what is known of an ELF file that holds a TLS library: its kind, its name, and where probes belong in it. Pure.
- */
+/* points - the facts about an ELF file with a TLS library: its kind, its name, and the places of probes. Pure. */
 #ifndef LIBRARY_POINTS_H
 #define LIBRARY_POINTS_H
 
@@ -27,7 +25,7 @@ struct probe_point {
 
 /* What the host offers. The answer to where probes belong depends on both. */
 struct library_host {
-	bool many_points;   /* many probes in one file cost one link: more places that cost less each are better */
+	bool many_points;   /* many probes in one file cost one link: more places with a lower price each are better */
 	bool shadow_stacks; /* processes can have a shadow stack (shadow_stack.h) */
 	bool causes;        /* probes know their file (kernel 5.15): needed where structures are read */
 };
@@ -38,7 +36,7 @@ struct library_elf {
 	char needed[LIBRARY_NEEDED_MAX];    /* the library whose file has the version; empty: none */
 	bool every_hash; /* OpenSSL is a part of the program: a probe is hit by each hash that the program makes */
 	struct library_host host;
-	struct library_layout layout; /* where there are probes that need it */
+	struct library_layout layout; /* if probes need them */
 	uint32_t points;
 	struct probe_point point[PROBE_POINTS_MAX];
 };
@@ -52,10 +50,10 @@ void library_elf_add(struct elf_image *image, struct library_elf *elf, enum prob
  */
 void library_elf_add_entry(struct elf_image *image, struct library_elf *elf, enum probe probe, uint64_t address);
 
-/* Set needed to the first library that the image needs whose name begins so; needed stays empty if there is none. */
+/* Set needed to the image's first needed library whose name begins so; needed stays empty without such a library. */
 void library_elf_find_needed(struct elf_image *image, const char *prefix, char needed[LIBRARY_NEEDED_MAX]);
 
-/* Whether every field has a value that it can have: for what another process sent. */
+/* Whether every field has a valid value: for data from another process. */
 bool library_elf_is_valid(const struct library_elf *elf);
 
 /* Whether text of `size` bytes ends and is printable ASCII. */

@@ -18,7 +18,7 @@ enum {
 static const uint32_t X86_FEATURE_1_AND = 0xc0000002;
 static const uint32_t X86_FEATURE_1_SHSTK = 1 << 1;
 
-/* Whether one of the properties says so. What does not end where its length says so may say anything. */
+/* Whether a property says so. A property that does not end at its length may say anything. */
 static bool properties_have_it(const uint8_t *bytes, size_t left)
 {
 	while (left >= PROPERTY_HEADER) {
@@ -55,7 +55,7 @@ bool shadow_stack_in_file(struct elf_image *image)
 	return at < data->d_size;
 }
 
-/* A flag that is there where the kernel gives shadow stacks to processes; the first processor speaks for all. */
+/* A flag that is present if the kernel gives shadow stacks to processes; the first processor speaks for all. */
 bool shadow_stack_on_host(const char *cpuinfo)
 {
 	static const char wanted[] = " user_shstk";

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * shadow_stack - whether code of a file can run with a shadow stack, on which the processor keeps return addresses that a
- * return has to agree with (Intel SDM volume 1, chapter 17; the kernel's Documentation/arch/x86/shstk.rst).
+ * shadow_stack - whether code of a file can run with a shadow stack, on which the processor keeps return addresses for
+ * comparison at each return (Intel SDM volume 1, chapter 17; the kernel's Documentation/arch/x86/shstk.rst).
  *
- * A call on which a probe stands is made by the kernel, and kernels from 6.6 on, until some time in 2025, leave the shadow
- * stack out: the return from it would end the process. So no probe is put on a call where there may be one.
+ * The kernel emulates a probed call, and kernels from 6.6 until some time in 2025 do not update the shadow stack: the
+ * return would end the process. So no probe is put on a call if a shadow stack is possible.
  */
 #ifndef LIBRARY_SHADOW_STACK_H
 #define LIBRARY_SHADOW_STACK_H
@@ -19,8 +19,8 @@
 bool shadow_stack_on_host(const char *cpuinfo);
 
 /*
- * Whether the file is made for shadow stacks (.note.gnu.property, x86-64 psABI section 5.2). One file in a process that is
- * not so made leaves the process without. True if the note cannot be read.
+ * Whether the file is marked for shadow stacks (.note.gnu.property, x86-64 psABI section 5.2). A process with one
+ * unmarked file has no shadow stack. True if the note cannot be read.
  */
 bool shadow_stack_in_file(struct elf_image *image);
 

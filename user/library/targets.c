@@ -18,7 +18,7 @@
 #include "library/mapped_file.h"
 
 enum {
-	FILES_MAX = 8192, /* mapped files that are known, most of them no library: read once */
+	FILES_MAX = 8192, /* known mapped files, most without a library: read once */
 	/* parts of the places that one user other than root may take */
 	FILES_OF_USER_MAX = FILES_MAX / 8,
 	TARGETS_OF_USER_MAX = LIBRARY_TARGETS_MAX / 4,
@@ -38,7 +38,7 @@ enum {
 	DIRECTORIES = sizeof(directories) / sizeof(directories[0]),
 };
 
-/* What a file is, and what it was when it was read. */
+/* The identity of a file, and its state at the time of the read. */
 struct identity {
 	dev_t device;
 	ino_t inode;
@@ -50,9 +50,9 @@ struct target {
 	uint32_t id; /* 0: the place is free */
 	uint8_t kind;
 	bool own;       /* in one of the host's own directories */
-	uint32_t round; /* the latest in which a process had it mapped */
+	uint32_t round; /* the latest round with a mapping */
 	uint32_t user;  /* of that process */
-	uint32_t payer; /* the file's owner; if that is root, the user of the process that had it mapped first */
+	uint32_t payer; /* the file's owner; if root, the user of the first process with a mapping */
 	int descriptor;
 	struct identity identity;
 	uint32_t points;
@@ -62,24 +62,24 @@ struct target {
 };
 
 /*
- * A mapped file that was read. By the device and inode of /proc/PID/maps, which are not always those of stat(2): on
- * overlayfs and btrfs.
+ * A mapped file that was read. By the device and inode of /proc/PID/maps, which may differ from stat(2): on overlayfs
+ * and btrfs.
  */
 struct file {
 	uint64_t device;
 	uint64_t inode; /* 0: the place is free */
 	struct identity identity;
 	uint32_t target; /* id; 0: none */
-	uint32_t round;  /* the latest in which a process had it mapped */
+	uint32_t round;  /* the latest round with a mapping */
 	uint32_t user;   /* of that process */
-	uint32_t payer;  /* of the process that had it mapped first: the place counts as this user's */
+	uint32_t payer;  /* of the first process with a mapping: the place counts as this user's */
 };
 
 struct library_targets {
 	struct library_targets_tools tools;
 	uint32_t next_id;
 	uint32_t round;
-	bool only;                     /* one file, which was asked for by name */
+	bool only;                     /* a single file, requested by name */
 	bool reader_gone;              /* and a message said so */
 	uint64_t refusal[REFUSED_MAX]; /* hashes of the messages that were printed */
 	struct library_counts counts;
@@ -140,7 +140,7 @@ static bool is_same_file(const struct identity *one, const struct identity *othe
 	return one->device == other->device && one->inode == other->inode;
 }
 
-/* What was read of it holds as long as this is so. */
+/* The results of a read hold as long as this is true. */
 static bool is_unchanged(const struct identity *one, const struct identity *other)
 {
 	return is_same_file(one, other) && one->size == other->size && one->changed.tv_sec == other->changed.tv_sec &&
@@ -198,7 +198,7 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
-/* Whether this message is new, and there is room to remember it. Copies of one file have many inodes. */
+/* Whether this message is new, and can be remembered. Copies of one file have many inodes. */
 static bool is_new_refusal(struct library_targets *targets, const char *path, const char *why)
 {
 	uint64_t hash = hash_text(hash_text(0xcbf29ce484222325ull, path) * 31, why) | 1;
@@ -258,8 +258,8 @@ static int attach(struct library_targets *targets, struct target *target, const 
 }
 
 /*
- * Users other than root: one of them takes no more than a part of the places, and all of them together leave some to the
- * host's own services.
+ * Users other than root: one user takes only a part of the places, and all together leave some to the host's own
+ * services.
  */
 static bool payer_has_room(const struct library_targets *targets, uint32_t payer)
 {
@@ -293,8 +293,7 @@ struct candidate {
 	uint32_t owner;
 	uint32_t user;    /* of the process that maps the file; root for the host's own libraries */
 	const char *path; /* for messages */
-	int (*companion)(const char *name,
-	                 const void *context); /* opens a library that the file needs; -1: not there */
+	int (*companion)(const char *name, const void *context); /* opens a library needed by the file; -1: absent */
 	const void *context;
 };
 
@@ -368,7 +367,7 @@ static int parse(struct library_targets *targets, const struct candidate *candid
 	return error;
 }
 
-/* A library that the file needs knows more of it. */
+/* A library needed by the file knows more about the version. */
 static void read_companion(struct library_targets *targets, const struct candidate *candidate, struct library_elf *elf)
 {
 	int needed = elf->needed[0] ? candidate->companion(elf->needed, candidate->context) : -1;
@@ -410,7 +409,7 @@ static uint32_t file_hash(uint64_t device, uint64_t inode)
 	return ((device * 31 + inode) * 0x9e3779b97f4a7c15ull) >> 40;
 }
 
-/* The place of a mapped file: its own, or a free one; NULL where there is neither. */
+/* The place of a mapped file: its own, or a free place; NULL without either. */
 static struct file *find_file(struct library_targets *targets, uint64_t device, uint64_t inode)
 {
 	uint32_t place = file_hash(device, inode) % FILES_MAX;
@@ -479,7 +478,7 @@ static void see_file(struct library_targets *targets, struct file *file, uint32_
 	target->user = user;
 }
 
-/* Read a file that is mapped, or make sure that it is still the file that was read. */
+/* Read a mapped file, or make sure that the file is unchanged since the read. */
 static void read_file(struct library_targets *targets, const struct look *look, struct file *file)
 {
 	const struct mapped_file *mapped = look->file;
@@ -550,13 +549,13 @@ void library_targets_begin(struct library_targets *targets)
 	targets->round++;
 }
 
-/* Whether a file is mapped, as far as is known: it was seen in this round, or by a user whose processes were not all seen. */
+/* Whether a file is mapped, as far as known: seen in this round, or by a user whose processes were not all seen. */
 static bool is_mapped(const struct library_targets *targets, uint32_t round, uint32_t user)
 {
 	return round == targets->round || user_quota_skipped(targets->tools.quota, user);
 }
 
-/* Files that nobody maps are forgotten. A file that stays may have its place because of one of them: all move. */
+/* Forget files that no process maps. A remaining file may have its place because of a forgotten file: all move. */
 static void forget_files(struct library_targets *targets)
 {
 	struct file *old = malloc(sizeof(targets->file));
@@ -593,7 +592,7 @@ static int open_beside(const char *name, const void *context)
 	return openat(*directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-/* The directory of an open file, as it is called now; -1 where that is not known. */
+/* The present directory of an open file; -1 if unknown. */
 static int open_directory_of(int descriptor)
 {
 	char link[PROC_PATH_MAX], path[PATH_MAX];
@@ -702,14 +701,14 @@ static bool directories_changed(struct library_targets *targets)
 
 static void find_own(struct library_targets *targets)
 {
-	/* those that are no more stay for as long as they are mapped */
+	/* files removed from the directory stay as long as they are mapped */
 	for (int index = 0; index < LIBRARY_TARGETS_MAX; index++)
 		targets->target[index].own = false;
 	for (int index = 0; index < DIRECTORIES; index++)
 		find_own_below(targets, directories[index]);
 }
 
-/* Whether the probes are still where they belong. Probes stand at offsets: a file that was written to may have others there. */
+/* Whether the probes are still in place. Probes stand at offsets: a rewritten file may have other offsets. */
 static int holds(struct library_targets *targets, const struct target *target)
 {
 	struct library_elf elf;

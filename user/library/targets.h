@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_targets - the files that are probed, each once: attached when a process maps it or the host offers it to new ones,
- * detached when neither is so any more, or the file changes under its name.
+ * library_targets - the probed files, each once: attached when a process maps the file or the host offers the file to
+ * new processes, detached when neither holds, or the file changes under its name.
  */
 #ifndef LIBRARY_TARGETS_H
 #define LIBRARY_TARGETS_H
@@ -16,14 +16,14 @@
 
 struct library_targets;
 
-/* The rest of the finder that targets need; all of it is the caller's and outlives them. */
+/* The parts of the finder that targets need; the caller owns them, and they outlive the targets. */
 struct library_targets_tools {
 	const struct probes *probes;
 	struct elf_reader *reader;
 	struct detacher *detacher; /* NULL: links are detached at once */
 	struct user_quota *quota;
 	int proc;         /* a descriptor of /proc */
-	int socket;       /* what happens is reported on it (notice.h) */
+	int socket;       /* receives reports (notice.h) */
 	bool with_static; /* also programs that OpenSSL is a part of */
 };
 
@@ -36,12 +36,12 @@ void library_targets_free(struct library_targets *targets);
 /* Probe this file and no other. Returns 0, or -errno after a message on standard error. */
 int library_targets_add_only(struct library_targets *targets, int descriptor);
 
-/* Look at the files that a process of this user has mapped. */
+/* Examine the files mapped by a process of this user. */
 void library_targets_look(struct library_targets *targets, uint32_t process, uint32_t user);
 
 /*
- * Between these all processes are looked at. Files that none of them maps are let go, but for those of users of which a
- * process was left out (user_quota.h).
+ * Between these two all processes are examined. Files without a mapping are released, except files of users with a
+ * left-out process (user_quota.h).
  */
 void library_targets_begin(struct library_targets *targets);
 void library_targets_end(struct library_targets *targets);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "library/user_quota.h"
 
-/* The row of a user: its own, a free one, or the last one, which all others share. */
+/* The row of a user: its own, a free row, or the last row, which all others share. */
 static struct user_quota_row *row_of(struct user_quota *quota, uint32_t user)
 {
 	uint32_t place = (user * 0x9e3779b1u >> 16) % USER_QUOTA_USERS;

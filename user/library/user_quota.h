@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * user_quota - how much of the finder's time the processes of each user take, and when they are looked at again. Users pay
- * for their own processes alone: many mappings of one user delay no look at another user's processes. Pure.
+ * user_quota - the share of the finder's time for the processes of each user, and the time of their next examination.
+ * Users pay for their own processes: many mappings of one user delay no examination of another user's processes. Pure.
  */
 #ifndef LIBRARY_USER_QUOTA_H
 #define LIBRARY_USER_QUOTA_H
@@ -10,10 +10,9 @@
 #include <stdint.h>
 
 enum user_quota_bounds {
-	USER_QUOTA_USERS = 1024, /* users with a row of their own; all others share one */
-	USER_QUOTA_SHARE = 100,  /* of the time that passes, a user's processes may take one part in so many */
-	USER_QUOTA_ROUND_MS =
-		300, /* a user's processes may take in one look at all; the next look goes on from there */
+	USER_QUOTA_USERS = 1024,    /* users with a row of their own; all others share a row */
+	USER_QUOTA_SHARE = 100,     /* one part of this many of the passing time may go to a user's processes */
+	USER_QUOTA_ROUND_MS = 300,  /* a user's maximum in a look at all processes; the next look continues there */
 	USER_QUOTA_PAUSE_MS = 5000, /* shorter pauses are not made: looks at all processes are no closer together */
 };
 
@@ -21,8 +20,8 @@ struct user_quota_row {
 	uint32_t user;
 	bool used;
 	bool skipped;      /* a process of the user was left out of this look at all processes */
-	uint32_t cut_at;   /* the process at which the user's time was over; 0: it was enough */
-	uint32_t from;     /* the process at which this look goes on */
+	uint32_t cut_at;   /* the process at which the user's time was over; 0: the time sufficed */
+	uint32_t from;     /* the process at which this look continues */
 	uint32_t taken_us; /* since the user's latest look began */
 	uint64_t due_ms;   /* when the user's processes are looked at again */
 };
@@ -33,10 +32,13 @@ struct user_quota {
 	struct user_quota_row row[USER_QUOTA_USERS + 1];
 };
 
-/* A look at all processes begins: users whose pause is over get their time anew. */
+/* A look at all processes begins: users after a pause have time again. */
 void user_quota_begin(struct user_quota *quota, uint64_t now_ms);
 
-/* Whether a look at all processes, in the order of their numbers, includes this process of this user. Else counts it. */
+/*
+ * Whether a look at all processes, in the order of their numbers, includes this process of this user. Otherwise counts
+ * the process.
+ */
 bool user_quota_allows(struct user_quota *quota, uint32_t user, uint32_t process, uint64_t now_ms);
 
 /* Whether the user is not in a pause. For looks at single processes. */
@@ -45,7 +47,7 @@ bool user_quota_is_due(struct user_quota *quota, uint32_t user, uint64_t now_ms)
 /* A look at a process of this user took so long. */
 void user_quota_charge(struct user_quota *quota, uint32_t user, uint64_t took_us);
 
-/* A look at all processes is over. Users that took more than their share pause. */
+/* A look at all processes is over. Users above their share pause. */
 void user_quota_end(struct user_quota *quota, uint64_t now_ms);
 
 /* Whether the latest look at all processes left out a process of this user. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * expectations - a sink that counts what became of the expectations of --expect, for the summary at the end and the exit
- * status. Handshakes that --requested leaves out count, too: a server that does not ask may break an expectation.
+ * expectations - a sink that counts kept and broken expectations of --expect, for the summary at the end and the exit
+ * status. Handshakes left out by --requested count, too: a server without a request may break an expectation.
  */
 #ifndef SINK_EXPECTATIONS_H
 #define SINK_EXPECTATIONS_H

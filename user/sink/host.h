@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * host - the name of this host, and the id that no other host has: host.name and host.id of a record.
- */
+/* host - the name of this host, and its unique id: host.name and host.id of a record. */
 #ifndef SINK_HOST_H
 #define SINK_HOST_H
 

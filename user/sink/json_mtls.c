@@ -27,7 +27,7 @@ static void add_answer(struct json_writer *writer, uint8_t answer)
 	case ANSWER_NONE:
 		json_add_null(writer, "answer");
 		break;
-	default: /* an answer that is not known is not the same as none: it is left out */
+	default: /* an unknown answer differs from no answer: the field is left out */
 		break;
 	}
 }
@@ -104,7 +104,7 @@ static void add_hints(struct json_parts *parts)
 	json_close_array(&parts->writer);
 }
 
-/* A handshake that is not its connection's first: the wire may show it, or a library, or both. */
+/* A later handshake of a connection: shown by the wire, by a library, or by both. */
 static void add_later(struct json_writer *writer, const struct handshake_facts *facts)
 {
 	if (facts->renegotiation || facts->library.renegotiation)
@@ -169,7 +169,7 @@ static void add_step(struct json_parts *parts, const struct handshake_step *step
 	json_add_number(writer, is_message ? "type" : "content_type", step->type);
 	json_add_text(writer, "name", is_message ? handshake_type_name(step->type) : content_type_name(step->type));
 	json_add_number(writer, "length", step->length);
-	/* the wire encrypts this message; us is when the library had it */
+	/* the wire encrypts this message; us is the time in the library */
 	if (step->kind == STEP_LIBRARY)
 		json_add_text(writer, "evidence", evidence_name(EVIDENCE_LIBRARY));
 	json_close_object(writer);

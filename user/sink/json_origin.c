@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-/* Who makes the handshake, or else who opened the socket. The process chooses its name itself. */
+/* The process of the handshake, otherwise the opener of the socket. The process chooses its name. */
 static void add_process(struct json_parts *parts, const struct attribution *attribution)
 {
 	const struct handshake *handshake = parts->handshake;

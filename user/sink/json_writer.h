@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * json_writer - writes JSON (RFC 8259) to a stream as it goes: without a tree, without memory of its own, in a fixed buffer. Commas
- * and quotes are the writer's; the caller provides the order. Keys are plain ASCII constants, names and texts are
- * hostile (escape.h).
+ * json_writer - writes JSON (RFC 8259) to a stream directly: without a tree, without memory of its own, in a fixed
+ * buffer. The writer adds commas and quotes; the caller provides the order. Keys are plain ASCII constants, names and
+ * texts are hostile (escape.h).
  *
- * An object or array that was opened lazily appears with its first member, and not at all without one. So a field that is not
- * known is left out, and so is the object that would hold nothing else.
+ * An object or array that was opened lazily appears with its first member, and not without a member. So an unknown
+ * field is left out, and so is an otherwise empty object.
  */
 #ifndef SINK_JSON_WRITER_H
 #define SINK_JSON_WRITER_H
@@ -36,7 +36,7 @@ struct json_writer {
 
 void json_begin(struct json_writer *writer, FILE *out);
 
-/* Write what is in the buffer, and a newline. The stream itself is not flushed; its error flag says whether it failed. */
+/* Write the buffer and a newline. The stream itself is not flushed; its error flag reports a failure. */
 void json_end_line(struct json_writer *writer);
 
 /* key is NULL for an element of an array, and for the outermost object. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * loss_table - everything that mtlsnoop may lose or leave out, one row each. Messages on standard error (losses.h) and the
- * metrics read the same rows: a further loss costs its counter in struct status and its row here.
+ * loss_table - every loss that mtlsnoop counts, one row each. Messages on standard error (losses.h) and the metrics
+ * read the same rows: a further loss costs its counter in struct status and its row here.
  */
 #ifndef SINK_LOSS_TABLE_H
 #define SINK_LOSS_TABLE_H
@@ -18,8 +18,8 @@ enum loss_flags {
 struct loss {
 	size_t counter; /* offset of a uint64_t in struct status */
 	const char
-		*where;  /* label of mtlsnoop_lost_events_total; neighbours may share one; NULL: a metric of its own */
-	const char *one; /* the message, after the number 1; NULL: no message */
+		*where; /* label of mtlsnoop_lost_events_total; neighbours may share a label; NULL: a separate metric */
+	const char *one;     /* the message, after the number 1; NULL: no message */
 	const char *several; /* the same for other numbers */
 	const char *advice;  /* not NULL: something is wrong, and the message comes at once, with this */
 	uint8_t flags;       /* enum loss_flags */

@@ -22,7 +22,7 @@ struct losses {
 /* Report each kind of loss that has advice and has begun since the last call. */
 void losses_report(struct losses *losses, const struct status *status);
 
-/* Report the sums of all losses that happened. of_cgroup: losses that count the whole host are left out. */
+/* Report the sums of all losses. of_cgroup: losses of the whole host are left out. */
 void losses_summarize(const struct status *status, bool of_cgroup);
 
 #endif /* SINK_LOSSES_H */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * metrics - handshakes and counters summed up (metrics.c), and written for Prometheus: the text format 0.0.4 or OpenMetrics
+ * metrics - sums of handshakes and counters (metrics.c), written for Prometheus: the text format 0.0.4 or OpenMetrics
  * 1.0 (metrics_page.c).
  *
- * Pure: no clock, no sockets, no lock. All memory is allocated by metrics_new(), so services_max bounds it whatever comes
- * from the network. Counters only grow, and a series that was written once is written from then on. No label says anything
- * about a client, except from which side a message came.
+ * Pure: no clock, no sockets, no lock. metrics_new() allocates all memory, so services_max bounds the memory whatever
+ * the network sends. Counters only grow, and a written series never disappears. No label describes a client, except the
+ * side of a message.
  */
 #ifndef SINK_METRICS_H
 #define SINK_METRICS_H
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum metrics_bounds {
-	METRICS_EXPIRY_HOURS = 24, /* certificates that were presented in these last hours count */
+	METRICS_EXPIRY_HOURS = 24, /* certificates presented in these last hours count */
 };
 
 enum metrics_format {
@@ -34,7 +34,7 @@ void metrics_free(struct metrics *metrics);
 /* Count a handshake. */
 void metrics_handshake(struct metrics *metrics, const struct handshake *handshake);
 
-/* Everything that is not summed up here: how it stands now. */
+/* Everything that is not summed up here: the present state. */
 void metrics_update(struct metrics *metrics, const struct status *status);
 
 /* A snapshot: make to, of the same services_max, equal to from. */
@@ -49,7 +49,7 @@ char *metrics_text(const struct metrics *metrics, enum metrics_format format, si
 /* The media type of a format. */
 const char *metrics_content_type(enum metrics_format format);
 
-/* The format that the field Accept of an HTTP request prefers (RFC 9110 section 12.5.1); accept NULL: no such field. */
+/* The format preferred by the field Accept of an HTTP request (RFC 9110 section 12.5.1); accept NULL: no such field. */
 enum metrics_format metrics_choose(const char *accept);
 
 #endif /* SINK_METRICS_H */

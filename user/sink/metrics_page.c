@@ -22,14 +22,14 @@ enum family_type {
 	COUNTER,
 	GAUGE,
 	HISTOGRAM,
-	INFO, /* a gauge that is 1 in the text format, which has no such type */
+	INFO, /* a gauge of value 1 in the text format, which has no such type */
 };
 
-/* A metric family (OpenMetrics) or metric (text format): its name is without the suffix that the type brings. */
+/* A metric family (OpenMetrics) or metric (text format): its name is without the suffix of the type. */
 struct family {
 	const char *name;
 	enum family_type type;
-	const char *unit; /* NULL: it has none */
+	const char *unit; /* NULL: absent */
 	const char *help; /* without backslashes, quotation marks and newlines */
 };
 
@@ -99,14 +99,14 @@ static void end_sample(struct page *page, uint64_t value)
 	fprintf(page->out, "%s %" PRIu64 "\n", page->labelled ? "}" : "", value);
 }
 
-/* Not by way of floating point: its digits would hang on the locale, and its last ones on rounding. */
+/* Not by floating point: digits would depend on the locale, and the last digits on rounding. */
 static void end_sample_seconds(struct page *page, uint64_t value_ns)
 {
 	fprintf(page->out, "%s %" PRIu64 ".%09" PRIu64 "\n", page->labelled ? "}" : "",
 	        value_ns / NANOSECONDS_PER_SECOND, value_ns % NANOSECONDS_PER_SECOND);
 }
 
-/* A sample with one label or, where name is NULL, none. */
+/* A sample with one label or, if name is NULL, without labels. */
 static void write_sample(struct page *page, const char *name, const char *value, uint64_t count)
 {
 	begin_sample(page, family_suffix(page->family));
@@ -115,7 +115,7 @@ static void write_sample(struct page *page, const char *name, const char *value,
 	end_sample(page, count);
 }
 
-/* Numbers that have names: each with its name as a label. */
+/* Numbers with names: each with its name as a label. */
 static void write_numbers(struct page *page, const char *label, const struct status_number *numbers, size_t count)
 {
 	for (size_t index = 0; index < count; index++)
@@ -153,7 +153,7 @@ static const char *version_label(uint32_t index)
 	return metrics_version[index] ? version_name(metrics_version[index]) : "none";
 }
 
-/* Calls write() for each service of each role, the others behind those that are known. */
+/* Call write() for each service of each role, "other" after the known services. */
 static void each_service(struct page *page, const struct metrics *metrics,
                          void (*write)(struct page *page, const char *role, const char *service,
                                        const struct service_counts *counts))
@@ -228,7 +228,7 @@ static void write_service_answer(struct page *page, const char *role, const char
 	write_histogram(page, role, service, &counts->answer);
 }
 
-/* The earliest end among the hours that count; false where there is none. */
+/* The earliest end among the counting hours; false without an end. */
 static bool earliest_expiry(const struct expiry *expiry, uint64_t now_ns, int64_t *earliest)
 {
 	const uint64_t now = metrics_hour(now_ns);
@@ -252,7 +252,7 @@ static void write_service_expiry(struct page *page, const char *role, const char
 	if (!earliest_expiry(&counts->expiry, page->now_ns, &earliest))
 		return;
 	begin_service_sample(page, "", role, service);
-	/* a certificate may say that it ended before 1970 */
+	/* a certificate's end may lie before 1970 */
 	end_sample(page, earliest > 0 ? earliest : 0);
 }
 
@@ -271,8 +271,8 @@ static void write_service_failures(struct page *page, const char *role, const ch
 }
 
 /*
- * The numbers that are counted where the server is seen: a client on this host is the other end of a connection that is counted
- * there, or on the server's host. So the label role is not needed.
+ * Numbers counted at the server's side: a client on this host is the other end of a connection that is counted at the
+ * server, here or elsewhere. So the label role is not needed.
  */
 static bool is_seen_at_server(const char *role)
 {
@@ -367,7 +367,7 @@ static void write_service_policy(struct page *page, const char *role, const char
 	for (uint8_t expectation = POLICY_NOTHING + 1; expectation < POLICY_EXPECTATIONS; expectation++) {
 		const uint64_t *results = counts->policy[expectation];
 
-		/* what has one of the three has all: 0 is not the same as nothing */
+		/* a rule with one of the three has all three: 0 differs from absent */
 		if (!(results[POLICY_KEPT] | results[POLICY_BROKEN] | results[POLICY_UNJUDGED]))
 			continue;
 		begin_service_sample(page, "_total", role, service);
@@ -425,7 +425,7 @@ static void write_services(struct page *page, const struct metrics *metrics)
 	each_service(page, metrics, write_service_expiry);
 }
 
-/* Counts by a number of a registry, and by the side that it came from. */
+/* Counts by a registered number, and by the sending side. */
 static void write_by_number(struct page *page, const uint64_t counts[OCTET_VALUES][SIDES], const char *label,
                             const char *(*name_of)(uint8_t number))
 {
@@ -505,7 +505,9 @@ static void write_connections(struct page *page, const struct status *status)
 	              status->statistics[STATISTIC_MIDSTREAM]);
 }
 
-/* A time of CLOCK_MONOTONIC, told as one since the epoch, to the millisecond: the two clocks are read one after the other. */
+/*
+ * A time of CLOCK_MONOTONIC as a time since the epoch, to the millisecond: the two clocks are read one after the other.
+ */
 static void write_time(struct page *page, const struct status *status, uint64_t time_ns)
 {
 	uint64_t milliseconds = (time_ns + status->realtime_offset_ns) / NANOSECONDS_PER_MILLISECOND;
@@ -538,7 +540,7 @@ static void write_gauge(struct page *page, const char *name, const char *unit, c
 	write_sample(page, NULL, NULL, value);
 }
 
-/* What there is to see, and how full the way to here is. */
+/* The traffic seen, and the filling of the ring buffer. */
 static void write_sight(struct page *page, const struct status *status)
 {
 	static const struct family hooks = {"mtlsnoop_hooks", GAUGE, NULL, "BPF programs in place, by hook."};
@@ -613,7 +615,7 @@ static void write_libraries(struct page *page, const struct status *status)
 	              status->libraries.strangers);
 }
 
-/* Where the kernel does not count there is nothing: 0 would say that the programs do not run. */
+/* If the kernel does not count, the metric is absent: 0 would mean that the programs do not run. */
 static void write_runs(struct page *page, const struct status *status)
 {
 	static const struct family seconds = {"mtlsnoop_bpf_run_seconds", COUNTER, "seconds",

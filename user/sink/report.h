@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * report - what the reports have in common: how sides, addresses and times are written. All of it is plain ASCII.
- */
+/* report - common parts of the reports: sides, addresses and times as text. Everything is plain ASCII. */
 #ifndef SINK_REPORT_H
 #define SINK_REPORT_H
 
@@ -28,8 +26,8 @@ uint8_t report_trusted(const struct verification *verification);
 bool report_has_ender(const struct handshake_facts *facts);
 
 /*
- * Who is to blame for the failure: an enum handshake_side, or FAILURE_BY_NOBODY. It is the side that ended the handshake, or nobody:
- * two answers to one question would be one too many.
+ * The side to blame for the failure: an enum handshake_side, or FAILURE_BY_NOBODY. Either the side that ended the
+ * handshake, or nobody: two different answers would contradict each other.
  */
 uint8_t report_failure_by(const struct handshake *handshake);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * answer - what a question brings back: rows of typed values, and how they are written: as a table for people, as JSON lines,
- * as CSV (RFC 4180). A value that is not known is null in JSON and empty in CSV, never a guess. Pure but for the stream.
+ * answer - the result of a question: rows of typed values, and their output: as a table for people, as JSON lines, as
+ * CSV (RFC 4180). An unknown value is null in JSON and empty in CSV, never a guess. Pure except for the stream.
  */
 #ifndef STORE_ANSWER_H
 #define STORE_ANSWER_H
@@ -31,7 +31,7 @@ struct answer_column {
 
 enum answer_bounds {
 	ANSWER_COLUMNS_MAX = 32,
-	ANSWER_ROWS_MAX = 100000, /* rows that one question brings back; more are cut off, and that is told */
+	ANSWER_ROWS_MAX = 100000, /* maximum rows of a question; an excess is cut off and reported */
 };
 
 struct store_answer;
@@ -40,7 +40,9 @@ struct store_answer;
 struct store_answer *answer_new(const struct answer_column *columns, size_t count);
 void answer_free(struct store_answer *answer);
 
-/* Begin a row: all its values are null. Returns 0, -ENOMEM, or -E2BIG: the answer is full, and says so when it is written. */
+/*
+ * Begin a row: all its values are null. Returns 0, -ENOMEM, or -E2BIG: the answer is full, and says so in the output.
+ */
 int answer_row(struct store_answer *answer);
 
 /* Set a value of the last row. Returns 0 or -ENOMEM. */
@@ -55,10 +57,10 @@ const char *answer_text_of(const struct store_answer *answer, size_t row, size_t
 int64_t answer_number_of(const struct store_answer *answer, size_t row, size_t column, int64_t fallback);
 double answer_percent_of(const struct store_answer *answer, size_t row, size_t column, double fallback);
 
-/* The column with this key; ANSWER_COLUMNS_MAX: there is none. */
+/* The column with this key; ANSWER_COLUMNS_MAX if absent. */
 size_t answer_column_of(const struct store_answer *answer, const char *key);
 
-/* A value as the table shows it, escaped, at most width characters wide; "-" where it is not known. */
+/* A value as the table shows it, escaped, at most width characters wide; "-" if unknown. */
 void answer_cell(const struct store_answer *answer, size_t row, size_t column, char *text, size_t size, size_t width);
 
 size_t answer_rows(const struct store_answer *answer);
@@ -73,7 +75,7 @@ enum answer_format {
 /* Write all rows. columns: characters of a line of the table; 0: no limit. Text is escaped for each format. */
 void answer_write(const struct store_answer *answer, FILE *out, enum answer_format format, size_t columns);
 
-/* The same rows as one JSON array, for an HTTP answer; those from the row first on, at most limit. */
+/* The same rows as one JSON array, for an HTTP answer; from the row first on, at most limit. */
 void answer_write_array(const struct store_answer *answer, FILE *out, size_t first, size_t limit);
 
 #endif /* STORE_ANSWER_H */

@@ -90,7 +90,7 @@ int ask_time(const char *text, int64_t now, bool ahead, int64_t *seconds)
 	return calendar_time(text, seconds);
 }
 
-/* An answer that is cut, or has no row, says so where people look at it. */
+/* A cut or empty answer is reported where people look. */
 static void remark(const struct store_answer *answer, const struct ask_options *options)
 {
 	if (answer_is_cut(answer))
@@ -112,7 +112,7 @@ static void write_ladders(const struct store_answer *answer, FILE *out)
 	}
 }
 
-/* One line of JSON for each handshake, oldest first, as --json prints it. */
+/* One line of JSON for each handshake, oldest first, as in --json. */
 static void write_records(const struct store_answer *answer, FILE *out)
 {
 	for (size_t row = answer_rows(answer); row > 0; row--) {

@@ -29,8 +29,8 @@ int ask_file(const char *path, const struct ask_options *options, FILE *out);
 int ask_database(sqlite3 *database, const struct ask_options *options, FILE *out);
 
 /*
- * A point in time as people type it: "2026-11-30", "2026-11-30T12:00", "2026-11-30T12:00:00Z" (all in UTC), "now", seconds since
- * the epoch, or a span such as "14d" that is taken from now backwards (forwards where ahead). Returns 0, or -EINVAL.
+ * A point in time as people type it: "2026-11-30", "2026-11-30T12:00", "2026-11-30T12:00:00Z" (all in UTC), "now",
+ * seconds since the epoch, or a span such as "14d" before now (after now if ahead). Returns 0, or -EINVAL.
  */
 int ask_time(const char *text, int64_t now, bool ahead, int64_t *seconds);
 

@@ -118,7 +118,7 @@ static int migrate_step(sqlite3 *database, int version)
 	return error;
 }
 
-/* An empty file, or none, becomes a store; an older schema the newest one. A file of another program is left as it is. */
+/* An empty or absent file becomes a store; an older schema the newest. Another program's file is left alone. */
 static int migrate(sqlite3 *database, const char *path)
 {
 	int64_t version = store_database_number(database, "PRAGMA user_version", 0);
@@ -136,7 +136,7 @@ static int migrate(sqlite3 *database, const char *path)
 	return 0;
 }
 
-/* What kind of file this is, before anything is written. */
+/* The kind of the file, before anything is written. */
 static int check(sqlite3 *database, const char *path, enum store_database_access access)
 {
 	int64_t tables = store_database_number(database, "SELECT count(*) FROM sqlite_schema", -1);

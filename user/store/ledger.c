@@ -14,8 +14,8 @@
 static const int64_t US_PER_SECOND = 1000000;
 
 enum {
-	REMEMBERED = 8192,     /* records that a later one may replace */
-	WAITING_MAX = 1 << 18, /* cells in memory while the file cannot be written; beyond that they are dropped */
+	REMEMBERED = 8192,     /* records that a later record may replace */
+	WAITING_MAX = 1 << 18, /* cells in memory while the file cannot be written; further cells are dropped */
 	DETAILS_MAX = 512,     /* handshakes in full between two writes */
 	EVENT_MAX = 33,
 };
@@ -44,7 +44,7 @@ static const char *const counter_names[STORE_COUNTERS] = {
 	[STORE_LOST] = "lost",
 };
 
-/* Which cell a record is counted in: the columns of the primary key. No padding: it is hashed as bytes. */
+/* The cell of a record: the columns of the primary key. No padding: the key is hashed as bytes. */
 struct cell_key {
 	int64_t begin;
 	int64_t service;
@@ -236,7 +236,7 @@ void ledger_close(struct ledger *ledger)
 	free(ledger);
 }
 
-/* The cell of a key, made where there is none; NULL where there is no memory. */
+/* The cell of a key, created if absent; NULL without memory. */
 static struct cell *cell_of(struct ledger *ledger, const struct cell_key *key, int64_t time)
 {
 	struct cell *cell;
@@ -282,7 +282,7 @@ static int key_of(struct ledger *ledger, const struct store_record *record, stru
 	return 0;
 }
 
-/* Take back the record that this one replaces. */
+/* Take back the record that this record replaces. */
 static void take_back(struct ledger *ledger, const struct store_record *record, int64_t time)
 {
 	const char *event = record->text[STORE_TEXT_CORRECTS];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ledger - folds records into the store: a record is counted in memory and written with all others of the same second in one
- * transaction. Each table has a bound. What finds no place of its own is counted under a coarser name: a client under its
- * network, a server name under "*", a certificate under none; the counters in meta say how often.
+ * ledger - folds records into the store: a record is counted in memory and written with all others of the same second
+ * in one transaction. Each table has a bound. An entry without a place is counted under a coarser name: a client under
+ * its network, a server name under "*", a certificate under none; the counters in meta say how often.
  */
 #ifndef STORE_LEDGER_H
 #define STORE_LEDGER_H
@@ -27,7 +27,7 @@ struct store_limits {
 /* Counters, kept in the table meta under these names. */
 enum store_counter {
 	STORE_RECORDS,             /* records: records that were folded */
-	STORE_CORRECTED,           /* corrected: records that replaced an earlier one */
+	STORE_CORRECTED,           /* corrected: records that replaced an earlier record */
 	STORE_CORRECTIONS_LATE,    /* corrections_late: the replaced record was not remembered any more: both count */
 	STORE_CLIENTS_FOLDED,      /* clients_folded: records counted under a network or under "*" */
 	STORE_NAMES_FOLDED,        /* names_folded: records counted under the server name "*" */
@@ -51,8 +51,8 @@ void ledger_close(struct ledger *ledger);
 int ledger_take(struct ledger *ledger, const struct store_record *record);
 
 /*
- * Write what was counted. Returns 0; or -errno: nothing was written, and what was counted stays in memory to be tried
- * again, or is dropped and counted as lost where there is too much of it.
+ * Write the counts. Returns 0; or -errno: nothing was written, and the counts stay in memory for another attempt, or
+ * are dropped and counted as lost beyond the bound.
  */
 int ledger_write(struct ledger *ledger);
 

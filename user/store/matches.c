@@ -14,7 +14,7 @@
 #include "tls/names.h"
 
 enum {
-	UNKNOWN_WORD = 0xff,              /* a number for which there is no word: the field is not known */
+	UNKNOWN_WORD = 0xff,              /* a number without a word: the field is unknown */
 	UNKNOWN_PROCESS = UINT32_MAX - 1, /* the store knows the name of a process, and not its number */
 };
 
@@ -163,7 +163,7 @@ static void copy(char *to, size_t size, const char *text)
 	snprintf(to, size, "%s", text);
 }
 
-/* Who is at the end on this host: of a server's row the service, of a client's the client. */
+/* The process at this host's end: the service's in a server's row, the client's in a client's row. */
 static void set_attribution(struct row *row, sqlite3_value **values)
 {
 	struct attribution *attribution = &row->attribution;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * matches - the condition of an expression in SQL: a function that makes the record of a handshake out of a row's columns and
- * asks the filter. So an expression means the same for a store as it does for live handshakes.
+ * matches - the condition of an expression in SQL: a function that builds the record of a handshake from a row's
+ * columns and asks the filter. So an expression means the same for a store and for live handshakes.
  */
 #ifndef STORE_MATCHES_H
 #define STORE_MATCHES_H
@@ -28,8 +28,8 @@ struct matches {
 int matches_register(sqlite3 *database, struct matches *matches);
 
 /*
- * The first field of the expression that a store does not keep, such as "client.port": an answer would be wrong. NULL: the store can
- * answer.
+ * The first field of the expression that a store does not keep, such as "client.port": an answer would be wrong. NULL:
+ * the store can answer.
  */
 const char *matches_field_missing(const struct filter *filter);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * memory - a store without a file, for the handshakes of one run: a capture that is asked a question, or a summary at the end.
+ * memory - a store without a file, for the handshakes of one run: a question about a capture, or a summary at the end.
  */
 #ifndef STORE_MEMORY_H
 #define STORE_MEMORY_H

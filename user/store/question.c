@@ -135,7 +135,7 @@ enum question question_of_name(const char *name)
 	return QUESTIONS;
 }
 
-/* The query with the condition of the filter in its place; NULL where there is no memory. */
+/* The query with the condition of the filter inserted; NULL without memory. */
 static char *query_of(enum question question, const struct filter *filter)
 {
 	static const char place[] = "FILTER\n";

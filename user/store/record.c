@@ -10,7 +10,10 @@
 
 static const uint64_t NS_PER_US = 1000;
 
-/* A packed record: this header, the fixed part of struct store_record, and for each text its length and its bytes with a NUL. */
+/*
+ * A packed record: this header, the fixed part of struct store_record, and for each text its length and its bytes with
+ * a NUL.
+ */
 struct packed_header {
 	uint32_t size; /* of all, this header included */
 	uint32_t magic;
@@ -177,7 +180,7 @@ size_t store_record_pack(const struct store_record *record, uint8_t *bytes)
 		size_t length = strnlen(record->text[text], bound);
 		uint32_t size;
 
-		/* A long text is cut. A whole record that is too long is left out: half of JSON is none. */
+		/* A long text is cut. A record that is too long is left out: half of a JSON object is useless. */
 		if (length == bound)
 			length = bound == STORE_RECORD_TEXT_MAX ? bound - 1 : 0;
 		size = length + 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * record - what the store keeps of one handshake: numbers and texts, without pointers into the handshake. The sink makes a
- * record, packs it into bytes for the writer's process, and the writer unpacks it. Both are the same program, so numbers are in
- * host order; the reader checks every length all the same. Pure.
+ * record - the store's data of one handshake: numbers and texts, without pointers into the handshake. The sink makes a
+ * record and packs it into bytes for the writer's process, and the writer unpacks it. Both are the same program, so
+ * numbers are in host order; the reader still checks every length. Pure.
  */
 #ifndef STORE_RECORD_H
 #define STORE_RECORD_H
@@ -14,7 +14,7 @@
 struct handshake;
 
 enum store_record_bounds {
-	STORE_RECORD_TEXT_MAX = 1024,        /* bytes of one text, its NUL included; what is longer is cut */
+	STORE_RECORD_TEXT_MAX = 1024,        /* bytes of one text with its NUL; a longer text is cut */
 	STORE_RECORD_DETAIL_MAX = 48 * 1024, /* the whole record as JSON, and the ladder: what is longer is left out */
 	STORE_RECORD_PACKED_MAX = 128 * 1024,
 };
@@ -22,7 +22,7 @@ enum store_record_bounds {
 /* A text of a record. The list is the order on the wire. */
 enum store_text {
 	STORE_TEXT_EVENT,    /* event.id */
-	STORE_TEXT_CORRECTS, /* event.id of the record that this one replaces; "": none */
+	STORE_TEXT_CORRECTS, /* event.id of the replaced record; "": none */
 	STORE_TEXT_SERVER_ADDRESS,
 	STORE_TEXT_CLIENT_ADDRESS,
 	STORE_TEXT_SERVER_NAME, /* SNI */
@@ -109,7 +109,8 @@ void store_record_of(struct store_record *record, struct store_record_space *spa
                      bool redact, const char *json, const char *ladder);
 
 /*
- * Pack into bytes, of which there is room for STORE_RECORD_PACKED_MAX. Returns how many were written, the length in front included.
+ * Pack into bytes, with room for STORE_RECORD_PACKED_MAX. Returns the number of written bytes, including the length at
+ * the start.
  */
 size_t store_record_pack(const struct store_record *record, uint8_t *bytes);
 

@@ -206,7 +206,7 @@ static struct row *keep(struct rows *rows, enum table table, const char *key, si
 	return row;
 }
 
-/* FNV-1a over the texts that say who is at this end. Two texts with one hash leave a row as it was. */
+/* FNV-1a over the texts that name this end. Two texts with the same hash leave a row unchanged. */
 static uint64_t description_of(const struct store_record *record)
 {
 	static const enum store_text texts[] = {STORE_TEXT_PROCESS, STORE_TEXT_EXECUTABLE, STORE_TEXT_USER,
@@ -246,8 +246,8 @@ static void touch(struct row *row, const struct store_record *record)
 }
 
 /*
- * Look for a row whose key is bound to both statements; make it where may_add. Returns the row in memory; NULL: there is none
- * and there may be none (*error 0), or *error is -errno.
+ * Look for a row by the key bound to both statements; create the row if may_add. Returns the row in memory; NULL:
+ * absent and not allowed (*error 0), or *error is -errno.
  */
 static struct row *find_or_add(struct rows *rows, enum table table, enum statement find_it, enum statement add_it,
                                const char *key, size_t length, bool may_add, int *error)
@@ -616,7 +616,7 @@ static int notice(struct rows *rows, struct row *row, const struct store_record 
 	return !error && changed ? write_state(rows, row) : error;
 }
 
-/* A server on this host has a process, a unit, a container: those of its last record. */
+/* A server on this host has a process, a unit, a container: taken from its last record. */
 static int describe_service(struct rows *rows, const struct row *row, const struct store_record *record)
 {
 	sqlite3_stmt *statement = rows->statement[DESCRIBE_SERVICE];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * rows - the rows that cells are made of: services, clients, certificates and outcomes. Each is looked up by what it is, and
- * found in memory where it was met lately. Rows that a record changes (last seen, process, ...) are written by rows_write().
+ * rows - the rows referenced by cells: services, clients, certificates and outcomes. Each is looked up by its contents,
+ * and recent rows are found in memory. rows_write() writes the changed columns (last seen, process, ...).
  */
 #ifndef STORE_ROWS_H
 #define STORE_ROWS_H
@@ -23,8 +23,8 @@ struct rows *rows_new(sqlite3 *database, const struct store_limits *limits, uint
 void rows_free(struct rows *rows);
 
 /*
- * The id of each row, made where there is none. Negative: -errno. rows_service() also notices what changed of the service since
- * its last record (table change).
+ * The id of each row, created if absent. Negative: -errno. rows_service() also notices changes of the service since its
+ * last record (table change).
  */
 int64_t rows_service(struct rows *rows, const struct store_record *record, int64_t certificate);
 int64_t rows_client(struct rows *rows, const struct store_record *record);

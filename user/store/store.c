@@ -50,10 +50,10 @@ struct store {
 	struct budget all, failures;
 	struct store_status status;
 	struct writer_report report;
-	size_t report_length; /* bytes of it that have come */
+	size_t report_length; /* received bytes */
 };
 
-/* Where mtlsnoop is root the writer is nobody: a folder that is made for the store is that user's. */
+/* If mtlsnoop is root, the writer is nobody: a folder created for the store belongs to nobody. */
 static int make_folder(const char *path)
 {
 	const struct passwd *nobody = getpwnam("nobody");
@@ -239,7 +239,7 @@ static void tick(void *state, const struct status *status)
 	read_reports(store);
 }
 
-/* The writer gets what waits, and time to write it. */
+/* The writer gets the waiting records, and time to write them. */
 static void close_store(void *state)
 {
 	struct store *store = state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * store - the sink that remembers: services, clients, certificates and what they did to each other, in an SQLite file. A
- * process of its own writes the file, without privileges and network; it takes records in batches over a socket. The event
- * loop never waits for it: a record that finds the queue full is counted and dropped.
+ * store - the sink that remembers: services, clients, certificates and the results of their handshakes, in an SQLite
+ * file. A separate process writes the file, without privileges and network, and takes records in batches over a socket.
+ * The event loop never waits for the process: a record for a full queue is counted and dropped.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -35,12 +35,12 @@ struct store_status {
 struct store;
 
 /*
- * Start the writer, before threads and before privileges are given up: a folder that only root may write is made for the
- * writer's user. Returns 0 and a store, NULL where none is wanted; or -errno after a message.
+ * Start the writer, before threads and before privileges are given up: a folder that only root may write is created for
+ * the writer's user. Returns 0 and a store, or NULL if no store is wanted; or -errno after a message.
  */
 int store_open(struct store **store, const struct store_options *options);
 
-/* The store as a sink. The sink's close() ends the writer, which writes what it has. */
+/* The store as a sink. The sink's close() ends the writer, which first writes its records. */
 struct sink store_sink(struct store *store);
 
 void store_status(const struct store *store, struct store_status *status);

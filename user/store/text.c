@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes of the character that begins with this byte by RFC 3629; 0: none begins so. */
+/* Bytes of the character that begins with this byte by RFC 3629; 0: invalid. */
 static size_t character_length(uint8_t first)
 {
 	if (first < 0x80)

@@ -104,7 +104,7 @@ static int fold_clients(sqlite3 *database, int64_t day, uint64_t *counters)
 	return error;
 }
 
-/* One step towards fewer bytes. *done: there is nothing left to fold. */
+/* One step towards fewer bytes. *done: nothing is left to fold. */
 static int shrink(sqlite3 *database, int64_t today, uint64_t *counters, bool *done)
 {
 	int64_t handshakes = store_database_number(database, "SELECT count(*) FROM handshake", 0);

@@ -21,7 +21,7 @@ enum {
 	BUFFER = 4 * STORE_RECORD_PACKED_MAX,
 	WRITE_MS = 1000,
 	TIDY_SECONDS = 60,
-	LESS_URGENT = 5, /* nice(2): those who serve go first */
+	LESS_URGENT = 5, /* nice(2): services go first */
 };
 
 struct writer {
@@ -43,7 +43,7 @@ static int64_t clock_ms(void)
 	return time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-/* A report that finds no room in the socket is left out: the next one says the same and more. */
+/* A report without room in the socket is left out: the next report says the same and more. */
 static void report(const struct writer *writer, int error)
 {
 	struct writer_report report = {.error = error, .failing = writer->failing};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * writer - the process that writes the store: records in over a socket, reports out. It ends with the socket.
+ * writer - the process that writes the store: records in over a socket, reports out. The process ends with the socket.
  */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
@@ -14,7 +14,7 @@ struct writer_options {
 	struct store_limits limits;
 };
 
-/* What the writer reports about once a second, and once when it is ready. Both ends are one program. */
+/* The writer's report, about once a second, and once when ready. Both ends are the same program. */
 struct writer_report {
 	int32_t error; /* 0, or -errno: the store could not be opened, and the writer ends */
 	uint32_t failing;

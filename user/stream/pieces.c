@@ -19,7 +19,7 @@ static uint32_t at_most(uint32_t value, uint32_t bound)
 	return value < bound ? value : bound;
 }
 
-/* Put a piece that overlaps none between *place and what is before it. */
+/* Insert a piece without overlaps between *place and its predecessor. */
 static int insert(struct pieces *pieces, struct piece **place, uint32_t offset, uint32_t length, const uint8_t *bytes,
                   uint32_t kept)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * pieces - one whole of up to 2^24 bytes that comes in pieces, in any order, repeated and overlapping: an IP packet in
- * fragments, a DTLS message in fragments. Of bytes that come twice the first ones count. All zeroes is an empty one.
+ * pieces - a whole of up to 2^24 bytes from pieces in any order, repeated and overlapping: an IP packet in fragments, a
+ * DTLS message in fragments. The first copy of a byte counts. All zeroes is empty.
  */
 #ifndef STREAM_PIECES_H
 #define STREAM_PIECES_H
@@ -22,12 +22,12 @@ struct pieces {
 };
 
 /*
- * Add length bytes at offset, of which the first kept ones are kept (fewer where a capture was cut short, or where
- * nobody wants the content). Returns how many of them had come before, -ENOBUFS at the bound or -ENOMEM.
+ * Add length bytes at offset, and keep the first `kept` bytes (fewer for a truncated capture, or if nobody wants the
+ * content). Returns the number of bytes that had come before, -ENOBUFS at the bound or -ENOMEM.
  */
 int pieces_add(struct pieces *pieces, uint32_t offset, uint32_t length, const uint8_t *bytes, uint32_t kept);
 
-/* Copy the bytes kept, from the first one to the first that is missing, at most capacity. Returns how many. */
+/* Copy the kept bytes from the first to the first missing byte, at most capacity. Returns the number. */
 uint32_t pieces_copy(const struct pieces *pieces, uint8_t *bytes, uint32_t capacity);
 
 /* Free what is held. */

@@ -8,10 +8,10 @@
 #include "bpf/shared/tcp_order.h"
 #include "stream/walk.h"
 
-/* A cut this long, or longer than sequence numbers can order, leaves nothing behind it that is wanted. */
+/* A cut this long, or longer than sequence numbers can order, leaves nothing useful after it. */
 enum {
 	CUT_MAX = 1 << 30,
-	HISTORY_MAX = 32 * 1024, /* the latest bytes walked that are kept, to compare with copies of them */
+	HISTORY_MAX = 32 * 1024, /* the latest walked bytes, kept to compare with copies */
 };
 
 /* Bytes behind a gap. Pieces are in order and do not overlap. */
@@ -41,7 +41,7 @@ struct reassembly {
 	struct piece *held;
 	__u32 held_bytes;
 	__u32 held_pieces;
-	__u32 left_out_end; /* where left_out: behind the last byte for which there was no room */
+	__u32 left_out_end; /* if left_out: after the last byte without room */
 	__u32 limit;        /* where limited: no byte from here on will ever come */
 	bool left_out;
 	bool limited;
@@ -140,7 +140,7 @@ static void history_drop(struct reassembly *reassembly)
 	reassembly->history_capacity = 0;
 }
 
-/* Make room for count more bytes, by giving up the oldest ones. Returns false where there is no memory. */
+/* Make room for count more bytes, by dropping the oldest bytes. Returns false without memory. */
 static bool history_make_room(struct reassembly *reassembly, __u32 count)
 {
 	__u32 kept = reassembly->history_length, capacity = reassembly->history_capacity;
@@ -164,7 +164,7 @@ static bool history_make_room(struct reassembly *reassembly, __u32 count)
 	return true;
 }
 
-/* Keep bytes that were walked, up to next_sequence. Without memory for them nothing can be compared. */
+/* Keep walked bytes up to next_sequence. Without memory nothing can be compared. */
 static void history_add(struct reassembly *reassembly, const uint8_t *data, __u32 count)
 {
 	if (count > HISTORY_MAX) {
@@ -193,8 +193,8 @@ static bool bytes_differ(const struct stretch *stretch, __u32 known_position, co
 }
 
 /*
- * Compare bytes with what came before at the same sequence numbers. TCP takes one copy of a byte. Whoever is not the
- * receiver does not know which: it drops segments for their checksum, their timestamp, their place in the window.
+ * Compare bytes with earlier bytes at the same sequence numbers. TCP takes one copy of a byte. An observer does not
+ * know which copy: the receiver drops segments for their checksum, their timestamp, their place in the window.
  */
 static void reassembly_compare(struct reassembly *reassembly, const struct stretch *stretch)
 {
@@ -218,8 +218,8 @@ static void reassembly_found(const struct event *event, void *context)
 }
 
 /*
- * Go on behind count bytes that nobody will see. Records can be counted on only where the hole lies within one of known
- * length and hides no header; a search goes on, but may have lost what it looked for.
+ * Continue after count bytes that nobody will see. Records can be counted only if the hole lies within a record of
+ * known length and hides no header; a search continues, but may have lost the hello.
  */
 static void reassembly_pass_hole(struct reassembly *reassembly, __u32 count)
 {
@@ -266,7 +266,7 @@ static void reassembly_walk(struct reassembly *reassembly, const uint8_t *data, 
 		reassembly->ended_at_cut = true;
 }
 
-/* Walk what is held, as far as it comes next. */
+/* Walk the held bytes, as far as they come next. */
 static void reassembly_walk_held(struct reassembly *reassembly)
 {
 	struct piece *piece;
@@ -281,7 +281,10 @@ static void reassembly_walk_held(struct reassembly *reassembly)
 	}
 }
 
-/* Walk a stretch that comes next. Held pieces that it covers keep their own bytes and their own beginnings of segments. */
+/*
+ * Walk a stretch that comes next. Held pieces inside the stretch keep their own bytes and their own beginnings of
+ * segments.
+ */
 static void reassembly_walk_stretch(struct reassembly *reassembly, struct stretch stretch)
 {
 	__u32 count;
@@ -332,7 +335,7 @@ static void reassembly_leave_out(struct reassembly *reassembly, const struct str
 	reassembly->left_out = true;
 }
 
-/* Hold a stretch behind a gap: those of its bytes that are not held yet. At most as many steps as there are pieces. */
+/* Hold the new bytes of a stretch after a gap. At most as many steps as pieces. */
 static int reassembly_hold(struct reassembly *reassembly, struct stretch stretch)
 {
 	struct piece **link = &reassembly->held;
@@ -359,7 +362,7 @@ static int reassembly_hold(struct reassembly *reassembly, struct stretch stretch
 	return 0;
 }
 
-/* Nobody walks what comes from here on. Where its hello may still be told of, it is known where the answer begins. */
+/* Later bytes are not walked. If the hello may still be reported, the beginning of the answer is known. */
 static void reassembly_skip_stretch(struct reassembly *reassembly, const struct stretch *stretch)
 {
 	__u32 end = stretch->position + stretch->length;
@@ -378,8 +381,8 @@ static void reassembly_check_limit(struct reassembly *reassembly)
 }
 
 /*
- * A gap behind the handshake: within a record that is passed over it does not matter, elsewhere it may close. What is more
- * than can be held is no loss to a handshake.
+ * A gap after the handshake: harmless within a skipped record, elsewhere it may close. Bytes beyond the bound are no
+ * loss to a handshake.
  */
 static int reassembly_jump(struct reassembly *reassembly, struct stretch stretch)
 {

@@ -129,7 +129,7 @@ static const struct stream_class datagrams_class = {
 	.held = datagrams_held,
 };
 
-/* Takes the state over; frees it if there is no memory. */
+/* Takes ownership of the state; frees the state without memory. */
 static struct stream *stream_new(const struct stream_class *class, void *state)
 {
 	struct stream *stream = state ? calloc(1, sizeof(*stream)) : NULL;
@@ -202,7 +202,7 @@ bool stream_search_failed(const struct stream *stream)
 	return stream_is_searching(stream) && stream_ended(stream);
 }
 
-/* A direction whose search has ended must go on being told where its stream stands: answers may begin there. */
+/* A direction after its search still needs the stream's position: answers may begin there. */
 bool stream_wants_more(const struct stream *stream)
 {
 	return !stream_ended(stream) || stream_is_searching(stream);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * stream - one direction of a connection whose bytes are decoded in userspace: whatever carries TLS goes in, the events of
+ * stream - one direction of a connection whose bytes are decoded in userspace: carriers of TLS go in, the events of
  * bpf/shared/event.h come out. Two decoders exist: reassembly (TCP) and dtls (UDP). A caller knows neither.
  *
- * Each function but stream_take() and stream_free() also takes NULL: the direction that the kernel decodes. Such a direction
- * holds nothing, misses nothing and reaches every sequence number.
+ * Each function except stream_take() and stream_free() also takes NULL: a direction that the kernel decodes. Such a
+ * direction holds nothing, misses nothing and reaches every sequence number.
  */
 #ifndef STREAM_STREAM_H
 #define STREAM_STREAM_H
@@ -15,14 +15,14 @@
 #include "bpf/shared/event.h"
 
 /*
- * Takes an event that was found in the bytes. Connection and direction are those of the bytes; time_ns is that of the bytes
- * that completed the event.
+ * Takes an event found in the bytes. Connection and direction are the bytes'; time_ns is the time of the completing
+ * bytes.
  */
 typedef void (*stream_sink)(const struct event *event, void *context);
 
 struct stream;
 
-/* What a decoder does. state is its own. Functions that do not apply to a decoder are NULL. */
+/* The functions of a decoder. state is the decoder's own. Functions that do not apply are NULL. */
 struct stream_class {
 	void (*free)(void *state);
 	int (*take)(void *state, const struct event *event);
@@ -68,7 +68,7 @@ bool stream_has_gap(const struct stream *stream);
 /* Bytes of memory that held data takes. */
 __u32 stream_held(const struct stream *stream);
 
-/* Whether the decoder looked for a hello as far as it looks, and found none. */
+/* Whether the decoder searched for a hello up to its bound, without result. */
 bool stream_search_failed(const struct stream *stream);
 
 /* Whether the direction still waits for its first hello. */
@@ -81,16 +81,16 @@ bool stream_wants_more(const struct stream *stream);
 bool stream_follows(const struct stream *stream);
 bool stream_can_follow(const struct stream *stream);
 
-/* Whether a direction that was followed has lost track of its records. */
+/* Whether a followed direction has lost track of its records. */
 bool stream_lost_track(const struct stream *stream);
 
-/* Whether all bytes before this TCP sequence number were decoded, as far as they are wanted. */
+/* Whether all bytes before this TCP sequence number were decoded, as far as wanted. */
 bool stream_reached(const struct stream *stream, __u32 sequence);
 
-/* The other direction had a hello: what comes here is the rest of the client's words, or the answer to them. */
+/* The other direction had a hello: later bytes here are the rest of the client's bytes, or the answer. */
 void stream_expect(struct stream *stream, bool client);
 
-/* The other direction sent its Finished behind that of this one (RFC 5246 section 7.3, figure 1). */
+/* The other direction sent its Finished after this direction's (RFC 5246 section 7.3, figure 1). */
 void stream_peer_finished(struct stream *stream);
 
 #endif /* STREAM_STREAM_H */

@@ -150,7 +150,7 @@ size_t walk_bytes(struct tls_walk *walk, const uint8_t *data, size_t length, con
 			count = walk_read(walk, data + walked, length - walked, &output);
 		else
 			count = walk_pass(walk, data + walked, length - walked, &output);
-		/* a state that the walker itself never leaves behind: whoever handed it over had it damaged */
+		/* the walker itself never leaves such a state: the state arrived damaged */
 		if (count == 0)
 			break;
 		walked += count;

@@ -53,14 +53,14 @@ static int run(int socket, const struct child_options *options)
 	if (socket < 0 || (options->capabilities && privileges_keep(options->capabilities)))
 		return EXIT_FAILURE;
 	/*
-	 * The end of the socket ends the child, too; but work may hang. Set after the change of user, which resets the signal. The
-	 * kernel delivers this SIGKILL whatever the child's user is.
+	 * The end of the socket ends the child, too; but work may hang. Set after the change of user, which resets the
+	 * signal. The kernel delivers this SIGKILL to any user.
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return options->work(socket, options->context);
 }
 
-/* A file that becomes readable when the process ends; -1: the kernel makes none. */
+/* A file that becomes readable when the process ends; -1: unsupported by the kernel. */
 static int open_process(pid_t process)
 {
 	return syscall(SYS_pidfd_open, process, 0);
@@ -86,7 +86,7 @@ int child_start_with(struct child *child, const struct child_options *options)
 		goto failed;
 	}
 	if (!child->process) {
-		/* the peer must see the end of its socket when this process closes it */
+		/* the peer must see the end of its socket when this process closes its end */
 		close(sockets[OURS]);
 		_exit(run(sockets[THEIRS], options));
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * child - a second process of this program. The child keeps a privilege which this process gives up, and does one thing with
- * the privilege when it is asked over a socket. The child reads nothing from the network, and ends when this process ends,
- * however this process ends.
+ * child - a second process of this program. The child keeps a privilege which this process gives up, and uses the
+ * privilege for one task, when asked over a socket. The child reads nothing from the network, and ends with this
+ * process, even after SIGKILL.
  */
 #ifndef SYSTEM_CHILD_H
 #define SYSTEM_CHILD_H
@@ -16,8 +16,9 @@ enum child_bounds {
 };
 
 /*
- * What the child does: answer on socket until the peer is gone. The return value is the exit status. Signals that stop or
- * reload this program do not end the child: a terminal or a service manager sends them to the whole group, for the parent.
+ * The child's work: answer on socket until the peer is gone. The return value is the exit status. Signals that stop or
+ * reload this program do not end the child: a terminal or a service manager sends them to the whole group, for the
+ * parent.
  */
 typedef int (*child_work)(int socket, void *context);
 
@@ -27,19 +28,20 @@ struct child_options {
 	void *context;
 	const int *capabilities; /* kept, ended by -1; NULL: work() gives up privileges itself */
 	bool datagrams;          /* the socket is SOCK_SEQPACKET, else SOCK_STREAM */
-	bool keeps_files;        /* open files stay open: work() closes those that it does not need */
+	bool keeps_files;        /* open files stay open: work() closes unneeded files */
 };
 
 struct child {
-	pid_t process;       /* 0: there is none */
+	pid_t process;       /* 0: none */
 	int socket;          /* to the child */
 	int process_file;    /* pidfd: readable when the child has ended; -1: the kernel made none */
 	const char *purpose; /* of child_options */
 };
 
 /*
- * Fork, before there are threads. Call fflush() first where output is buffered. A child of root becomes the user nobody. Of the capabilities the child keeps those that
- * this process has. Returns 0, or -errno after a message on standard error.
+ * Fork, before there are threads. Call fflush() first if output is buffered. A child of root becomes the user nobody.
+ * The child keeps those of the capabilities that this process has. Returns 0, or -errno after a message on standard
+ * error.
  */
 int child_start_with(struct child *child, const struct child_options *options);
 
@@ -47,9 +49,9 @@ int child_start_with(struct child *child, const struct child_options *options);
 int child_start(struct child *child, const char *purpose, const int *capabilities, child_work work, void *context);
 
 /*
- * Close the socket, so that the child ends, and wait for at most CHILD_PATIENCE_MS: a child that hangs in a file of a dead
- * server (NFS, FUSE) does not hold up the end of this program, and dies with it. Returns 0; -ETIMEDOUT after a message where the
- * child still runs. Does nothing where there is no child.
+ * Close the socket, so the child ends, and wait for at most CHILD_PATIENCE_MS: a child that hangs in a file of a dead
+ * server (NFS, FUSE) does not delay the end of this program, and dies with it. Returns 0; -ETIMEDOUT after a message if
+ * the child still runs. Does nothing without a child.
  */
 int child_stop(struct child *child);
 

@@ -16,7 +16,7 @@ void descriptors_raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* The lowest of the descriptors from `from` on; UINT_MAX where there is none. */
+/* The lowest of the descriptors from `from` on; UINT_MAX without descriptors. */
 static unsigned int lowest_from(unsigned int from, const int descriptors[], int count)
 {
 	unsigned int lowest = UINT_MAX;

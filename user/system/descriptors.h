@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* descriptors - how many files this process may have open, and which. */
+/* descriptors - the number of files that this process may have open, and the open files. */
 #ifndef SYSTEM_DESCRIPTORS_H
 #define SYSTEM_DESCRIPTORS_H
 
-/* As many as it may allow itself: attachments take one or two each. */
+/* Raise the limit as far as allowed: attachments take one or two each. */
 void descriptors_raise_limit(void);
 
-/* Close all but these, -1 among them ignored, and the three standard ones. */
+/* Close all except these, -1 ignored, and the three standard descriptors. */
 void descriptors_close_all_but(const int kept[], int count);
 
 #endif /* SYSTEM_DESCRIPTORS_H */

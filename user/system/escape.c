@@ -10,7 +10,7 @@ enum {
 };
 
 /*
- * Unicode 14 by general category: Cc, Cf, Zl, Zp, Co and Zs but for U+0020; and its property
+ * Unicode 14 by general category: Cc, Cf, Zl, Zp, Co and Zs except U+0020; and its property
  * Default_Ignorable_Code_Point, which adds fillers and variation selectors. Sorted.
  */
 static const struct {
@@ -45,7 +45,7 @@ static const struct {
 	{0x110bd, 0x110bd},  /* Kaithi number sign */
 	{0x110cd, 0x110cd},  /* Kaithi number sign above */
 	{0x13430, 0x13438},  /* hieroglyph joiners */
-	{0x1bca0, 0x1bca3},  /* shorthand controls */
+	{0x1bca0, 0x1bca3},  /* the peer must see the end of its socket when this process closes its end */
 	{0x1d173, 0x1d17a},  /* musical controls */
 	{0xe0000, 0x10ffff}, /* tags, variation selectors, private use */
 };
@@ -62,7 +62,7 @@ static bool is_printable(uint32_t code_point)
 	return true;
 }
 
-/* How many bytes a character has that begins with this one; 0 where none does (RFC 3629 section 4). */
+/* The number of bytes of a character with this first byte; 0 if invalid (RFC 3629 section 4). */
 static size_t utf8_length(uint8_t first)
 {
 	if (first < 0x80)
@@ -77,8 +77,8 @@ static size_t utf8_length(uint8_t first)
 }
 
 /*
- * Read the character at text. Returns its length, or 0 where the bytes are not UTF-8: cut short (the terminating NUL is
- * no continuation, so nothing behind it is read), longer than need be, a surrogate, or beyond Unicode.
+ * Read the character at text. Returns its length, or 0 if the bytes are not UTF-8: cut short (the terminating NUL is no
+ * continuation, so no later byte is read), overlong, a surrogate, or beyond Unicode.
  */
 static size_t utf8_read(const char *text, uint32_t *code_point)
 {
@@ -99,7 +99,7 @@ static size_t utf8_read(const char *text, uint32_t *code_point)
 	return length;
 }
 
-/* The end of the characters at text that stay as they are. They come in long runs. */
+/* The end of the unescaped characters at text. They come in long runs. */
 static const char *end_of_printable(const char *text)
 {
 	uint32_t code_point = 0;

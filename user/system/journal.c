@@ -93,7 +93,7 @@ void journal_begin(void)
 void journal_write(enum journal_level level, const char *lines, size_t length)
 {
 	flockfile(stderr);
-	/* what somebody else began to write has the level of its own */
+	/* a line begun by another writer has its own level */
 	fflush(stderr);
 	journal.level = level;
 	fwrite(lines, 1, length, stderr);

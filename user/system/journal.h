@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * journal - standard error as the journal of the service manager reads it (sd-daemon(3)): a level before each line, and no
- * program name, because the journal adds the name itself. Anywhere else standard error stays as it is.
+ * journal - standard error as the journal of the service manager reads it (sd-daemon(3)): a level before each line, and
+ * no program name, because the journal adds the name. Elsewhere standard error stays unchanged.
  *
- * Messages of the program carry their own level (log.h). Lines that others print on standard error, such as argp(3), are
- * errors.
+ * Messages of the program carry their own level (log.h). Lines that others print on standard error, such as argp(3),
+ * are errors.
  */
 #ifndef SYSTEM_JOURNAL_H
 #define SYSTEM_JOURNAL_H
@@ -22,7 +22,7 @@ enum journal_level {
 	JOURNAL_DEBUG = 7,
 };
 
-/* Whether the journal reads what is written to this descriptor. */
+/* Whether the journal reads this descriptor. */
 bool journal_takes(int descriptor);
 
 /* From here on lines on standard error get their level, if the journal reads them. */

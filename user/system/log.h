@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * log - the program's messages on standard error, one line each: "mtlsnoop: cannot read x: ...". Where the journal reads
+ * log - the program's messages on standard error, one line each: "mtlsnoop: cannot read x: ...". If the journal reads
  * standard error, the level stands before the line instead of the program's name (journal.h). Bytes that could move a
- * cursor or hide text are escaped (escape.h), so a message may quote a path or a name that somebody else chose.
- * Safe to call from every thread and every child process; not from a signal's handler.
+ * cursor or hide text are escaped (escape.h), so a message may quote a path or a name chosen by others. Safe to call
+ * from every thread and every child process; not from a signal's handler.
  */
 #ifndef SYSTEM_LOG_H
 #define SYSTEM_LOG_H

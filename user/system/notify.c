@@ -18,7 +18,7 @@ enum {
 	TEXT_MAX = 128,
 };
 
-/* A number in the environment, and nothing else; 0 where there is none. */
+/* A number in the environment, and nothing else; 0 if absent. */
 static uint64_t number_in_environment(const char *name)
 {
 	const char *text = getenv(name);
@@ -34,7 +34,7 @@ static uint64_t watchdog_period_ns(void)
 {
 	uint64_t pid = number_in_environment("WATCHDOG_PID");
 
-	/* it may be meant for a parent that has left its environment to us */
+	/* the variable may be meant for a parent that has left its environment to us */
 	if (pid && pid != (uint64_t)getpid())
 		return 0;
 	return number_in_environment("WATCHDOG_USEC") * MICROSECOND_NS / SIGNS_PER_WATCHDOG;
@@ -87,7 +87,7 @@ void notify_close(struct notify *notify)
 
 static void tell(const struct notify *notify, const char *text, int flags)
 {
-	/* it does not answer, and there is nobody else to complain to */
+	/* the manager does not answer, and no other receiver of complaints exists */
 	if (notify->socket >= 0)
 		(void)!send(notify->socket, text, strlen(text), MSG_NOSIGNAL | flags);
 }

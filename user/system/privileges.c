@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 enum {
-	NOBODY = 65534, /* where the host knows no such user: what the kernel shows for ids it cannot map */
+	NOBODY = 65534, /* if the host has no such user: the kernel's id for unmapped ids */
 };
 
-/* Choose what is left: of the capabilities those that there are now. */
+/* Choose the remaining capabilities: those of the list that are present now. */
 static void choose(const int *capabilities)
 {
 	bool has[CAP_LAST_CAP + 1] = {};

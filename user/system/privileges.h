@@ -8,15 +8,15 @@
 #include <stdbool.h>
 
 /*
- * Become the user nobody where started as root, keep no capability, and never gain one again (no_new_privs). Open files,
- * the attached programs among them, stay open. Returns 0, or -errno after a message on standard error.
+ * Become the user nobody if started as root, keep no capability, and never gain a capability again (no_new_privs). Open
+ * files, including the attached programs, stay open. Returns 0, or -errno after a message on standard error.
  */
 int privileges_drop(void);
 
-/* The same, but of the capabilities (ended by -1) those that this process has are kept; none is inherited. */
+/* The same, but keep those of the capabilities (ended by -1) that this process has; none is inherited. */
 int privileges_keep(const int *capabilities);
 
-/* Have a capability that there is take effect, or not. */
+/* Make a present capability effective, or not. */
 void privileges_use(int capability, bool effective);
 
 #endif /* SYSTEM_PRIVILEGES_H */

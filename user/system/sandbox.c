@@ -24,7 +24,7 @@ enum {
 	OPTIMIZE_TREE = 2, /* libseccomp: look a call up in a binary tree, not in a list */
 };
 
-/* A call, and what has to be so for it to be allowed. */
+/* A call, and the conditions for allowing the call. */
 struct rule {
 	int call;
 	struct scmp_arg_cmp condition; /* op 0: none */
@@ -32,7 +32,7 @@ struct rule {
 
 #define NUMBER_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define CALL(name)       SCMP_SYS(name)
-/* Conditions on an argument, counted from 0: its value, or that of some of its bits. */
+/* Conditions on an argument, counted from 0: its value, or the value of some bits. */
 #define VALUE(argument, value)                                                                                         \
 	{                                                                                                              \
 		argument, SCMP_CMP_EQ, value, 0                                                                        \
@@ -86,7 +86,7 @@ static const struct rule common[] = {
 static const struct rule capture[] = {
 	/* --rotate begins a file anew that was opened before */
 	{CALL(ftruncate), {}},
-	/* to a child of its own that writes the store, and for that child's end */
+	/* to the child that writes the store, and for the child's end */
 	{CALL(recvfrom), {}},
 	{CALL(sendto), VALUE(4, 0)},
 	{CALL(wait4), {}},
@@ -113,7 +113,7 @@ static const struct rule live[] = {
 	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},
 	{CALL(recvmsg), {}},
-	/* a thread's first steps: one that was started before may take them behind the filter */
+	/* a thread's first steps: a thread started earlier may take them after the filter is loaded */
 	{CALL(rseq), {}},
 	{CALL(sendmsg), {}},
 	/* to the other end of a connection, to nobody else */
@@ -128,7 +128,7 @@ static const struct rule live[] = {
 };
 
 static const struct rule files[] = {
-	/* for reading alone, and only what is there */
+	/* for reading only, and only existing files */
 	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
 	{CALL(recvfrom), {}},
 	{CALL(sendto), VALUE(4, 0)},
@@ -142,7 +142,7 @@ static const struct rule attribution[] = {
 	/* new cgroups are watched for cgroups below them */
 	{CALL(inotify_add_watch), {}},
 	{CALL(newfstatat), {}},
-	/* for reading alone, and only what is there */
+	/* for reading only, and only existing files */
 	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
 	{CALL(poll), {}},
 	{CALL(ppoll), {}},
@@ -210,17 +210,17 @@ static const struct rule interfaces[] = {
 	{CALL(sendmsg), {}},
 	{CALL(sendto), {}},
 	{CALL(setsockopt), {}},
-	/* what the C library asks for the number of an interface; the name that a lease takes; rtnetlink */
+	/* the C library's request for the number of an interface; the name of a lease; rtnetlink */
 	{CALL(socket), VALUE(0, AF_INET)},
 	{CALL(socket), VALUE(0, AF_UNIX)},
 	{CALL(socket), VALUE(0, AF_NETLINK)},
 };
 
-/* Files come over a socket; the process that parses one answers through a pipe. */
+/* Files come over a socket; the process that parses a file answers through a pipe. */
 static const struct rule elf[] = {
 	{CALL(alarm), {}},
 	{CALL(fcntl), VALUE(1, F_GETFD)},
-	/* a process, in the namespaces of this one */
+	/* a process, in the namespaces of this process */
 	{CALL(clone), BITS(0, NAMESPACES, 0)},
 	{CALL(pipe2), {}},
 	{CALL(recvmsg), {}},
@@ -246,7 +246,7 @@ static const struct rule library[] = {
 	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_ENABLE)},
 	{CALL(ioctl), VALUE(1, PERF_EVENT_IOC_SET_BPF)},
 	{CALL(newfstatat), {}},
-	/* for reading alone, and only what is there */
+	/* for reading only, and only existing files */
 	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
 	{CALL(perf_event_open), {}},
 	{CALL(poll), {}},
@@ -255,7 +255,7 @@ static const struct rule library[] = {
 	{CALL(readlinkat), {}},
 	/* a thread's first steps */
 	{CALL(rseq), {}},
-	/* files go over to the process that parses them */
+	/* files are passed to the process that parses them */
 	{CALL(sendmsg), {}},
 	{CALL(sendto), VALUE(4, 0)},
 	{CALL(set_robust_list), {}},
@@ -302,7 +302,7 @@ static const struct rule store[] = {
 	{CALL(utimensat), {}},
 };
 
-/* What each work needs beside what is common to all. */
+/* The needs of each work beyond the common needs. */
 static const struct {
 	const struct rule *rules;
 	size_t count;
@@ -367,8 +367,9 @@ static int load(scmp_filter_ctx filter)
 }
 
 /*
- * Why a filter was not loaded. An outer filter of a service manager or a container engine that does not know seccomp(2) answers
- * with an error of its own; libseccomp then tries prctl(2), which cannot synchronise threads: EINVAL.
+ * The reason why a filter was not loaded. An outer filter of a service manager or a container engine that does not know
+ * seccomp(2) answers with an error of its own; libseccomp then tries prctl(2), which cannot synchronise threads:
+ * EINVAL.
  */
 static const char *load_advice(int error)
 {

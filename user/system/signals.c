@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <stddef.h>
 
-/* A signal's handler is called without a context: what it sets has to be found without one. */
+/* A signal's handler has no context: its results have to be global. */
 static volatile sig_atomic_t stopped, hung_up;
-static int terminal = -1; /* the one that this process can be stopped from; set once, at the start */
+static int terminal = -1; /* the stream to interrupt when stopping; set once, at the start */
 
 static void take_stop(int number)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * signals - what signals ask for: SIGINT and SIGTERM to stop, SIGHUP to read the files again.
+ * signals - requests by signals: SIGINT and SIGTERM to stop, SIGHUP to read the files again.
  *
- * SIGHUP is also what a terminal sends when it is closed: then, the terminal being gone, it asks to stop. Where there is a
- * terminal and nothing to read again it ends the program as ever; and who is told to ignore it (nohup) does.
+ * A closing terminal also sends SIGHUP: with the terminal gone, SIGHUP asks to stop. With a terminal and nothing to
+ * read again SIGHUP ends the program as usual; a program told to ignore SIGHUP (nohup) ignores it.
  */
 #ifndef SYSTEM_SIGNALS_H
 #define SYSTEM_SIGNALS_H
@@ -18,7 +18,7 @@ void signals_catch_reload(bool named);
 
 bool signals_stop(void);
 
-/* Whether files are to be read again; true once for each time that it was asked for. */
+/* Whether files are to be read again; true once for each request. */
 bool signals_reload(void);
 
 #endif /* SYSTEM_SIGNALS_H */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * threads - start one. Signals are left to the thread that looks whether they came, so that they wake it.
- */
+/* threads - start a thread. Signals are left to the thread that checks for them, so they wake that thread. */
 #ifndef SYSTEM_THREADS_H
 #define SYSTEM_THREADS_H
 

@@ -12,7 +12,7 @@ void body_begin(struct body *body, uint8_t type, uint32_t length)
 	body->have = 0;
 }
 
-/* Memory grows with what came, not with what a hostile header claims. */
+/* Memory grows with the received bytes, not with the claim of a hostile header. */
 static int body_reserve(struct body *body, uint32_t needed)
 {
 	uint32_t capacity = body->capacity ?: 512;

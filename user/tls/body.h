@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * body - the body of one handshake message, put together from the chunks in which it comes (EVENT_BODY). Chunks come in
- * order; bytes between them may be missing, and what lies behind a hole is of no use to a parser: it is left out.
+ * body - the body of one handshake message, joined from chunks (EVENT_BODY). Chunks come in order; bytes between them
+ * may be missing, and bytes after a hole are useless to a parser: they are left out.
  */
 #ifndef TLS_BODY_H
 #define TLS_BODY_H
@@ -16,7 +16,7 @@ enum body_bounds {
 
 /* All zeroes is a body of nothing. Fields are the reader's to look at. */
 struct body {
-	uint8_t *data; /* its first have bytes; NULL where none */
+	uint8_t *data; /* the first `have` bytes; NULL without bytes */
 	uint32_t have;
 	uint32_t length;   /* what the message's header claims */
 	uint32_t capacity; /* of data */
@@ -27,8 +27,8 @@ struct body {
 void body_begin(struct body *body, uint8_t type, uint32_t length);
 
 /*
- * Add length bytes that stand at position in the body. Returns 0, or what makes the body incomplete for good: -ENODATA
- * (bytes before these are missing), -EMSGSIZE (beyond BODY_MAX or the claimed length), -ENOMEM.
+ * Add length bytes at position in the body. Returns 0, or the reason why the body stays incomplete: -ENODATA (earlier
+ * bytes are missing), -EMSGSIZE (beyond BODY_MAX or the claimed length), -ENOMEM.
  */
 int body_add(struct body *body, uint32_t position, const uint8_t *data, size_t length);
 

@@ -2,9 +2,9 @@
 /*
  * cipher_suite - the TLS Cipher Suites registry (https://www.iana.org/assignments/tls-parameters), in its order.
  *
- * Made from `tshark -G values` (4.0.17, the field tls.handshake.ciphersuite) without the values that the registry has as
- * reserved, private or unassigned (GREASE, SSL 3.0's Fortezza suites, drafts that were never registered), and with the
- * AEGIS suites, which came later. Compared with `openssl ciphers -V -stdname`.
+ * Made from `tshark -G values` (4.0.17, the field tls.handshake.ciphersuite) without reserved, private and unassigned
+ * values (GREASE, SSL 3.0's Fortezza suites, drafts that were never registered), and with the later AEGIS suites.
+ * Compared with `openssl ciphers -V -stdname`.
  */
 #include "tls/names.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * der - take the values of a DER encoding (X.690) apart, without a copy and in linear time. GnuTLS reads the fields of
- * certificates; this reader measures a hostile certificate first, and finds the names of certificates that only end a chain.
+ * der - take apart the values of a DER encoding (X.690), without a copy and in linear time. GnuTLS reads the fields of
+ * certificates; this reader first measures a hostile certificate, and finds the names of certificates that only end a
+ * chain.
  */
 #ifndef TLS_DER_H
 #define TLS_DER_H

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * names - what the TLS registries call their numbers. Static strings; NULL where a number has no name.
- */
+/* names - the registered names of TLS numbers. Static strings; NULL for a number without a name. */
 #ifndef TLS_NAMES_H
 #define TLS_NAMES_H
 

@@ -8,7 +8,7 @@
 struct entry {
 	TAILQ_ENTRY(entry) used;
 	size_t length; /* of the body */
-	size_t size;   /* of what was read of it */
+	size_t size;   /* of the result */
 	uint16_t version;
 	uint8_t type;
 	void *parsed;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a body says, in memory of its own; NULL where it cannot be read. */
+/* The contents of a body, in memory of their own; NULL if unreadable. */
 typedef void *(*body_parser)(const struct body *body, uint16_t version, size_t *size);
 
 static void *parse_certificate_request(const struct body *body, uint16_t version, size_t *size)
@@ -20,7 +20,7 @@ static void *parse_certificate_request(const struct body *body, uint16_t version
 		free(request);
 		return NULL;
 	}
-	/* most servers name few authorities: there is no room kept for those that did not come */
+	/* most servers name few authorities: no room is kept for absent names */
 	kept = request->authorities < MESSAGE_AUTHORITIES_MAX ? request->authorities : MESSAGE_AUTHORITIES_MAX;
 	*size = offsetof(struct certificate_request, authority[kept]);
 	shrunk = realloc(request, *size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * read_body - what CertificateRequest and Certificate say, in memory of its own that the caller frees: read, or known from
- * the cache. NULL where it cannot be read, or there is no memory.
+ * read_body - the contents of CertificateRequest and Certificate, in memory that the caller frees: read, or known from
+ * the cache. NULL if unreadable, or without memory.
  */
 #ifndef TLS_READ_BODY_H
 #define TLS_READ_BODY_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * reader - take the fields of a message off bytes that may end anywhere, so that a parser reads like the message's
- * schema and looks for an error once, when it is done.
+ * reader - take the fields of a message off bytes that may end anywhere, so a parser reads like the message's schema
+ * and checks for an error once, at the end.
  *
- * A read beyond the end gives zeros, takes all that was left and sets the error, which the readers of one message share:
- * every later read off that reader fails too, but those that were taken from it before go on with what they hold.
+ * A read beyond the end gives zeros, takes all remaining bytes and sets the error, which the readers of a message
+ * share: every later read off that reader fails, too, but readers taken from it earlier continue with their bytes.
  */
 #ifndef TLS_READER_H
 #define TLS_READER_H
@@ -74,7 +74,7 @@ static inline uint32_t reader_u24(struct reader *reader)
 	return reader_number(reader, 3);
 }
 
-/* A vector that is one value: all of it, or none. */
+/* A vector that is one value: whole or empty. */
 static inline struct reader reader_opaque(struct reader *reader, size_t length)
 {
 	const uint8_t *bytes = reader_bytes(reader, length);
@@ -82,7 +82,7 @@ static inline struct reader reader_opaque(struct reader *reader, size_t length)
 	return (struct reader){.next = bytes, .left = bytes ? length : 0, .error = reader->error};
 }
 
-/* A vector of values: those that are there count, even where the rest was cut off. */
+/* A vector of values: present values count, even if the rest was cut off. */
 static inline struct reader reader_list(struct reader *reader, size_t length)
 {
 	reader_expect(reader, length <= reader->left);

@@ -6,7 +6,7 @@
 
 static const char ellipsis[] = "...";
 
-/* Whether byte goes on with a UTF-8 character that began before it, RFC 3629 section 3. */
+/* Whether byte continues a UTF-8 character, RFC 3629 section 3. */
 static bool is_continuation(char byte)
 {
 	return (byte & 0xc0) == 0x80;
@@ -20,7 +20,7 @@ void text_copy(char *text, size_t size, const void *bytes, size_t length)
 	if (length >= size) {
 		length = size - sizeof(ellipsis);
 		end = ellipsis;
-		/* a character has at most three bytes behind its first; with more of them it is no UTF-8 */
+		/* a character has at most three bytes after its first; more are not UTF-8 */
 		for (int i = 0; i < 3 && length > 0 && is_continuation(source[length]); i++)
 			length--;
 	}

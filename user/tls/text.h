@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 /*
- * Copy length bytes as they are, but for NULs, which become '?', into text[size], size 4 or more. Of more bytes than fit
- * the first are kept, with "..." behind them, and no UTF-8 character is cut in two.
+ * Copy length bytes unchanged, except NULs, which become '?', into text[size], size 4 or more. An excess is cut, with
+ * "..." at the end, and no UTF-8 character is cut in two.
  */
 void text_copy(char *text, size_t size, const void *bytes, size_t length);
 

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* GnuTLS takes what it only reads as a pointer to what it might write. */
+/* GnuTLS takes a pointer to writable data even for reading. */
 static gnutls_datum_t datum_of(const uint8_t *bytes, size_t length)
 {
 	return (gnutls_datum_t){.data = (unsigned char *)bytes, .size = length};
@@ -25,8 +25,8 @@ bool x509_sha256(const uint8_t *der, size_t length, uint8_t sha256[MESSAGE_SHA25
 }
 
 /*
- * An empty DistinguishedName is a name too: a subject that is named by subjectAltName alone (RFC 5280 section 4.1.2.6)
- * has an empty one, SPIFFE's workloads among them. GnuTLS reports such a name as missing.
+ * An empty DistinguishedName is a name, too: a subject named only by subjectAltName (RFC 5280 section 4.1.2.6) has an
+ * empty name, for example SPIFFE's workloads. GnuTLS reports such a name as missing.
  */
 int x509_read_name(const uint8_t *der, size_t length, char text[MESSAGE_NAME_MAX])
 {
@@ -86,7 +86,7 @@ static void read_address(const uint8_t *bytes, size_t length, char text[MESSAGE_
 		inet_ntop(AF_INET6, bytes, text, MESSAGE_ALTERNATIVE_NAME_MAX);
 }
 
-/* OtherName's value where that is a string: Microsoft's user principal name is one, RFC 4985's service name another. */
+/* OtherName's value if a string: for example Microsoft's user principal name, and RFC 4985's service name. */
 static void read_other_name(const uint8_t *bytes, size_t length, char text[MESSAGE_ALTERNATIVE_NAME_MAX])
 {
 	int error = 0;
@@ -192,7 +192,7 @@ cleanup:
 	gnutls_free(der.data);
 }
 
-/* "EC" is what ECS calls the key that GnuTLS calls "EC/ECDSA". */
+/* "EC" is ECS's name for GnuTLS's "EC/ECDSA". */
 static const char *key_algorithm_name(int algorithm)
 {
 	switch (algorithm) {

@@ -2,8 +2,8 @@
 /*
  * x509 - certificates and names in DER, read by GnuTLS.
  *
- * GnuTLS needs time in the square of how many extensions and alternative names a certificate has: 75 ms for 16 KB of
- * them. A certificate beyond the bounds below keeps its fingerprint and has no fields.
+ * GnuTLS needs time in the square of the number of extensions and alternative names of a certificate: 75 ms for 16 KB
+ * of them. A certificate beyond the bounds below keeps its fingerprint and has no fields.
  */
 #ifndef TLS_X509_H
 #define TLS_X509_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * x509_outline - the parts of a certificate in DER that can be told in linear time: its names, and how much of it a full
- * parser would have to read. RFC 5280 section 4.1.
+ * x509_outline - the parts of a certificate in DER that can be found in linear time: its names, and the amount that a
+ * full parser would have to read. RFC 5280 section 4.1.
  */
 #ifndef TLS_X509_OUTLINE_H
 #define TLS_X509_OUTLINE_H

@@ -164,7 +164,7 @@ static void read_service(struct top_service *service, const struct store_answer 
 	copy_text(service->last_failure, sizeof(service->last_failure), answer, row, "last_failure");
 }
 
-/* The past of a service; that of one that is gone makes room. NULL: there is no room. */
+/* The past of a service; a removed service makes room. NULL: no room. */
 static struct history *history_of(struct top_model *model, const struct top_service *service)
 {
 	struct history *unused = NULL;

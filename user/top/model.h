@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * model - what top shows, read from a store: services with their rates, failures, certificates, handshakes. Knows no terminal.
+ * model - the data of top, read from a store: services with their rates, failures, certificates, handshakes. Knows no
+ * terminal.
  */
 #ifndef TOP_MODEL_H
 #define TOP_MODEL_H
@@ -27,7 +28,7 @@ enum top_order {
 	TOP_ORDERS,
 };
 
-/* A service as the list shows it. Shares are of its handshakes, 0 to 1. */
+/* A service in the list. Shares are of its handshakes, 0 to 1. */
 struct top_service {
 	char address[48];
 	int port;
@@ -46,12 +47,13 @@ struct top_service {
 
 struct top_model;
 
-/* Read from an open store, which must outlive the model. NULL where there is no memory. */
+/* Read from an open store, which must outlive the model. NULL without memory. */
 struct top_model *top_model_new(sqlite3 *database);
 void top_model_free(struct top_model *model);
 
 /*
- * Show only what the expression matches; "": all. Returns 0; or -EINVAL, and what is wrong in error: the expression in force stays.
+ * Show only matches of the expression; "": all. Returns 0; or -EINVAL, with the mistake in error: the expression in
+ * force stays.
  */
 int top_model_filter(struct top_model *model, const char *expression, char *error, size_t size);
 const char *top_model_expression(const struct top_model *model);
@@ -68,11 +70,11 @@ const struct top_service *top_model_service(const struct top_model *model, size_
 const struct store_answer *top_model_failures(const struct top_model *model);
 const struct store_answer *top_model_certificates(const struct top_model *model);
 
-/* What is known of one service; the caller frees the answers. Returns 0 or -errno. */
+/* The facts about one service; the caller frees the answers. Returns 0 or -errno. */
 int top_model_of_service(struct top_model *model, const struct top_service *service, enum question question,
                          struct store_answer **answer);
 
-/* The ladder of the handshake with this event.id, or NULL where it is not kept; the caller frees it. */
+/* The ladder of the handshake with this event.id, or NULL if not kept; the caller frees it. */
 char *top_model_ladder(struct top_model *model, const char *event);
 
 #endif /* TOP_MODEL_H */

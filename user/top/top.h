@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * top - the live view in a terminal: services with rates and bars of verdicts, failures with their causes, certificates that
- * are about to expire. It watches a store: the one of a running service, one made of a capture, or one in memory that a sink
- * fills from the live host.
+ * top - the live view in a terminal: services with rates and bars of verdicts, failures with their causes, certificates
+ * that are about to expire. top watches a store: the store of a running service, of a capture, or in memory, filled by
+ * a sink from the live host.
  */
 #ifndef TOP_TOP_H
 #define TOP_TOP_H
@@ -15,7 +15,7 @@
 
 struct top_options {
 	const char *source;     /* what is watched, for the title */
-	const char *expression; /* that the command line gave; NULL: none */
+	const char *expression; /* of the command line; NULL: none */
 	bool colour;
 	bool redact;
 };

@@ -215,7 +215,7 @@ static void short_number(char *text, size_t size, double number)
 		snprintf(text, size, "%.0f", number);
 }
 
-/* Columns that an 80-column terminal has no room for come with wider ones. */
+/* Columns without room on an 80-column terminal appear on wider terminals. */
 struct service_columns {
 	int service, process, where, failure;
 };
@@ -350,7 +350,7 @@ static void draw_row(const struct store_answer *answer, size_t row, const struct
 		if (!is_shown(&columns[index]) || column == ANSWER_COLUMNS_MAX || width < 5)
 			continue;
 		answer_cell(answer, row, column, text, sizeof(text), width - 1);
-		/* a handshake that was rejected without a known reason has its verdict for one */
+		/* a rejected handshake without a known reason shows its verdict */
 		if (!strcmp(columns[index].key, "reason") && !strcmp(text, "-"))
 			answer_cell(answer, row, answer_column_of(answer, "verdict"), text, sizeof(text), width - 1);
 		put(text, width, false);
@@ -384,7 +384,7 @@ static void draw_list_row(const struct top_model *model, enum top_list list, siz
 		draw_row(top_model_certificates(model), row, COLUMNS_OF(certificate_columns));
 }
 
-/* The cursor stays on a row that there is, and on the screen. */
+/* The cursor stays on an existing row, and on the screen. */
 static void keep_on_screen(struct top_view *view, const struct top_model *model, enum top_list list)
 {
 	size_t length = view_list_length(model, list), rows = view_rows(list);

@@ -20,7 +20,8 @@ enum top_list {
 
 /* Lines of a page: a service, a ladder, the help. */
 struct top_page {
-	char *text; /* lines that end with '\n'; NULL: there is no page */
+	char *text; /* lines that end with '
+	             * '; NULL: no page */
 	char title[256];
 	size_t first; /* the line at the top */
 };
@@ -34,7 +35,7 @@ struct top_view {
 	bool prompting; /* the last line takes an expression */
 	char input[TOP_EXPRESSION_MAX];
 	char message[256]; /* for the last line; "": none */
-	char source[64];   /* what is watched: "this host", a file's name */
+	char source[64];   /* the source: "this host", a file's name */
 	enum top_order order;
 };
 
@@ -44,10 +45,10 @@ void view_close(void);
 
 void view_draw(struct top_view *view, const struct top_model *model);
 
-/* The list and the row at a place of the screen; false: there is none. */
+/* The list and the row at a place of the screen; false: none. */
 bool view_place(const struct top_view *view, const struct top_model *model, int line, enum top_list *list, size_t *row);
 
-/* Rows that a list has on the screen, and lines that a page has. */
+/* Rows of a list on the screen, and lines of a page. */
 size_t view_rows(enum top_list list);
 size_t view_page_lines(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * association - which DTLS association a datagram belongs to. The kernel keeps no state for DTLS: each datagram comes with
- * its addresses, and only the datagram shows whether an association begins. Only the wing tracking/ includes this header.
+ * association - the DTLS association of a datagram. The kernel keeps no state for DTLS: each datagram comes with its
+ * addresses, and only the datagram shows whether an association begins. Only the wing tracking/ includes this header.
  */
 #ifndef TRACKING_ASSOCIATION_H
 #define TRACKING_ASSOCIATION_H
@@ -13,8 +13,8 @@
 #include "bpf/shared/event.h"
 
 enum association_bounds {
-	ASSOCIATIONS_ENDED = 1024, /* remembered, each until another one takes its place */
-	ASSOCIATION_OPENS = 256,   /* CPUs that may report addresses before one of them reports the datagram */
+	ASSOCIATIONS_ENDED = 1024, /* remembered, each until another takes its place */
+	ASSOCIATION_OPENS = 256,   /* CPUs that may report addresses before the datagram is reported */
 };
 
 /* An association that has ended. Its last flight may come again. */
@@ -34,13 +34,13 @@ struct associations {
 /* The addresses of a datagram that follows. */
 void associations_open(struct associations *associations, const struct event_open *open);
 
-/* The addresses that were reported for this id; NULL: none. */
+/* The reported addresses for this id; NULL: none. */
 const struct event_open *associations_find_open(const struct associations *associations, uint64_t id);
 
-/* An association has ended at end_ns. random is that of its ClientHello; 0: not known. */
+/* An association has ended at end_ns. random is its ClientHello's; 0: unknown. */
 void associations_end(struct associations *associations, uint64_t id, uint64_t random, uint64_t end_ns);
 
-/* Whether a datagram that would begin an association repeats one of an association that has ended. */
+/* Whether a datagram that would begin an association repeats a datagram of an ended association. */
 bool associations_repeats(const struct associations *associations, const struct event *event, uint64_t random);
 
 #endif /* TRACKING_ASSOCIATION_H */

@@ -65,7 +65,7 @@ struct connection {
 	__u8 queue;                /* enum phase: the table's queue that the connection stands in */
 	__u8 loss;                 /* enum loss */
 	bool established;          /* a handshake up to TLS 1.2 has completed: what comes is a renegotiation */
-	bool draining;             /* events that were held back come out: all of them precede the end */
+	bool draining;             /* held events come out: all of them precede the end */
 	bool timed_out;            /* the absence of events ended the handshake */
 	bool overdue;              /* the handshake took longer than the time-out, or gave way to another one */
 	bool plaintext;            /* a service of TLS: the first bytes are no ClientHello */
@@ -102,7 +102,7 @@ void connection_time_out(struct connection *connection);
 /* The connection leaves the table before its handshake has ended. */
 void connection_give_way(struct connection *connection);
 
-/* The record as far as it is complete. Whatever it points at stays the connection's. */
+/* The record as far as complete. The connection owns the record's targets. */
 void connection_preview(const struct connection *connection, struct handshake *record);
 
 /* Nothing more comes: let out what is held back, and complete the record. */
@@ -112,7 +112,7 @@ void connection_gather(struct connection *connection);
 bool connection_goes_on(const struct connection *connection);
 void connection_go_on(struct connection *connection);
 
-/* Directions that are not followed any more, of a connection that ends. */
+/* Directions that are no longer followed, of an ending connection. */
 uint32_t connection_unfollowed(const struct connection *connection);
 
 /* Whether the source has to go on with the events of this direction. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * connection_table - the connections that are followed: found by id, and in queues by what they wait for. Only the wing
- * tracking/ includes this header.
+ * connection_table - the followed connections: found by id, and in queues by their phase. Only the wing tracking/
+ * includes this header.
  */
 #ifndef TRACKING_CONNECTION_TABLE_H
 #define TRACKING_CONNECTION_TABLE_H
@@ -38,10 +38,10 @@ void connection_table_add(struct connection_table *table, struct connection *con
 /* Takes a connection out, and frees it. */
 void connection_table_remove(struct connection_table *table, struct connection *connection);
 
-/* The connection had an event: to the end of its phase's queue, and weigh what it holds. */
+/* The connection had an event: move to the end of its phase's queue, and weigh the held bytes. */
 void connection_table_touch(struct connection_table *table, struct connection *connection);
 
-/* The connection of this phase whose last event is the oldest; NULL: there is none. */
+/* The connection of this phase with the oldest last event; NULL: none. */
 struct connection *connection_table_oldest(const struct connection_table *table, enum phase phase);
 
 #endif /* TRACKING_CONNECTION_TABLE_H */

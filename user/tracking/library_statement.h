@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_statement - what TLS libraries say of connections beside their messages (struct library_cause): the error that ends
- * a handshake, and the verdict on the peer's certificates. Kept by the random of the ClientHello until the record of the same
- * end of the same connection is judged. Pure. The bytes come from other processes: any of them may lie.
+ * library_statement - reports of TLS libraries beside their messages (struct library_cause): the error that ends a
+ * handshake, and the verdict on the peer's certificates. Kept by the random of the ClientHello until the record of the
+ * same end of the same connection is judged. Pure. The bytes come from other processes: any of them may lie.
  *
  * A statement counts for a record only if its process writes to the record's socket (library_owns()).
  */
@@ -23,7 +23,7 @@ struct library_statement {
 	uint8_t client_random[MESSAGE_RANDOM];
 	uint8_t server_random[MESSAGE_RANDOM]; /* all zero: no ServerHello yet */
 	int32_t code;
-	int32_t alert; /* FAILURE: that is sent, -1: none */
+	int32_t alert; /* FAILURE: the sent alert, -1: none */
 	uint32_t process;
 	uint64_t cgroup;
 	uint64_t time_ns;
@@ -48,8 +48,8 @@ void library_statements_free(struct library_statements *statements);
 void library_statements_take(struct library_statements *statements, const struct library_statement *statement);
 
 /*
- * Before the verdict: set verification, and failure if the library says that the handshake failed. The library's word on who
- * ended the handshake goes into the facts. Counts statements by processes of others. Returns when the error happened; 0: none.
+ * Before the verdict: set verification, and failure if the library reports a failure. The library's report on the
+ * ending side goes into the facts. Counts statements by processes of others. Returns the time of the error; 0: none.
  */
 uint64_t library_statements_fill(struct library_statements *statements, struct handshake *handshake);
 
@@ -57,8 +57,8 @@ uint64_t library_statements_fill(struct library_statements *statements, struct h
 bool library_statements_failed(struct library_statements *statements, const struct handshake *handshake);
 
 /*
- * After the verdict: an error of a connection whose handshake had completed before is no failure of the handshake, and a
- * server that ends the handshake after an empty answer, without a reason of its own, requires a certificate.
+ * After the verdict: an error after a completed handshake is no failure of the handshake, and a server that ends the
+ * handshake after an empty answer, without a reason, requires a certificate.
  */
 void library_statements_settle(struct handshake *handshake, uint64_t failed_ns);
 

@@ -4,7 +4,7 @@
 #define MILLISECONDS (1000ull * 1000)
 #define SECONDS      (1000 * MILLISECONDS)
 
-/* A phase that a happening does not change has no entry: 0. Entries are 1 + the phase that follows. */
+/* A phase unchanged by an occurrence has no entry: 0. Entries are 1 + the next phase. */
 #define TO(phase) (1 + PHASE_##phase)
 
 static const uint8_t transitions[PHASES][HAPPENINGS] = {
@@ -82,7 +82,7 @@ uint64_t phase_time_to_live(enum phase phase, uint64_t handshake_timeout_ns)
 	case PHASE_DOUBTED:
 		return 2 * SECONDS;
 	case PHASE_LIBRARY:
-		/* A library that refuses a message does not hash it: its last word may never come. */
+		/* A library that refuses a message does not hash the message: its last report may never come. */
 		return 200 * MILLISECONDS;
 	default:
 		return UINT64_MAX;
