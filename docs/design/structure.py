@@ -21,8 +21,8 @@ PICTURE = Path(__file__).with_name("structure.svg")
 FLOORS = [
     ["user"],
     ["user/top", "user/web"],
-    ["user/store", "user/send"],
-    ["user/sink"],
+    ["user/store", "user/send", "user/evidence"],
+    ["user/sink", "user/decrypt"],
     ["user/tracking", "user/library"],
     ["user/attribution", "user/filter", "user/capture", "user/kernel", "user/http"],
     ["user/handshake", "bpf"],
