@@ -64,19 +64,23 @@ static int add_console(struct parts *parts)
 	struct standard_output_queue *queue = queue_of(parts);
 	static const uint8_t formats[] = {
 		[FORMAT_TABLE] = CONSOLE_TABLE, [FORMAT_LADDER] = CONSOLE_LADDER, [FORMAT_JSON] = CONSOLE_JSON};
-	const struct console_options options = {.format = formats[parts->options.format],
-	                                        .redact = parts->options.redact,
-	                                        /* the journal's lines are read one by one, and by many */
-	                                        .headings = !journal_takes(STDOUT_FILENO),
-	                                        .of_host = !parts->options.read_file,
-	                                        .stream = standard_output_open(signals_stop, queue) ?: stdout,
-	                                        .queue = queue};
+	struct console_options options = {.format = formats[parts->options.format],
+	                                  .redact = parts->options.redact,
+	                                  /* the journal's lines are read one by one, and by many */
+	                                  .headings = !journal_takes(STDOUT_FILENO),
+	                                  .both_ends = parts->options.both_ends || parts->options.read_file,
+	                                  .of_host = !parts->options.read_file,
+	                                  .stream = standard_output_open(signals_stop, queue) ?: stdout,
+	                                  .queue = queue};
 	struct sink sink;
 
 	if (parts->options.write_file && !strcmp(parts->options.write_file, "-"))
 		return 0;
 	if (parts->options.quiet || parts->options.summary || parts->options.command != COMMAND_TRACE)
 		return 0;
+	screen_read(&options.screen, STDOUT_FILENO, parts->options.color);
+	if (parts->options.wide)
+		options.screen.width = 0;
 	return console_open(&sink, &options) ?: sinks_add(&parts->report.sinks, &sink);
 }
 
@@ -235,6 +239,7 @@ int main(int argc, char **argv)
 	error = error ?: report_open(&parts.report, &parts.options) ?: make_table(&parts);
 	if (!error)
 		error = trace(&parts);
+	sinks_finish(&parts.report.sinks);
 	unwritten = sinks_flush(&parts.report.sinks);
 	if (!unwritten)
 		unwritten = standard_output_finish(&parts.output, signals_stop);

@@ -227,6 +227,19 @@ static void take_metrics(const struct option_input *input)
 }
 
 /* A file with the name auto is written ./auto. */
+static void take_color(const struct option_input *input)
+{
+	static const char *const words[] = {
+		[SCREEN_COLOR_AUTO] = "auto", [SCREEN_COLOR_ALWAYS] = "always", [SCREEN_COLOR_NEVER] = "never"};
+
+	for (uint8_t color = 0; color < NUMBER_OF(words); color++)
+		if (!strcmp(input->text, words[color])) {
+			input->options->color = color;
+			return;
+		}
+	argp_error(input->state, "--color: '%s' is neither auto, always nor never", input->text);
+}
+
 static void take_library(const struct option_input *input)
 {
 	static const struct {
@@ -303,6 +316,12 @@ static const struct option_row option_rows[] = {
          .help = "Only handshakes in which a certificate was requested"},
 	{"trace", 't', .take = take_flag, .field = FIELD(trace),
          .help = "Each handshake message by message, as curl -v shows it"},
+	{"wide", .take = take_flag, .field = FIELD(wide),
+         .help = "All columns of the table, however wide the terminal is"},
+	{"both-ends", .take = take_flag, .field = FIELD(both_ends),
+         .help = "A line of the table for each end of a connection, also if both ends are on this host"},
+	{"color", .argument = "auto|always|never", .take = take_color,
+         .help = "Color results in the table: auto is on a terminal only, unless NO_COLOR is set"},
 	{"json", 'j', .take = take_flag, .field = FIELD(json),
          .help = "One line of JSON per handshake (Elastic Common Schema)"},
 	{"metrics", 'm', .argument = "ADDR:PORT", .optional = true, .take = take_metrics,

@@ -14,6 +14,7 @@
 #include "library/finder.h"
 #include "option_values.h"
 #include "sink/exporter.h"
+#include "sink/screen.h"
 #include "store/question.h"
 
 #include <stdbool.h>
@@ -53,6 +54,9 @@ struct options {
 	uint32_t rows;                                 /* -n of COMMAND_ASK; 0: all */
 	bool no_web;                                   /* --no-web: metrics without the page */
 	bool csv;                                      /* --csv */
+	bool wide;                                     /* --wide: all columns of the table */
+	bool both_ends;                                /* --both-ends: a line for each end on this host */
+	uint8_t color;                                 /* --color: enum screen_color */
 	bool summary;                                  /* --summary: nothing but sums at the end */
 	const char *cgroup;                            /* -g; NULL: the root of the cgroup v2 hierarchy */
 	const char *interface[OPTIONS_INTERFACES_MAX]; /* -i */

@@ -19,6 +19,7 @@
 
 #include "tracking/tracker.h"
 #include "sink/json.h"
+#include "sink/table.h"
 #include "sink/text.h"
 #include "../unit/verdict_invariants.h"
 

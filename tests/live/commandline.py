@@ -107,18 +107,32 @@ class CommandLine:
                     self._visit(self._not_asking)[0]: ["TLSv1.2", "no", "-", "not_requested"],
                     self._visit(self._insisting)[0]: ["TLSv1.2", "yes", "empty", "rejected_without_certificate"]}
 
-        expected, tracer = self._traced(visits)
+        expected, tracer = self._traced(visits, "--both-ends")
         lines = tracer.lines()
-        expect(lines[0].split(), "TIME ROLE SERVER CLIENT SNI VERSION ASKED ANSWER RESULT MS".split(), "header")
+        expect(lines[0].split(), "TIME ROLE SERVER CLIENT SNI VERSION ASKED ANSWER RESULT MS PROCESS WHERE".split(), "header")
         found = {}
         for line in lines[1:]:
             words = line.split()
-            if not re.fullmatch(r"\d\d:\d\d:\d\d", words[0]) or not re.fullmatch(r"\d+\.\d\d", words[-1]):
-                raise Failure(f"the line {line!r} has no time first or no milliseconds last")
+            # after the milliseconds comes the process, if it is known
+            if not re.fullmatch(r"\d\d:\d\d:\d\d", words[0]) or not re.search(r" \d+\.\d\d(?: \S+/\d+(?: \S+)?)?$", line.rstrip()):
+                raise Failure(f"the line {line!r} has no time first or no milliseconds and process last")
             if not words[2].startswith("10.77.0.2:2710") or not words[3].startswith("10.77.0.1:"):
                 raise Failure(f"the line {line!r} does not have the server's address and the client's")
-            found.setdefault(words[4], {})[words[1]] = words[5:9]
+            found.setdefault(words[4], {})[words[1]] = [*words[5:8], words[8].rstrip(":")]
         expect(found, {name: {"server": words, "client": words} for name, words in expected.items()}, "lines")
+
+    def case_table_of_both_ends(self):
+        """One line for both ends, within the columns that there are; JSON and --count count the ends."""
+        def visits():
+            return [self._visit(self._asking, self._good)[0], self._visit(self._not_asking)[0]]
+
+        names, tracer = self._traced(visits)
+        lines = tracer.lines()[1:]
+        expect(sorted((line.split()[4], line.split()[1]) for line in lines), sorted((name, "both") for name in names),
+               "names, roles")
+        for line in lines:
+            if " -> " not in line:
+                raise Failure(f"the line {line!r} does not have both processes")
 
     def case_trace_as_curl_shows_it(self):
         (_, curl), tracer = self._traced(lambda: self._visit(self._asking, self._good, "curl"), "--trace")

@@ -8,6 +8,7 @@
 #include "sink/json.h"
 #include "sink/sinks.h"
 #include "sink/status.h"
+#include "sink/table.h"
 #include "sink/text.h"
 
 /* The text that the formatters themselves print: the sink chooses among them and adds nothing. */
@@ -46,6 +47,8 @@ static const char *printed(struct captured_output *captured, struct sink sink, c
 		sink.class->tick(sink.state, &status);
 	if (handshake)
 		sink.class->take(sink.state, handshake);
+	if (sink.class->finish)
+		sink.class->finish(sink.state);
 	sink.class->close(sink.state);
 	return captured_end(captured);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "sink/table.h"
 #include "sink/text.h"
 
 #include "report_sample.h"
@@ -90,7 +91,9 @@ static void header_names_the_columns(void **state)
 	                          "ASKED "
 	                          "ANSWER      "
 	                          "RESULT                       "
-	                          "      MS\n");
+	                          "      MS "
+	                          "PROCESS         "
+	                          "WHERE\n");
 	free(text);
 }
 
@@ -535,6 +538,13 @@ static void numbers_out_of_range(void **state)
 	memset(&handshake.client_hello, 0, sizeof(handshake.client_hello));
 	memset(&handshake.server_hello, 0, sizeof(handshake.server_hello));
 	handshake.has_alert = false;
+	/* pointers and truth values are not numbers */
+	handshake.attribution = NULL;
+	handshake.hints = NULL;
+	handshake.server_certificate = NULL;
+	handshake.has_nat = false;
+	memset(handshake.verification, 0, sizeof(handshake.verification));
+	memset(&handshake.failure.detail, 0, sizeof(handshake.failure.detail));
 	free(line_of(&handshake));
 	free(ladder_of(&handshake, false));
 	assert_in_ladder(&handshake, "as observer: ?:65535 -> ?:65535, SNI -, ");

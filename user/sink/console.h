@@ -5,6 +5,7 @@
 #ifndef SINK_CONSOLE_H
 #define SINK_CONSOLE_H
 
+#include "sink/screen.h"
 #include "sink/sink.h"
 #include "system/standard_output.h"
 
@@ -19,18 +20,21 @@ enum console_format {
 };
 
 struct console_options {
-	uint8_t format; /* enum console_format */
-	bool redact;    /* of certificates only the fingerprint */
-	bool headings;  /* of the table */
-	bool of_host;   /* records are of this host, and not of a file: JSON names the host */
-	FILE *stream;   /* stays the caller's */
+	uint8_t format;       /* enum console_format */
+	bool redact;          /* of certificates only the fingerprint */
+	bool headings;        /* of the table */
+	bool both_ends;       /* of the table: a line for each end, even if both are on this host */
+	struct screen screen; /* of the table */
+	bool of_host;         /* records are of this host, and not of a file: JSON names the host */
+	FILE *stream;         /* stays the caller's */
 
 	/* of the stream; NULL: writes wait for the reader. While the queue is full, records are left out and counted. */
 	struct standard_output_queue *queue;
 };
 
 /*
- * The heading of the table comes with the first tick or record. Returns 0, or -ENOMEM after a message. Its flush returns
+ * In the table, the two ends of a handshake on this host are one line. A row waits 350 ms for the other end, and lines keep their
+ * order. The heading of the table comes with the first tick or record. Returns 0, or -ENOMEM after a message. Its flush returns
  * -errno where the stream cannot be written, and says so the first time.
  */
 int console_open(struct sink *sink, const struct console_options *options);

@@ -43,6 +43,9 @@ struct sink_class {
 	/* Called about 20 times a second, and once before close: how things stand. */
 	void (*tick)(void *state, const struct status *status);
 
+	/* The input has ended: no record comes any more. Called before the last flush. */
+	void (*finish)(void *state);
+
 	/* Hand over what was taken. Returns 0, or -errno after a message: the program ends. */
 	int (*flush)(void *state);
 

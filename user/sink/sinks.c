@@ -47,6 +47,13 @@ void sinks_tick(struct sinks *sinks, const struct status *status)
 			sinks->sink[index].class->tick(sinks->sink[index].state, status);
 }
 
+void sinks_finish(struct sinks *sinks)
+{
+	for (uint32_t index = 0; index < sinks->count; index++)
+		if (sinks->sink[index].class->finish)
+			sinks->sink[index].class->finish(sinks->sink[index].state);
+}
+
 int sinks_flush(struct sinks *sinks)
 {
 	int error = 0;

@@ -25,6 +25,8 @@ unsigned int sinks_needs(const struct sinks *sinks);
 void sinks_take(struct sinks *sinks, const struct handshake *handshake, bool wanted);
 void sinks_tick(struct sinks *sinks, const struct status *status);
 
+void sinks_finish(struct sinks *sinks);
+
 /* Returns 0, or the first error of a sink. */
 int sinks_flush(struct sinks *sinks);
 

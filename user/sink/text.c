@@ -1,289 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "sink/text.h"
 
+#include "handshake/policy.h"
+#include "handshake/verdict.h"
+#include "sink/words.h"
 #include "system/escape.h"
 #include "tls/names.h"
-#include "handshake/policy.h"
-#include "sink/report.h"
-#include "handshake/verdict.h"
 
 #include <linux/types.h>
 #include <string.h>
-#include <time.h>
 
 #include "bpf/shared/tls_walk.h"
 
-#define NANOSECONDS_PER_MILLISECOND 1e6
-
-enum text_bounds {
-	ENDPOINT_TEXT_MAX = sizeof("[]:65535") + REPORT_ADDRESS_MAX,
-	CLOCK_TEXT_MAX = sizeof("23:59:60"),
-	NAME_TEXT_MAX = 64, /* a name from a registry, or the number in its place */
-	END_TEXT_MAX = 96,
-	BREACH_TEXT_MAX = sizeof(", breaks required (untrusted)"),
-	RESULT_TEXT_MAX = 192,
-	SERVER_NAME_TEXT_MAX = 4 * MESSAGE_SERVER_NAME_MAX, /* each byte may be escaped */
-	MILLISECONDS_TEXT_MAX = 24,
+enum {
+	MESSAGE_HEADER = 4, /* type and length of a handshake message (RFC 8446 section 4) */
 };
-
-enum time_units {
-	NANOSECONDS_PER_MICROSECOND = 1000,
-	NANOSECONDS_PER_SECOND = 1000000000,
-};
-
-enum table_column {
-	COLUMN_TIME,
-	COLUMN_ROLE,
-	COLUMN_SERVER,
-	COLUMN_CLIENT,
-	COLUMN_SNI,
-	COLUMN_VERSION,
-	COLUMN_ASKED,
-	COLUMN_ANSWER,
-	COLUMN_RESULT,
-	COLUMN_MS,
-	COLUMNS,
-};
-
-enum table_width {
-	SNI_WIDTH = 24,
-	MS_WIDTH = 8,
-};
-
-/*
- * Where each column starts. SERVER and CLIENT have room for any IPv4 address and port, RESULT for the longest verdict;
- * MS is flush right.
- */
-static const size_t column_start[COLUMNS] = {
-	[COLUMN_TIME] = 0,    [COLUMN_ROLE] = 9,     [COLUMN_SERVER] = 18,
-	[COLUMN_CLIENT] = 40, [COLUMN_SNI] = 62,     [COLUMN_VERSION] = 62 + SNI_WIDTH + 1,
-	[COLUMN_ASKED] = 96,  [COLUMN_ANSWER] = 102, [COLUMN_RESULT] = 114,
-	[COLUMN_MS] = 143,
-};
-
-static void print_row(FILE *out, const char *const cells[COLUMNS])
-{
-	size_t column, start, padding, used = 0;
-
-	for (column = 0; column < COLUMNS; column++) {
-		start = column_start[column];
-		if (column == COLUMN_MS && strlen(cells[column]) < MS_WIDTH)
-			start += MS_WIDTH - strlen(cells[column]);
-		padding = start > used ? start - used : used > 0;
-		fprintf(out, "%*s%s", (int)padding, "", cells[column]);
-		used += padding + strlen(cells[column]);
-	}
-	fputc('\n', out);
-}
-
-void text_header(FILE *out)
-{
-	static const char *const headings[COLUMNS] = {
-		[COLUMN_TIME] = "TIME",     [COLUMN_ROLE] = "ROLE",     [COLUMN_SERVER] = "SERVER",
-		[COLUMN_CLIENT] = "CLIENT", [COLUMN_SNI] = "SNI",       [COLUMN_VERSION] = "VERSION",
-		[COLUMN_ASKED] = "ASKED",   [COLUMN_ANSWER] = "ANSWER", [COLUMN_RESULT] = "RESULT",
-		[COLUMN_MS] = "MS",
-	};
-
-	print_row(out, headings);
-}
-
-/* Local time of day; "-" where the C library cannot tell. */
-static void describe_clock(char text[CLOCK_TEXT_MAX], uint64_t realtime_ns)
-{
-	const time_t seconds = realtime_ns / NANOSECONDS_PER_SECOND;
-	struct tm local;
-
-	if (!localtime_r(&seconds, &local) || !strftime(text, CLOCK_TEXT_MAX, "%H:%M:%S", &local))
-		strcpy(text, "-");
-}
-
-/* RFC 3986 section 3.2.2: brackets tell an IPv6 address from its port */
-static void describe_endpoint(char text[ENDPOINT_TEXT_MAX], const struct endpoint *endpoint, uint8_t family)
-{
-	char address[REPORT_ADDRESS_MAX];
-
-	if (!report_address(address, endpoint, family))
-		strcpy(address, "?");
-	snprintf(text, ENDPOINT_TEXT_MAX, family == 6 ? "[%s]:%u" : "%s:%u", address, endpoint->port);
-}
-
-static const char *describe_known(uint8_t known)
-{
-	switch (known) {
-	case KNOWN_YES:
-		return "yes";
-	case KNOWN_NO:
-		return "no";
-	default:
-		return "?";
-	}
-}
-
-static const char *describe_answer(uint8_t answer)
-{
-	switch (answer) {
-	case ANSWER_CERTIFICATE:
-		return "certificate";
-	case ANSWER_EMPTY:
-		return "empty";
-	case ANSWER_NONE:
-		return "-";
-	default:
-		return "?";
-	}
-}
-
-static const char *describe_version(uint16_t version)
-{
-	const char *name = version ? version_name(version) : NULL;
-
-	return name ? name : "-";
-}
-
-static void describe_alert(char text[NAME_TEXT_MAX], uint8_t description)
-{
-	const char *name = alert_description_name(description);
-
-	if (name)
-		snprintf(text, NAME_TEXT_MAX, "%s", name);
-	else
-		snprintf(text, NAME_TEXT_MAX, "alert %u", description);
-}
-
-static void describe_end(char text[END_TEXT_MAX], const struct handshake *handshake)
-{
-	const char *by = report_side_name(handshake->facts.ended_by);
-	char alert[NAME_TEXT_MAX] = "alert";
-
-	switch (handshake->facts.end) {
-	case END_COMPLETED:
-		strcpy(text, "completed");
-		break;
-	case END_ALERT:
-		if (handshake->has_alert)
-			describe_alert(alert, handshake->alert.description);
-		snprintf(text, END_TEXT_MAX, "%s from %s", alert, by);
-		break;
-	case END_FIN:
-		snprintf(text, END_TEXT_MAX, "closed by %s", by);
-		break;
-	case END_RST:
-		snprintf(text, END_TEXT_MAX, "reset by %s", by);
-		break;
-	case END_TIMEOUT:
-		strcpy(text, "timeout");
-		break;
-	case END_NOT_TLS:
-		snprintf(text, END_TEXT_MAX, "not TLS from %s", by);
-		break;
-	default:
-		strcpy(text, "no end seen");
-	}
-}
-
-/* Whether how it ended says more than the verdict. */
-static bool end_matters(const struct handshake *handshake)
-{
-	if (handshake->facts.end == END_ALERT)
-		return true;
-	return handshake->verdict.established != KNOWN_YES && handshake->facts.end != END_COMPLETED;
-}
-
-/* " (untrusted)", where the expectation alone does not say how it was broken */
-static const char *describe_untrusted(const struct policy_judgement *judgement)
-{
-	return judgement->breach == POLICY_BREACH_UNTRUSTED ? " (untrusted)" : "";
-}
-
-/* ", breaks required": only what is broken is said in a line */
-static void describe_breach(char text[BREACH_TEXT_MAX], const struct policy_judgement *judgement)
-{
-	const char *expectation = policy_expectation_name(judgement->expectation);
-
-	*text = '\0';
-	if (expectation && judgement->result == POLICY_BROKEN)
-		snprintf(text, BREACH_TEXT_MAX, ", breaks %s%s", expectation, describe_untrusted(judgement));
-}
-
-/* What was read, on the wire or at the library, needs no word; what follows from lengths does. */
-static const char *describe_evidence(const struct verdict *verdict)
-{
-	if (verdict->evidence == EVIDENCE_INFERRED)
-		return verdict->conflict ? ", inferred, conflict" : ", inferred";
-	return verdict->conflict ? ", conflict" : "";
-}
-
-/* A handshake that is not its connection's first. */
-static const char *describe_later(const struct handshake *handshake)
-{
-	if (handshake->facts.library.post_handshake)
-		return ", post-handshake";
-	return handshake->facts.renegotiation || handshake->facts.library.renegotiation ? ", renegotiation" : "";
-}
-
-/* "presented, inferred", "unknown (encrypted)", "rejected_certificate (unknown_ca from server)" */
-static void describe_result(char text[RESULT_TEXT_MAX], const struct handshake *handshake)
-{
-	const struct verdict *verdict = &handshake->verdict;
-	const char *word = client_auth_name(verdict->client_auth);
-	const char *reason = unknown_reason_name(verdict->reason);
-	const char *evidence = describe_evidence(verdict), *later = describe_later(handshake);
-	char end[END_TEXT_MAX], breach[BREACH_TEXT_MAX];
-
-	describe_breach(breach, &handshake->policy);
-	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN) {
-		snprintf(text, RESULT_TEXT_MAX, "%s%s (%s)%s", word, later, reason ? reason : "?", breach);
-	} else if (end_matters(handshake)) {
-		describe_end(end, handshake);
-		snprintf(text, RESULT_TEXT_MAX, "%s%s%s (%s)%s", word, evidence, later, end, breach);
-	} else {
-		snprintf(text, RESULT_TEXT_MAX, "%s%s%s%s", word, evidence, later, breach);
-	}
-}
-
-static void describe_duration(char text[MILLISECONDS_TEXT_MAX], const struct handshake *handshake)
-{
-	const uint64_t duration_ns = handshake->end_ns - handshake->start_ns;
-
-	if (handshake->end_ns < handshake->start_ns)
-		strcpy(text, "-");
-	else
-		snprintf(text, MILLISECONDS_TEXT_MAX, "%.2f", duration_ns / NANOSECONDS_PER_MILLISECOND);
-}
-
-static void describe_server_name(char *text, size_t columns, const struct handshake *handshake)
-{
-	const char *server_name = handshake->client_hello.server_name;
-
-	escape_word(text, columns, *server_name ? server_name : "-");
-}
-
-void text_line(FILE *out, const struct handshake *handshake)
-{
-	char clock[CLOCK_TEXT_MAX], server[ENDPOINT_TEXT_MAX], client[ENDPOINT_TEXT_MAX], server_name[SNI_WIDTH + 1];
-	char result[RESULT_TEXT_MAX], milliseconds[MILLISECONDS_TEXT_MAX];
-	const char *const cells[COLUMNS] = {
-		[COLUMN_TIME] = clock,
-		[COLUMN_ROLE] = report_role_name(handshake->role),
-		[COLUMN_SERVER] = server,
-		[COLUMN_CLIENT] = client,
-		[COLUMN_SNI] = server_name,
-		[COLUMN_VERSION] = describe_version(handshake->version),
-		[COLUMN_ASKED] = describe_known(handshake->verdict.requested),
-		[COLUMN_ANSWER] = describe_answer(handshake->verdict.answer),
-		[COLUMN_RESULT] = result,
-		[COLUMN_MS] = milliseconds,
-	};
-
-	describe_clock(clock, handshake->start_realtime_ns);
-	describe_endpoint(server, &handshake->server, handshake->family);
-	describe_endpoint(client, &handshake->client, handshake->family);
-	describe_server_name(server_name, SNI_WIDTH, handshake);
-	describe_result(result, handshake);
-	describe_duration(milliseconds, handshake);
-	print_row(out, cells);
-}
 
 /* RFC 5246 appendix A.5: 0x0000 cannot be negotiated, so it is a ServerHello that could not be read that far. */
 static void describe_cipher(char text[NAME_TEXT_MAX], const struct handshake *handshake)
@@ -350,14 +81,19 @@ static void print_process(FILE *out, const struct handshake *handshake)
 	fputc('\n', out);
 }
 
-static void print_message(FILE *out, const struct handshake_step *step)
+static void print_message(FILE *out, const struct handshake_step *step, uint16_t record_length)
 {
 	const char *name = handshake_type_curl_name(step->type);
 
 	if (!name)
 		name = handshake_type_name(step->type);
-	fprintf(out, "TLS handshake, %s (%u), %u byte%s%s\n", name ? name : "Unknown", step->type, step->length,
-	        plural(step->length), step->kind == STEP_LIBRARY ? ", in the library" : "");
+	fprintf(out, "TLS handshake, %s (%u), %u byte%s", name ? name : "Unknown", step->type, step->length,
+	        plural(step->length));
+	if (record_length)
+		fprintf(out, ", in a record of %u", record_length);
+	else if (step->kind == STEP_LIBRARY)
+		fprintf(out, ", in the library");
+	fputc('\n', out);
 }
 
 static void print_record(FILE *out, const struct handshake_step *step)
@@ -393,7 +129,80 @@ static void print_alert(FILE *out, const struct handshake_step *step)
 	fprintf(out, "%s (%u)\n", description ? description : "unknown", step->description);
 }
 
-static void print_step(FILE *out, const struct handshake *handshake, const struct handshake_step *step)
+/* Library messages with the records that carried them. */
+struct pairing {
+	uint16_t record_length[HANDSHAKE_STEPS_MAX]; /* of the record that carried this message; 0: not known */
+	bool is_carrier[HANDSHAKE_STEPS_MAX];        /* this record is told with its messages */
+};
+
+/* Bytes of a TLS 1.3 record around its messages: the inner type, and a tag of 16 or 8 bytes (RFC 8446 section 5.2). */
+static const uint32_t overheads[] = {1 + 16, 1 + 8};
+
+static bool is_of_side(const struct handshake_step *step, uint8_t from, uint8_t kind)
+{
+	return step->from == from && step->kind == kind;
+}
+
+/*
+ * Whether the messages of a library from index on, one after the other, fill a record of this length. Sets the index of
+ * the last one.
+ */
+static bool fills(const struct handshake *handshake, size_t index, uint32_t record_length, size_t *last)
+{
+	const uint8_t from = handshake->step[index].from;
+	uint32_t bytes = 0;
+
+	for (size_t i = index; i < handshake->steps && i < HANDSHAKE_STEPS_MAX; i++) {
+		if (!is_of_side(&handshake->step[i], from, STEP_LIBRARY))
+			continue;
+		bytes += MESSAGE_HEADER + handshake->step[i].length;
+		if (bytes > record_length)
+			return false;
+		*last = i;
+		for (size_t o = 0; o < sizeof(overheads) / sizeof(overheads[0]); o++)
+			if (bytes + overheads[o] == record_length)
+				return true;
+	}
+	return false;
+}
+
+/* Pair the record at this index; next is the first message of its side without a record. */
+static void pair_record(const struct handshake *handshake, size_t record, size_t *next, struct pairing *pairing)
+{
+	const struct handshake_step *carrier = &handshake->step[record];
+	size_t last;
+
+	for (size_t first = *next; first < handshake->steps && first < HANDSHAKE_STEPS_MAX; first++) {
+		if (!is_of_side(&handshake->step[first], carrier->from, STEP_LIBRARY) ||
+		    !fills(handshake, first, carrier->length, &last))
+			continue;
+		for (size_t i = first; i <= last; i++)
+			if (is_of_side(&handshake->step[i], carrier->from, STEP_LIBRARY))
+				pairing->record_length[i] = carrier->length;
+		pairing->is_carrier[record] = true;
+		*next = last + 1;
+		return;
+	}
+}
+
+/* Only exact sums pair: a record with padding, or with a part of a message, stays a line of its own. */
+static void pair_records(const struct handshake *handshake, struct pairing *pairing)
+{
+	size_t next[SIDES] = {0};
+
+	memset(pairing, 0, sizeof(*pairing));
+	if (!handshake->facts.version_1_3)
+		return;
+	for (size_t i = 0; i < handshake->steps && i < HANDSHAKE_STEPS_MAX; i++) {
+		const struct handshake_step *step = &handshake->step[i];
+
+		if (step->kind == STEP_RECORD && step->type == TLS_APPLICATION_DATA && step->from < SIDES)
+			pair_record(handshake, i, &next[step->from], pairing);
+	}
+}
+
+static void print_step(FILE *out, const struct handshake *handshake, const struct handshake_step *step,
+                       uint16_t record_length)
 {
 	const int64_t since_start_ns = step->time_ns - handshake->start_ns;
 
@@ -402,7 +211,7 @@ static void print_step(FILE *out, const struct handshake *handshake, const struc
 	switch (step->kind) {
 	case STEP_MESSAGE:
 	case STEP_LIBRARY:
-		print_message(out, step);
+		print_message(out, step, record_length);
 		break;
 	case STEP_RECORD:
 		print_record(out, step);
@@ -414,10 +223,12 @@ static void print_step(FILE *out, const struct handshake *handshake, const struc
 
 static void print_steps(FILE *out, const struct handshake *handshake)
 {
-	size_t i;
+	struct pairing pairing;
 
-	for (i = 0; i < handshake->steps && i < HANDSHAKE_STEPS_MAX; i++)
-		print_step(out, handshake, &handshake->step[i]);
+	pair_records(handshake, &pairing);
+	for (size_t i = 0; i < handshake->steps && i < HANDSHAKE_STEPS_MAX; i++)
+		if (!pairing.is_carrier[i])
+			print_step(out, handshake, &handshake->step[i], pairing.record_length[i]);
 	if (handshake->steps_dropped)
 		fprintf(out, "* %u more step%s not kept\n", handshake->steps_dropped, plural(handshake->steps_dropped));
 }
@@ -544,6 +355,49 @@ static void print_policy(FILE *out, const struct policy_judgement *judgement)
 		        results[judgement->result], describe_untrusted(judgement));
 }
 
+static void print_verification(FILE *out, const struct handshake *handshake, uint8_t side)
+{
+	const struct verification *verification = &handshake->verification[side];
+
+	if (!verification->known)
+		return;
+	fprintf(out, "* The %s's certificate is %strusted: %s (%s", report_side_name(side),
+	        verification->result == FAILURE_NONE ? "" : "not ",
+	        verification_result_name(verification->result) ?: "other",
+	        failure_source_name(verification->source) ?: "?");
+	if (verification->source == FAILURE_FROM_LIBRARY)
+		fprintf(out, ", code %d", verification->code);
+	fprintf(out, ")\n");
+}
+
+/* "* Cause: certificate_expired by server (library): X509 10 certificate has expired" */
+static void print_cause(FILE *out, const struct handshake *handshake, bool redact)
+{
+	const struct failure *failure = &handshake->failure;
+	const uint8_t by = report_failure_by(handshake);
+
+	if (failure->reason == FAILURE_NONE)
+		return;
+	fprintf(out, "* Cause: %s", failure_reason_name(failure->reason) ?: "other");
+	if (by != FAILURE_BY_NOBODY)
+		fprintf(out, " by %s", report_side_name(by));
+	fprintf(out, " (%s)", failure_source_name(failure->source) ?: "?");
+	if (*failure->detail && !redact) {
+		fprintf(out, ": ");
+		escape_text(out, failure->detail);
+	}
+	fputc('\n', out);
+}
+
+static void print_hints(FILE *out, const struct hints *hints)
+{
+	for (size_t i = 0; hints && i < hints->count && i < HINTS_MAX; i++) {
+		fprintf(out, "* Hint: ");
+		escape_text(out, hints->text[i]);
+		fputc('\n', out);
+	}
+}
+
 void text_ladder(FILE *out, const struct handshake *handshake, bool redact)
 {
 	print_heading(out, handshake);
@@ -553,5 +407,10 @@ void text_ladder(FILE *out, const struct handshake *handshake, bool redact)
 	print_certificate(out, handshake, redact);
 	print_verdict(out, handshake);
 	print_policy(out, &handshake->policy);
+	print_verification(out, handshake, FROM_CLIENT);
+	print_verification(out, handshake, FROM_SERVER);
+	print_cause(out, handshake, redact);
+	if (!redact)
+		print_hints(out, handshake->hints);
 	fputc('\n', out);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * report_text - a handshake as a line of a table, and as the ladder that curl -v shows. Text from the network is
- * escaped (escape.h). Nothing here knows a terminal.
+ * text - the ladder of a handshake, as curl -v shows it. Text from the network is escaped (escape.h). Nothing here knows a
+ * terminal. The table is in table.h.
  */
 #ifndef SINK_TEXT_H
 #define SINK_TEXT_H
@@ -11,15 +11,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The column headings: TIME ROLE SERVER CLIENT SNI VERSION ASKED ANSWER RESULT MS */
-void text_header(FILE *out);
-
-/* One line. A cell that is too long for its column moves those behind it only as far as it must. */
-void text_line(FILE *out, const struct handshake *handshake);
-
 /*
- * The ladder: what it is about, a line per step, what was asked and answered, the verdict, an empty line. With redact
- * only the fingerprint is told of the client's certificate.
+ * A heading, a line for each step, the request and the answer, the verdict, the cause and hints, an empty line. A message that
+ * a TLS library saw is told with the encrypted record that carried it, where the lengths say which one that is. redact: of
+ * certificates only the fingerprint, no hints, and of a failure no details.
  */
 void text_ladder(FILE *out, const struct handshake *handshake, bool redact);
 
