@@ -155,6 +155,8 @@ static int take_table(void *state, const struct handshake *handshake)
 	struct console *console = state;
 	struct table_row row;
 
+	if (is_full(console))
+		return 0;
 	table_row(&row, handshake);
 	if (console->options.both_ends || row.role == ROLE_OBSERVER)
 		print_row(console, &row);
