@@ -226,6 +226,50 @@ static void test_order(void **state)
 	}
 }
 
+/* Two views of one end by one process: one of them is a lie. */
+static void test_contradicting_views(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_open(&fixture, EVENT_RECEIVED);
+	see_hellos(&fixture, 1);
+	see_server_flight(&fixture, true);
+	see_client_flight(&fixture, true);
+	tell(&fixture);
+	fixture.seen.id = 2;
+	fixture.seen.view.certificate_request = false;
+	fixture.seen.view.client_certificate = false;
+	tell(&fixture);
+	feed_play(&fixture.feed, NOT_ASKED WENT_ON);
+	expect_number("contradiction", "verdict", fixture.reports.last.verdict.client_auth, CLIENT_AUTH_UNKNOWN);
+	expect_number("contradiction", "conflict", fixture.reports.last.verdict.conflict, true);
+	expect_number("contradiction", "requested", fixture.reports.last.verdict.requested, NOT_KNOWN);
+	fixture_close(&fixture);
+}
+
+/* Nobody was seen to write: a process in the cgroup of the socket may speak for its end, one elsewhere may not. */
+static void test_cgroup_without_a_writer(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+		fixture_open(&fixture, EVENT_RECEIVED);
+		fixture.seen.role = ROLE_SERVER;
+		fixture.seen.cgroup = elsewhere ? FEED_CGROUP + 1 : FEED_CGROUP;
+		fixture.seen.process = OTHER_PROCESS;
+		see_hellos(&fixture, 1);
+		see_server_flight(&fixture, true);
+		see_client_flight(&fixture, true);
+		tell(&fixture);
+		feed_play(&fixture.feed, NOT_ASKED WENT_ON);
+		expect_number(elsewhere ? "elsewhere" : "in the cgroup", "evidence",
+		              fixture.reports.last.verdict.evidence, elsewhere ? EVIDENCE_INFERRED : EVIDENCE_LIBRARY);
+		fixture_close(&fixture);
+	}
+}
+
 /* Where no library has spoken, nothing waits. */
 static void test_nobody_spoke(void **state)
 {
@@ -950,6 +994,8 @@ int main(void)
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_both_ends),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_contradicting_views),
+		cmocka_unit_test(test_cgroup_without_a_writer),
 		cmocka_unit_test(test_nobody_spoke),
 		cmocka_unit_test(test_hello_sent_again),
 		cmocka_unit_test(test_verdicts),

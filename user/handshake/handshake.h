@@ -85,6 +85,7 @@ struct library_message {
 struct library_view {
 	bool seen;        /* at least a ClientHello, by any library */
 	bool damaged;     /* later messages say nothing */
+	bool contradicted; /* another view of the same end, by the same process, says what cannot be true beside this one */
 	uint16_t version; /* negotiated ProtocolVersion; 0 before ServerHello */
 	bool version_1_3;
 	bool server_hello;

@@ -213,11 +213,24 @@ static bool denies_what_was_read(const struct handshake_facts *facts, const stru
 	       library->requested != KNOWN_YES;
 }
 
+/* One of two views of this end is wrong, and nobody knows which: what was read on the wire stands, an inference does not. */
+static struct verdict contradicted(struct verdict wire)
+{
+	wire.conflict = true;
+	if (wire.evidence == EVIDENCE_CLEARTEXT)
+		return wire;
+	wire.requested = NOT_KNOWN;
+	wire.answer = ANSWER_NOT_KNOWN;
+	return verdict_unknown(wire, REASON_ENCRYPTED);
+}
+
 struct verdict verdict_with_library(const struct handshake_facts *facts, struct verdict wire)
 {
 	const struct library_view *view = &facts->library;
 	struct verdict library;
 
+	if (view->contradicted)
+		return contradicted(wire);
 	/* the library saw no whole flight and no request: absence proves nothing */
 	if (requested_by(view) == NOT_KNOWN)
 		return wire;

@@ -412,6 +412,36 @@ static struct sighting *best_of(struct library_join *join, const struct handshak
 	return best;
 }
 
+static bool flight_is_whole(const struct library_view *view)
+{
+	return view->server_finished || view->server_hello_done;
+}
+
+/* Whether both cannot be true. */
+static bool contradict(const struct library_view *one, const struct library_view *other)
+{
+	if (one->certificate_request && !other->certificate_request && flight_is_whole(other))
+		return true;
+	if (other->certificate_request && !one->certificate_request && flight_is_whole(one))
+		return true;
+	return one->client_certificate && other->client_certificate &&
+	       one->client_certificate_empty != other->client_certificate_empty;
+}
+
+/* Whether another view of the same end says what cannot be true beside this one. */
+static bool is_contradicted(struct library_join *join, const struct handshake *handshake, const struct sighting *best,
+                            enum handshake_role best_role)
+{
+	const struct sighting *sighting;
+	enum handshake_role role;
+
+	LIST_FOREACH (sighting, &join->by_random[bucket_of(handshake->client_hello.random)], by_random)
+		if (sighting != best && !sighting->seen.view.damaged && is_of(handshake, sighting, &role) &&
+		    role == best_role && contradict(&best->seen.view, &sighting->seen.view))
+			return true;
+	return false;
+}
+
 static struct base *base_find(struct library_join *join, const struct library_handshake *seen)
 {
 	struct base *base;
@@ -545,7 +575,10 @@ void library_join_fill(struct library_join *join, struct handshake *handshake)
 	}
 	join->counts.joined++;
 	fill_process(handshake, best, role);
-	fill(handshake, best, role);
+	if (!best->seen.view.damaged && is_contradicted(join, handshake, best, role))
+		handshake->facts.library = (struct library_view){.seen = true, .damaged = true, .contradicted = true};
+	else
+		fill(handshake, best, role);
 	sighting_set_joined(join, best);
 }
 
