@@ -83,7 +83,8 @@ static void take_library_event(const struct library_event *event, void *context)
 	if (event->kind <= LIBRARY_MESSAGE)
 		transcript_table_event(trace->transcripts, event);
 	else
-		tracker_statement(trace->live->table, event);
+		tracker_statement(trace->live->table, event,
+		                  transcript_table_handshake(trace->transcripts, event->handle, event->process));
 }
 
 /* The hooks report plain text to this service from here on. */

@@ -52,6 +52,30 @@ static __always_inline int cause_fill(struct library_cause *told, const struct c
 	return 0;
 }
 
+/* A cause whose connection the handle names: its randoms are known from the messages of that handle. */
+static __always_inline void cause_emit_by_handle(const struct cause *cause, __u32 target)
+{
+	const struct call call = {
+		.kind = cause->kind, .handle = cause->ssl, .length = sizeof(struct library_cause), .target = target};
+	struct library_event *event = bpf_ringbuf_reserve(&library_events, sizeof(*event) + LIBRARY_DATA_SMALL, 0);
+	struct library_cause *told;
+
+	if (!event) {
+		statistic_add(LIBRARY_STATISTIC_LOST_RING);
+		return;
+	}
+	event->size = sizeof(*event) + LIBRARY_DATA_SMALL;
+	event->length = sizeof(struct library_cause);
+	event_fill(event, &call, 0);
+	told = (struct library_cause *)event->data;
+	__builtin_memset(told, 0, sizeof(*told));
+	told->code = cause->code;
+	told->alert = cause->alert;
+	told->library = cause->library;
+	statistic_add(LIBRARY_STATISTIC_CALLS);
+	event_submit(event);
+}
+
 static __always_inline void cause_emit(const struct cause *cause, const struct library_layout *layout, __u32 target)
 {
 	const struct call call = {

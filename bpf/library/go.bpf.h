@@ -10,6 +10,8 @@
 #ifndef LIBRARY_GO_BPF_H
 #define LIBRARY_GO_BPF_H
 
+#include "library/cause.bpf.h"
+
 enum {
 	RECORD_HANDSHAKE = 22, /* ContentType, RFC 8446 section 5.1 */
 };
@@ -85,6 +87,42 @@ SEC("uprobe")
 int mtlsnoop_go_connection_sent(struct pt_regs *registers)
 {
 	go_sent(registers, GO_ARGUMENT_1(registers));
+	return 0;
+}
+
+enum {
+	GO_ALERT_USER_CANCELED = 90, /* from here to no_renegotiation alerts are warnings: RFC 5246 section 7.2.2 */
+	GO_ALERT_NO_RENEGOTIATION = 100,
+	GO_ALERT_BAD_RECORD_MAC =
+		20, /* Go cannot read an alert that comes before the client's keys: that blames nobody */
+};
+
+/* (*Conn).sendAlert(alert uint8): what is no warning ends the connection */
+static __always_inline void go_alert(struct pt_regs *registers, __u64 handle)
+{
+	const struct cause cause = {
+		.kind = LIBRARY_FAILURE,
+		.library = LIBRARY_CAUSE_GO,
+		.ssl = handle,
+		.alert = (__u8)GO_ARGUMENT_2(registers),
+	};
+
+	if (cause.alert && cause.alert != GO_ALERT_BAD_RECORD_MAC && cause.alert != GO_ALERT_USER_CANCELED &&
+	    cause.alert != GO_ALERT_NO_RENEGOTIATION)
+		cause_emit_by_handle(&cause, target_of(registers));
+}
+
+SEC("uprobe")
+int mtlsnoop_go_alert(struct pt_regs *registers)
+{
+	go_alert(registers, GO_GOROUTINE(registers));
+	return 0;
+}
+
+SEC("uprobe")
+int mtlsnoop_go_connection_alert(struct pt_regs *registers)
+{
+	go_alert(registers, GO_ARGUMENT_1(registers));
 	return 0;
 }
 

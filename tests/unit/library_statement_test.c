@@ -218,16 +218,42 @@ static void events_that_are_no_statements_are_refused(void **state)
 	struct library_statement statement;
 
 	(void)state;
-	assert_int_equal(library_statement_read(&buffer.event, &statement), -ENOENT);
+	assert_int_equal(library_statement_read(&buffer.event, NULL, &statement), -ENOENT);
 	buffer.cause.random[1][31] = 1;
 	buffer.cause.code = 258;
-	assert_int_equal(library_statement_read(&buffer.event, &statement), 0);
+	assert_int_equal(library_statement_read(&buffer.event, NULL, &statement), 0);
 	assert_int_equal(statement.code, 258);
 	buffer.event.length--;
-	assert_int_equal(library_statement_read(&buffer.event, &statement), -EINVAL);
+	assert_int_equal(library_statement_read(&buffer.event, NULL, &statement), -EINVAL);
 	buffer.event.length++;
 	buffer.event.size--;
-	assert_int_equal(library_statement_read(&buffer.event, &statement), -EINVAL);
+	assert_int_equal(library_statement_read(&buffer.event, NULL, &statement), -EINVAL);
+}
+
+static void event_of_go_is_of_the_handshake_at_its_handle(void **state)
+{
+	struct {
+		struct library_event event;
+		struct library_cause cause;
+	} buffer = {.event = {.size = sizeof(buffer),
+	                      .kind = LIBRARY_FAILURE,
+	                      .length = sizeof(struct library_cause),
+	                      .process = WRITER},
+	            .cause = {.alert = 42, .library = LIBRARY_CAUSE_GO}};
+	struct library_handshake seen = {.process = WRITER, .role = ROLE_SERVER, .random = {1}};
+	struct library_statement statement;
+
+	(void)state;
+	assert_int_equal(library_statement_read(&buffer.event, NULL, &statement), -ENOENT);
+	assert_int_equal(library_statement_read(&buffer.event, &seen, &statement), 0);
+	assert_true(statement.is_server);
+	assert_int_equal(statement.client_random[0], 1);
+	assert_int_equal(statement.alert, 42);
+	seen.role = ROLE_OBSERVER;
+	assert_int_equal(library_statement_read(&buffer.event, &seen, &statement), -ENOENT);
+	seen.role = ROLE_CLIENT;
+	seen.process = STRANGER;
+	assert_int_equal(library_statement_read(&buffer.event, &seen, &statement), -ENOENT);
 }
 
 static void numbers_have_reasons(void **state)
@@ -257,6 +283,7 @@ int main(void)
 		cmocka_unit_test(server_that_ends_after_an_empty_answer_requires_one),
 		cmocka_unit_test(oldest_makes_room_and_time_ends_all),
 		cmocka_unit_test(events_that_are_no_statements_are_refused),
+		cmocka_unit_test(event_of_go_is_of_the_handshake_at_its_handle),
 		cmocka_unit_test(numbers_have_reasons),
 	};
 

@@ -59,6 +59,7 @@ struct functions {
 	uint64_t write_locked;  /* writeRecordLocked */
 	uint64_t unmarshal_any; /* unmarshalHandshakeMessage */
 	uint64_t unmarshal[MESSAGE_TYPES];
+	uint64_t send_alert; /* sendAlert */
 };
 
 static void take_method(struct functions *functions, const char *method, uint64_t begin, uint64_t end)
@@ -70,6 +71,8 @@ static void take_method(struct functions *functions, const char *method, uint64_
 		functions->write_locked = begin;
 	} else if (!strcmp(method, "unmarshalHandshakeMessage")) {
 		functions->unmarshal_any = begin;
+	} else if (!strcmp(method, probe_rows[PROBE_GO_ALERT].function)) {
+		functions->send_alert = begin;
 	}
 }
 
@@ -220,7 +223,12 @@ static int add_points(struct elf_image *image, struct library_elf *elf, const st
 		expected = 1 + MESSAGE_TYPES;
 		add_goroutine_points(image, elf, functions, write);
 	}
-	return elf->points == expected ? 0 : -ENOTSUP;
+	if (elf->points != expected)
+		return -ENOTSUP;
+	if (functions->send_alert)
+		add_entry(image, elf, functions->unmarshal_any ? PROBE_GO_CONNECTION_ALERT : PROBE_GO_ALERT,
+		          functions->send_alert);
+	return 0;
 }
 
 /* "Go 1.19.8": a varint of one byte with the length, and the version, which begins with "go1." */

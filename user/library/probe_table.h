@@ -40,7 +40,10 @@
 	PROBE(GO_SENT, go_sent, GO, METHOD, "writeRecordLocked")                                                       \
 	/* Go from 1.21 on: the receiver is the connection */                                                          \
 	PROBE(GO_CONNECTION_RECEIVED, go_connection_received, GO, METHOD, "unmarshalHandshakeMessage")                 \
-	PROBE(GO_CONNECTION_SENT, go_connection_sent, GO, METHOD, "writeRecordLocked")
+	PROBE(GO_CONNECTION_SENT, go_connection_sent, GO, METHOD, "writeRecordLocked")                                 \
+	/* alerts that end a handshake, until 1.20 and later */                                                        \
+	PROBE(GO_ALERT, go_alert, GO, METHOD, "sendAlert")                                                             \
+	PROBE(GO_CONNECTION_ALERT, go_connection_alert, GO, METHOD, "sendAlert")
 
 enum library_kind {
 #define KIND(NAME, name, file) LIBRARY_##NAME,

@@ -39,7 +39,19 @@ struct library_statements {
 	struct bucket by_random[BUCKETS];
 };
 
-int library_statement_read(const struct library_event *event, struct library_statement *statement)
+/* Whose handshake it is, by the messages at the same handle. */
+static int take_connection(struct library_statement *statement, const struct library_handshake *seen)
+{
+	if (!seen || seen->process != statement->process || seen->role == ROLE_OBSERVER || seen->view.renegotiation)
+		return -ENOENT;
+	memcpy(statement->client_random, seen->random, MESSAGE_RANDOM);
+	memcpy(statement->server_random, seen->server_random, MESSAGE_RANDOM);
+	statement->is_server = seen->role == ROLE_SERVER;
+	return memcmp(statement->client_random, nobody, MESSAGE_RANDOM) ? 0 : -ENOENT;
+}
+
+int library_statement_read(const struct library_event *event, const struct library_handshake *seen,
+                           struct library_statement *statement)
 {
 	struct library_cause cause;
 	bool client_first;
@@ -60,6 +72,8 @@ int library_statement_read(const struct library_event *event, struct library_sta
 	};
 	memcpy(statement->server_random, cause.random[client_first], MESSAGE_RANDOM);
 	memcpy(statement->client_random, cause.random[!client_first], MESSAGE_RANDOM);
+	if (cause.library == LIBRARY_CAUSE_GO)
+		return take_connection(statement, seen);
 	return memcmp(statement->client_random, nobody, MESSAGE_RANDOM) ? 0 : -ENOENT;
 }
 
@@ -280,9 +294,13 @@ void library_statements_settle(struct handshake *handshake, uint64_t failed_ns)
 		return;
 	if (handshake->verdict.established == KNOWN_YES)
 		*failure = (struct failure){.by = FAILURE_BY_NOBODY};
-	/* up to TLS 1.2 a server that requires a certificate has no alert of its own for that: RFC 5246 section 7.4.6 */
-	if (failure->reason == FAILURE_OTHER && failure->by == FROM_SERVER && !handshake->facts.version_1_3 &&
-	    handshake->verdict.client_auth == CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE)
+	/*
+	 * Up to TLS 1.2 a server that requires a certificate has no alert of its own for that (RFC 5246 section 7.4.6), and
+	 * Go sends bad_certificate where there is none.
+	 */
+	if (failure->by == FROM_SERVER && handshake->verdict.client_auth == CLIENT_AUTH_REJECTED_WITHOUT_CERTIFICATE &&
+	    (failure->reason == FAILURE_BAD_CERTIFICATE ||
+	     (failure->reason == FAILURE_OTHER && !handshake->facts.version_1_3)))
 		failure->reason = FAILURE_CERTIFICATE_REQUIRED;
 }
 

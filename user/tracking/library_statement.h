@@ -15,6 +15,7 @@
 
 #include "bpf/shared/library_event.h"
 #include "handshake/handshake.h"
+#include "tracking/transcript.h"
 
 struct library_statement {
 	uint8_t kind;    /* LIBRARY_FAILURE or LIBRARY_VERIFICATION */
@@ -29,8 +30,12 @@ struct library_statement {
 	uint64_t time_ns;
 };
 
-/* Read an event. Returns 0; -EINVAL: of no valid form; -ENOENT: no ClientHello yet, so that no connection is named. */
-int library_statement_read(const struct library_event *event, struct library_statement *statement);
+/*
+ * Read an event. An event without randoms (Go) is of the handshake that its handle names: seen, NULL if not known. Returns 0;
+ * -EINVAL: of no valid form; -ENOENT: no connection is named.
+ */
+int library_statement_read(const struct library_event *event, const struct library_handshake *seen,
+                           struct library_statement *statement);
 
 /*
  * Whether a process may speak for the local end of a record: the kernel saw it write to the socket, or, as long as nobody was

@@ -555,11 +555,11 @@ static void conclude_failed(struct tracker *tracker, const struct library_statem
 	}
 }
 
-void tracker_statement(struct tracker *tracker, const struct library_event *event)
+void tracker_statement(struct tracker *tracker, const struct library_event *event, const struct library_handshake *seen)
 {
 	struct library_statement statement;
 
-	if (!tracker->statements || library_statement_read(event, &statement))
+	if (!tracker->statements || library_statement_read(event, seen, &statement))
 		return;
 	library_statements_take(tracker->statements, &statement);
 	if (statement.kind == LIBRARY_FAILURE)

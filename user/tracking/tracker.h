@@ -92,8 +92,12 @@ int tracker_listen(struct tracker *tracker);
 /* A library reported more of a handshake (transcript_report). library is the library's name; NULL: not known. */
 void tracker_library(struct tracker *tracker, const struct library_handshake *seen, const char *library);
 
-/* A library says why a handshake failed, or what it thinks of a chain: an event of these kinds (library_statement.h). */
-void tracker_statement(struct tracker *tracker, const struct library_event *event);
+/*
+ * A library says why a handshake failed, or what it thinks of a chain: an event of these kinds (library_statement.h). seen is
+ * the handshake at the event's handle, NULL if not known.
+ */
+void tracker_statement(struct tracker *tracker, const struct library_event *event,
+                       const struct library_handshake *seen);
 
 /* NULL: libraries are not probed. */
 const struct library_join_counts *tracker_library_counts(const struct tracker *tracker);

@@ -473,6 +473,14 @@ void transcript_table_free(struct transcript_table *table)
 	free(table);
 }
 
+const struct library_handshake *transcript_table_handshake(struct transcript_table *table, uint64_t handle,
+                                                           uint32_t process)
+{
+	const struct entry *entry = entry_find(table, handle, process);
+
+	return entry && entry->handshake.seen.view.seen ? &entry->handshake.seen : NULL;
+}
+
 const struct transcript_counts *transcript_table_counts(const struct transcript_table *table)
 {
 	return &table->counts;

@@ -69,6 +69,10 @@ void transcript_table_free(struct transcript_table *table);
 /* event->size bytes are there. */
 void transcript_table_event(struct transcript_table *table, const struct library_event *event);
 
+/* The handshake that a process makes, or made last, at a handle. NULL: not known. */
+const struct library_handshake *transcript_table_handshake(struct transcript_table *table, uint64_t handle,
+                                                           uint32_t process);
+
 const struct transcript_counts *transcript_table_counts(const struct transcript_table *table);
 
 #endif /* TRACKING_TRANSCRIPT_H */
