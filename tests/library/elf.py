@@ -17,6 +17,8 @@ sys.path.append(str(TESTS))
 
 from harness import ROOT, Failure, Skip, Suite, expect  # noqa: E402
 
+# enum probe
+DIGEST, FATAL, VERIFY = "0", "1", "2"
 POINTS = ROOT / "build" / "tests" / "points"
 
 # a library with the two functions that tell libssl, between others so that nothing stands first or last
@@ -122,7 +124,13 @@ def read_points(library, *options):
     """The offsets of the probes, and the last line's words. --single: where each probe needs a link of its own."""
     output = output_of([str(POINTS), *options, str(library)])
     lines = [line.removeprefix(f"{library}: ") for line in output.splitlines()]
-    return [int(line.split()[2], 16) for line in lines if line.startswith("point ")], lines[-1]
+    return [int(line.split()[2], 16) for line in lines if line.startswith(f"point {DIGEST} ")], lines[-1]
+
+
+def read_causes(library):
+    """The offsets of the probes of failures and of verifications."""
+    lines = [line.split()[-3:] for line in output_of([str(POINTS), str(library)]).splitlines()]
+    return [[int(words[2], 16) for words in lines if words[:2] == ["point", probe]] for probe in (FATAL, VERIFY)]
 
 
 def file_offset(library, address):
@@ -263,6 +271,28 @@ def host_openssl(directory):
     expect(read_points(library, "--single"), (stubs, "library 0 OpenSSL"), "single probes, what it is")
 
 
+def disassembled(library, offset, size):
+    """The instructions from an offset on, as objdump writes them. The host's libraries have the same offsets and addresses in code."""
+    lines = output_of(["objdump", "-dw", f"--start-address={offset:#x}", f"--stop-address={offset + size:#x}", str(library)])
+    return re.findall(r"^\s+[0-9a-f]+:\t[^\t]*\t(.*)$", lines, re.MULTILINE)
+
+
+def host_openssl_causes(directory):
+    """The function that calls ERR_vset_error and goes on to send an alert; the call whose result is kept."""
+    if machine() != "x86_64":
+        raise Skip("causes are read on x86-64 alone")
+    library = host_library("libssl.so.3")
+    fatal, verify = read_causes(library)
+    expect((len(fatal), len(verify)), (1, 1), "probes of failures and of verifications")
+    body = disassembled(library, fatal[0], 0x120)
+    calls = [number for number, instruction in enumerate(body) if "<ERR_vset_error@plt>" in instruction]
+    expect(bool(calls) and not any(instruction.startswith("ret") for instruction in body[:calls[0]]), True,
+           "the function calls ERR_vset_error")
+    after = disassembled(library, verify[0], 0x30)
+    expect("<X509_STORE_CTX_get_error@plt>" in after[0], True, "the call")
+    expect(any(re.match(r"mov\s+%rax,0x[0-9a-f]+\(%r", instruction) for instruction in after[:6]), True, "its result is kept")
+
+
 def files_cut_short(directory):
     """The host's library, cut at many places: it is none, or cannot be probed, or is what it was; and nothing breaks."""
     whole = host_library("libssl.so.3")
@@ -304,6 +334,7 @@ def main():
         suite.run("library/elf jumps outside stubs", jumps_outside_stubs, directory)
         suite.run("library/elf other libraries", other_libraries, directory)
         suite.run("library/elf host's OpenSSL", host_openssl, directory)
+        suite.run("library/elf host's OpenSSL: causes", host_openssl_causes, directory)
         suite.run("library/elf files cut short", files_cut_short, directory)
     return 1 if suite.failed else 0
 
