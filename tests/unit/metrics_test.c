@@ -357,10 +357,10 @@ static const char *const text_golden[] = {
 	"share of the time.",
 	"# TYPE mtlsnoop_library_skipped_processes_total counter",
 	"mtlsnoop_library_skipped_processes_total 906",
-	"# HELP mtlsnoop_library_look_delay_milliseconds Longest wait of a user's processes for the next look for "
+	"# HELP mtlsnoop_library_look_delay_seconds Longest wait of a user's processes for the next look for "
 	"libraries.",
-	"# TYPE mtlsnoop_library_look_delay_milliseconds gauge",
-	"mtlsnoop_library_look_delay_milliseconds 907",
+	"# TYPE mtlsnoop_library_look_delay_seconds gauge",
+	"mtlsnoop_library_look_delay_seconds 0.907000000",
 	"# HELP mtlsnoop_library_handshakes_total Handshakes that TLS libraries reported, or might have, by whether "
 	"the wire shows the same.",
 	"# TYPE mtlsnoop_library_handshakes_total counter",
@@ -606,11 +606,11 @@ static const char *const openmetrics_golden[] = {
 	"share of the time.",
 	"# TYPE mtlsnoop_library_skipped_processes counter",
 	"mtlsnoop_library_skipped_processes_total 906",
-	"# HELP mtlsnoop_library_look_delay_milliseconds Longest wait of a user's processes for the next look for "
+	"# HELP mtlsnoop_library_look_delay_seconds Longest wait of a user's processes for the next look for "
 	"libraries.",
-	"# TYPE mtlsnoop_library_look_delay_milliseconds gauge",
-	"# UNIT mtlsnoop_library_look_delay_milliseconds milliseconds",
-	"mtlsnoop_library_look_delay_milliseconds 907",
+	"# TYPE mtlsnoop_library_look_delay_seconds gauge",
+	"# UNIT mtlsnoop_library_look_delay_seconds seconds",
+	"mtlsnoop_library_look_delay_seconds 0.907000000",
 	"# HELP mtlsnoop_library_handshakes Handshakes that TLS libraries reported, or might have, by whether the wire "
 	"shows the same.",
 	"# TYPE mtlsnoop_library_handshakes counter",

@@ -593,6 +593,8 @@ static void write_libraries(struct page *page, const struct status *status)
 	static const struct family targets = {
 		"mtlsnoop_library_targets", GAUGE, NULL,
 		"Files of TLS libraries, and programs that contain one, that are probed now."};
+	static const struct family delay = {"mtlsnoop_library_look_delay_seconds", GAUGE, "seconds",
+	                                    "Longest wait of a user's processes for the next look for libraries."};
 	static const struct family calls = {"mtlsnoop_library_calls", COUNTER, NULL,
 	                                    "Calls that the BPF programs in TLS libraries saw."};
 
@@ -605,8 +607,9 @@ static void write_libraries(struct page *page, const struct status *status)
 	write_counter(page, "mtlsnoop_library_skipped_processes",
 	              "Processes left out of a look for libraries: their user took more than its share of the time.",
 	              status->libraries.skipped);
-	write_gauge(page, "mtlsnoop_library_look_delay_milliseconds", "milliseconds",
-	            "Longest wait of a user's processes for the next look for libraries.", status->libraries.delay_ms);
+	begin_family(page, &delay);
+	begin_sample(page, "");
+	end_sample_seconds(page, status->libraries.delay_ms * NANOSECONDS_PER_MILLISECOND);
 	write_library_handshakes(page, status);
 	begin_family(page, &calls);
 	write_sample(page, "state", "told", status->library_calls[LIBRARY_STATISTIC_CALLS]);
