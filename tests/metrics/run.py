@@ -9,7 +9,6 @@ Everything happens in a network namespace of this process and a cgroup of its ow
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import platform
 import select
@@ -39,6 +38,7 @@ PROMETHEUS = ("application/openmetrics-text;version=1.0.0,application/openmetric
               "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
 
 BPF_ENABLE_STATS = 32
+WALL = 0x40000000  # waitpid(2): threads, too
 BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 
 # version, asks, whether the client has a certificate, verdict; each so many times that counts cannot be mixed up
@@ -375,23 +375,36 @@ def no_request_lasts(bench):
             raise Failure(f"it lasted {lasted:.1f} s, expected 10 to 12")
 
 
+@contextlib.contextmanager
+def stopped_thread(thread):
+    """One thread stands still, and the others of its process go on: ptrace(2) stops threads, signals stop processes."""
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def ptrace(request):
+        if libc.ptrace(request, thread, None, None) < 0:
+            raise Failure(f"ptrace: {os.strerror(ctypes.get_errno())}")
+    ptrace(seize)
+    ptrace(interrupt)
+    os.waitpid(thread, WALL)
+    try:
+        yield
+    finally:
+        ptrace(detach)
+
+
 def reader_stands_still(bench):
-    """Nobody reads standard output: /healthz says so, /metrics still answers, and what is lost meanwhile is told."""
-    read_end, write_end = os.pipe()
-    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
-    with bench.tracer("--trace", "--buffer=64K", stdout=write_end) as tracer:
-        os.close(write_end)
+    """/healthz says that the reader stands still, /metrics still answers, and the events lost meanwhile are counted."""
+    with bench.tracer("--trace", "--buffer=64K", stdout=subprocess.DEVNULL) as tracer:
         tracer.wait_for_start()
-        for _ in range(20):
-            bench.shake_hands()
-        stalled = wait_until(lambda: tracer.get("/healthz")[0] == 503, timeout=15)
-        expect(stalled, True, "/healthz is 503")
-        expect("have not been read" in tracer.get("/healthz")[2], True, tracer.get("/healthz")[2])
-        tracer.metrics()
-        for _ in range(60):  # more than the ring buffer holds
-            bench.shake_hands()
-        drain = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(read_end, 65536), b"")], daemon=True)
-        drain.start()
+        with stopped_thread(tracer.process.pid):
+            stalled = wait_until(lambda: tracer.get("/healthz")[0] == 503, timeout=15)
+            expect(stalled, True, "/healthz is 503")
+            expect("have not been read" in tracer.get("/healthz")[2], True, tracer.get("/healthz")[2])
+            tracer.metrics()
+            for _ in range(80):  # more than the ring buffer holds
+                bench.shake_hands()
         lost = wait_until(lambda: "lost in the last" in tracer.get("/healthz")[2], timeout=10)
         expect(lost, True, f"/healthz tells of the loss ({tracer.get('/healthz')[2].strip()})")
         metrics = tracer.metrics()
@@ -401,8 +414,6 @@ def reader_stands_still(bench):
             raise Failure(f"the ring buffer was full: {metrics.value('mtlsnoop_ring_buffer_peak_bytes')} bytes")
         expect(tracer.get("/healthz")[0], 503, "/healthz behind a scrape: a minute is not over")
         expect(tracer.stop(), 0, "exit status")
-        drain.join(5)
-    os.close(read_end)
 
 
 def cgroup_removed(bench):
