@@ -352,6 +352,10 @@ static const struct option_row option_rows[] = {
          .help = "Say on standard error where each program and probe is attached, and which files are not probed"},
 
 	{.help = "What is remembered:"},
+	{"keylog", .argument = "FILE", .take = take_path, .field = FIELD(keylog_file),
+         .help = "With --read: decrypt TLS 1.3 handshakes with the secrets in FILE (SSLKEYLOGFILE); those in a pcapng "
+                 "file "
+                 "are used, too"},
 	{"write", 'w', .argument = "FILE", .take = take_path, .field = FIELD(write_file),
          .help = "Write the packets of each handshake to the pcapng FILE (-: standard output, and no table)"},
 	{"rotate", .argument = "SIZE|TIME", .take = take_rotate,
@@ -470,6 +474,10 @@ static void check_conflicts(const struct argp_state *state, const struct command
 			argp_error(state, "%s", option_conflicts[index].message);
 	if (is_given(line, "web-config") && !is_given(line, "metrics") && !is_given(line, "check"))
 		argp_error(state, "--web-config needs --metrics: give both");
+	if (is_given(line, "keylog") && !is_given(line, "read"))
+		argp_error(state, "--keylog needs --read: the secrets are for a capture file");
+	if (is_given(line, "rotate") && !is_given(line, "write"))
+		argp_error(state, "--rotate needs --write: it begins the files of that option");
 }
 
 /* The option that a surplus argument was probably meant for, if any; a text that is no such value is an expression. */

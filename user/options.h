@@ -62,6 +62,7 @@ struct options {
 	const char *interface[OPTIONS_INTERFACES_MAX]; /* -i */
 	uint32_t interfaces;                           /* how many; 0: sockets are traced */
 	const char *read_file;                         /* -r; NULL: the live host */
+	const char *keylog_file;                       /* --keylog; NULL: none */
 	const char *write_file;                        /* -w; NULL: no evidence is written */
 	uint64_t rotate_bytes;                         /* --rotate; 0: not by size */
 	uint64_t rotate_ns;                            /* --rotate; 0: not by time */

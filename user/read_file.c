@@ -4,8 +4,11 @@
 #include <errno.h>
 
 #include "capture/capture.h"
+#include "decrypt/decryptor.h"
+#include "decrypt/keylog.h"
 #include "live_status.h"
 #include "sink/losses.h"
+#include "system/log.h"
 #include "system/privileges.h"
 #include "system/sandbox.h"
 #include "system/signals.h"
@@ -20,7 +23,9 @@ struct reading {
 	struct tracker *table;
 	struct report *report;
 	struct evidence_writer *evidence;
-	int error; /* of a sink */
+	struct keylog *keylog;
+	struct decryptor *decryptor; /* NULL until there are secrets */
+	int error;                   /* of a sink */
 };
 
 /* A connection that was quiet for too long has ended before this event, however many packets are read in one go. */
@@ -38,6 +43,8 @@ static bool take_event(const struct event *event, void *context)
 	if (reading->evidence)
 		evidence_event(reading->evidence, event, capture_realtime_offset(reading->capture));
 	come_to(reading);
+	if (reading->decryptor)
+		decryptor_event(reading->decryptor, event);
 	tracker_set_realtime_offset(reading->table, capture_realtime_offset(reading->capture));
 	return tracker_event(reading->table, event);
 }
@@ -48,6 +55,39 @@ static bool is_followed(uint64_t connection, void *context)
 
 	come_to(reading);
 	return tracker_follows(reading->table, connection);
+}
+
+/* Returns 0, or -ENOMEM after a message. */
+static int begin_decryption(struct reading *reading)
+{
+	if (reading->decryptor)
+		return 0;
+	reading->decryptor = decryptor_new(reading->keylog, reading->table);
+	if (reading->decryptor && !tracker_listen(reading->table))
+		return 0;
+	log_out_of_memory();
+	return -ENOMEM;
+}
+
+static void take_secrets(const char *text, size_t length, void *context)
+{
+	struct reading *reading = context;
+
+	if (!begin_decryption(reading))
+		keylog_add(reading->keylog, text, length);
+}
+
+/* Returns 0, or -errno after a message. */
+static int open_keylog(struct reading *reading, const char *path)
+{
+	reading->keylog = keylog_new();
+	if (!reading->keylog) {
+		log_out_of_memory();
+		return -ENOMEM;
+	}
+	if (!path)
+		return 0;
+	return keylog_read(reading->keylog, path) ?: begin_decryption(reading);
 }
 
 static void end_connections(void *context)
@@ -116,8 +156,10 @@ int read_file(const struct options *options, struct tracker *table, struct repor
 	struct reading reading = {.table = table, .report = report, .evidence = evidence};
 	int error = capture_open(&reading.capture, options->read_file, take_event, &reading);
 
+	error = error ?: open_keylog(&reading, options->keylog_file);
 	if (error)
-		return error;
+		goto cleanup;
+	capture_set_secrets(reading.capture, take_secrets);
 	capture_set_wait(reading.capture, take_pause, &reading);
 	capture_set_follows(reading.capture, is_followed);
 	capture_set_ended(reading.capture, end_connections);
@@ -134,5 +176,7 @@ int read_file(const struct options *options, struct tracker *table, struct repor
 	finish(&reading);
 cleanup:
 	capture_close(reading.capture);
+	decryptor_free(reading.decryptor);
+	keylog_free(reading.keylog);
 	return error;
 }

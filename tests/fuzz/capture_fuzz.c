@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "capture/capture.h"
+#include "decrypt/decryptor.h"
 #include "evidence/evidence.h"
 #include "tracking/tracker.h"
 
@@ -30,6 +31,8 @@ struct reading {
 	struct tracker *table;
 	struct evidence_writer *evidence;
 	struct sink sink;
+	struct keylog *keylog;
+	struct decryptor *decryptor;
 };
 
 static void report(const struct handshake *handshake, void *context)
@@ -46,7 +49,15 @@ static bool take(const struct event *event, void *context)
 	struct reading *reading = context;
 
 	evidence_event(reading->evidence, event, 0);
+	decryptor_event(reading->decryptor, event);
 	return tracker_event(reading->table, event);
+}
+
+static void take_secrets(const char *text, size_t length, void *context)
+{
+	struct reading *reading = context;
+
+	keylog_add(reading->keylog, text, length);
 }
 
 static void read_capture(const char *path, struct reading *reading)
@@ -57,6 +68,7 @@ static void read_capture(const char *path, struct reading *reading)
 	if (capture_open(&capture, path, take, reading))
 		return;
 	capture_set_flows_max(capture, 16);
+	capture_set_secrets(capture, take_secrets);
 	do {
 		more = capture_read(capture, 16);
 		tracker_time(reading->table, capture_time(capture));
@@ -78,11 +90,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	if (!reading.table || file < 0 || evidence_open(&reading.evidence, &options))
 		abort();
 	reading.sink = evidence_sink(reading.evidence);
+	reading.keylog = keylog_new();
+	reading.decryptor = decryptor_new(reading.keylog, reading.table);
+	if (!reading.keylog || !reading.decryptor || tracker_listen(reading.table))
+		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	if (write(file, bytes, length) == (ssize_t)length)
 		read_capture(path, &reading);
 	close(file);
 	tracker_free(reading.table);
+	decryptor_free(reading.decryptor);
+	keylog_free(reading.keylog);
 	reading.sink.class->close(reading.sink.state);
 	return 0;
 }

@@ -54,6 +54,7 @@ struct capture {
 	uint64_t left_out[LEFT_OUT_KINDS];
 	uint64_t no_memory;        /* packets for which there was none */
 	uint64_t midstream;        /* TLS connections that were open before the capture began */
+	pcapng_secrets secrets;    /* NULL: the secrets in a file are not wanted */
 	capture_ended ended;       /* NULL: the sink does not want to know */
 	capture_follows follows;   /* NULL: the sink follows all connections */
 	struct event_bytes *bytes; /* room for an event with SEGMENT_BYTES_MAX of data */
@@ -141,8 +142,10 @@ static int begin_pcap(struct capture *capture)
 static int begin_pcapng(struct capture *capture)
 {
 	capture->pcapng = pcapng_new(capture->stream);
-	if (capture->pcapng)
+	if (capture->pcapng) {
+		pcapng_set_secrets(capture->pcapng, capture->secrets, capture->context);
 		return 0;
+	}
 	log_out_of_memory();
 	return -ENOMEM;
 }
@@ -203,6 +206,11 @@ void capture_set_wait(struct capture *capture, capture_wait wait, void *context)
 void capture_set_follows(struct capture *capture, capture_follows follows)
 {
 	capture->follows = follows;
+}
+
+void capture_set_secrets(struct capture *capture, pcapng_secrets secrets)
+{
+	capture->secrets = secrets;
 }
 
 void capture_set_ended(struct capture *capture, capture_ended ended)

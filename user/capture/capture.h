@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "bpf/shared/event.h"
+#include "capture/pcapng.h"
 
 /* Takes an event; returns whether more of this direction of the connection is wanted. */
 typedef bool (*capture_sink)(const struct event *event, void *context);
@@ -47,6 +48,9 @@ void capture_set_follows(struct capture *capture, capture_follows follows);
 typedef void (*capture_ended)(void *context);
 
 void capture_set_ended(struct capture *capture, capture_ended ended);
+
+/* Take the secrets that a pcapng file carries, with the sink's context. To be called before capture_begin(). */
+void capture_set_secrets(struct capture *capture, pcapng_secrets secrets);
 
 /* Follow at most this many connections at once, at least one. To be called before capture_read(). */
 void capture_set_flows_max(struct capture *capture, uint32_t flows_max);

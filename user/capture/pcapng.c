@@ -13,6 +13,7 @@ enum block_type {
 	BLOCK_SIMPLE_PACKET = 3,
 	BLOCK_STATISTICS = 5,
 	BLOCK_ENHANCED_PACKET = 6,
+	BLOCK_SECRETS = 10,
 	BLOCK_SECTION = 0x0a0d0d0a, /* the same in both byte orders */
 };
 
@@ -24,7 +25,8 @@ enum {
 	OPTION_APPLICATION = 4, /* shb_userappl */
 	OPTION_RESOLUTION = 9,  /* if_tsresol */
 	OPTION_OFFSET = 14,     /* if_tsoffset */
-	LINKTYPE_RAW = 101,     /* the one link type of those read here that is no DLT_ number */
+	SECRETS_TLS_KEY_LOG = 0x544c534b,
+	LINKTYPE_RAW = 101, /* the one link type of those read here that is no DLT_ number */
 	MICROSECONDS = 6,
 };
 
@@ -44,7 +46,9 @@ struct pcapng {
 	bool own;     /* the section was written by this program: its statistics are a clock */
 	uint32_t interfaces;
 	struct interface interface[PCAPNG_INTERFACES_MAX];
-	uint64_t time_ns; /* of the last packet: a simple packet has none */
+	uint64_t time_ns;       /* of the last packet: a simple packet has none */
+	pcapng_secrets secrets; /* NULL: nobody wants to know */
+	void *secrets_context;
 	const char *error;
 	uint32_t capacity;
 	uint8_t *body; /* of the block at hand */
@@ -293,6 +297,24 @@ static int take_simple_packet(struct pcapng *pcapng, struct pcapng_packet *packe
 	return found_packet(pcapng, packet, 0, 4, length);
 }
 
+void pcapng_set_secrets(struct pcapng *pcapng, pcapng_secrets secrets, void *context)
+{
+	pcapng->secrets = secrets;
+	pcapng->secrets_context = context;
+}
+
+/* A Decryption Secrets Block: the type of the secrets, their length, the secrets. */
+static int take_secrets(struct pcapng *pcapng, uint32_t length)
+{
+	const uint8_t *body = pcapng->body;
+
+	if (length < 8 || get_32(pcapng, body + 4) > length - 8)
+		return fail(pcapng, -EBADMSG, "secrets are longer than their block");
+	if (pcapng->secrets && get_32(pcapng, body) == SECRETS_TLS_KEY_LOG)
+		pcapng->secrets((const char *)body + 8, get_32(pcapng, body + 4), pcapng->secrets_context);
+	return 0;
+}
+
 /* An Interface Statistics Block: an interface's number, and a time. In a file of this program nothing else came up to then. */
 static int take_statistics(struct pcapng *pcapng, struct pcapng_packet *packet, uint32_t length)
 {
@@ -324,6 +346,8 @@ static int take_block(struct pcapng *pcapng, struct pcapng_packet *packet, uint3
 	case BLOCK_SECTION:
 		pcapng->own = is_own_section(pcapng, length);
 		return 0;
+	case BLOCK_SECRETS:
+		return take_secrets(pcapng, length);
 	case BLOCK_STATISTICS:
 		return take_statistics(pcapng, packet, length);
 	case BLOCK_SIMPLE_PACKET:

@@ -7,6 +7,7 @@
 #define CAPTURE_PCAPNG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -30,6 +31,11 @@ struct pcapng;
 /* Read from stream, which stays the caller's. NULL where there is no memory. */
 struct pcapng *pcapng_new(FILE *stream);
 void pcapng_free(struct pcapng *pcapng);
+
+/* Text in the format of NSS's key log, from a Decryption Secrets Block. */
+typedef void (*pcapng_secrets)(const char *text, size_t length, void *context);
+
+void pcapng_set_secrets(struct pcapng *pcapng, pcapng_secrets secrets, void *context);
 
 /* Returns 1 and the next packet, 0 at the end of the file, or -EBADMSG, -EIO or -ENOMEM. */
 int pcapng_next(struct pcapng *pcapng, struct pcapng_packet *packet);

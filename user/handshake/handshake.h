@@ -83,8 +83,8 @@ struct library_message {
 
 /* Facts that TLS libraries saw. transcript.h says when the absence of a fact proves anything. */
 struct library_view {
-	bool seen;        /* at least a ClientHello, by any library */
-	bool damaged;     /* later messages say nothing */
+	bool seen;         /* at least a ClientHello, by any library */
+	bool damaged;      /* later messages say nothing */
 	bool contradicted; /* another view of the same end, by the same process, says what cannot be true beside this one */
 	uint16_t version; /* negotiated ProtocolVersion; 0 before ServerHello */
 	bool version_1_3;
@@ -101,6 +101,7 @@ struct library_view {
 	bool by_server;      /* the server's library. False: the client's, or unknown whose */
 	bool renegotiation;  /* a later handshake of a connection: ClientHello was encrypted */
 	bool post_handshake; /* TLS 1.3: a request after the handshake (RFC 8446 section 4.6.2) */
+	bool decrypted;      /* no library's view: records of a capture file, decrypted with keys */
 };
 
 /* The facts that a verdict depends on. */

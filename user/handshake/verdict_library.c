@@ -161,7 +161,7 @@ static struct verdict judge(const struct handshake_facts *facts, const struct ve
 {
 	const struct library_view *view = &facts->library;
 	struct verdict verdict = {
-		.evidence = EVIDENCE_LIBRARY,
+		.evidence = view->decrypted ? EVIDENCE_DECRYPTED : EVIDENCE_LIBRARY,
 		.requested = requested_by(view),
 		.answer = answer_of(view),
 		.established = established_by(view),

@@ -169,9 +169,11 @@ static void add_step(struct json_parts *parts, const struct handshake_step *step
 	json_add_number(writer, is_message ? "type" : "content_type", step->type);
 	json_add_text(writer, "name", is_message ? handshake_type_name(step->type) : content_type_name(step->type));
 	json_add_number(writer, "length", step->length);
-	/* the wire encrypts this message; us is the time in the library */
+	/* the wire encrypts this message; us is the time in the library, or of the decrypted record */
 	if (step->kind == STEP_LIBRARY)
-		json_add_text(writer, "evidence", evidence_name(EVIDENCE_LIBRARY));
+		json_add_text(writer, "evidence",
+		              evidence_name(parts->handshake->facts.library.decrypted ? EVIDENCE_DECRYPTED
+		                                                                      : EVIDENCE_LIBRARY));
 	json_close_object(writer);
 }
 

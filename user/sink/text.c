@@ -81,7 +81,16 @@ static void print_process(FILE *out, const struct handshake *handshake)
 	fputc('\n', out);
 }
 
-static void print_message(FILE *out, const struct handshake_step *step, uint16_t record_length)
+/* Where a message was read that the wire encrypts. */
+static const char *place_of(const struct handshake *handshake, const struct handshake_step *step)
+{
+	if (step->kind != STEP_LIBRARY)
+		return "";
+	return handshake->facts.library.decrypted ? ", decrypted" : ", in the library";
+}
+
+static void print_message(FILE *out, const struct handshake *handshake, const struct handshake_step *step,
+                          uint16_t record_length)
 {
 	const char *name = handshake_type_curl_name(step->type);
 
@@ -91,8 +100,8 @@ static void print_message(FILE *out, const struct handshake_step *step, uint16_t
 	        plural(step->length));
 	if (record_length)
 		fprintf(out, ", in a record of %u", record_length);
-	else if (step->kind == STEP_LIBRARY)
-		fprintf(out, ", in the library");
+	else
+		fputs(place_of(handshake, step), out);
 	fputc('\n', out);
 }
 
@@ -211,7 +220,7 @@ static void print_step(FILE *out, const struct handshake *handshake, const struc
 	switch (step->kind) {
 	case STEP_MESSAGE:
 	case STEP_LIBRARY:
-		print_message(out, step, record_length);
+		print_message(out, handshake, step, record_length);
 		break;
 	case STEP_RECORD:
 		print_record(out, step);
