@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_gnutls - GnuTLS adds each handshake message to a buffer of its session, sent or received, as it goes into the
- * transcript hash: gnutls_buffer_append_data(buffer, data, length). (Seen with 3.7.9 and 3.8.9.)
+ * library_gnutls - GnuTLS adds each handshake message, sent or received, to a buffer of its session as the message goes into
+ * the transcript hash: gnutls_buffer_append_data(buffer, data, length). (Seen with 3.7.9 and 3.8.9.)
  *
- * - A message that is sent comes in one call. One that is received comes in two, header and content. So the direction shows.
- * - What other buffers are for (300 calls of a handshake, 30 of which are of its transcript) does not begin with a
- *   ClientHello of just that length, at the beginning of the buffer.
- * - The buffer knows how much is in it: each call must go on where the last one ended, or a call was not seen.
- * - Some messages are added twice. A client hashes HelloRetryRequest again, behind the hash that takes the place of its first
- *   ClientHello (RFC 8446 section 4.4.1). A server that has not asked hashes the client's Finished before it has come, to know
- *   the secret of the ticket that it sends ahead, and takes it back. Both repeat type and direction of the message before,
- *   which no handshake does: the second one is left out.
- * - Before a request behind the handshake the whole transcript is put back in one call.
+ * - A sent message comes in one call, a received message in two: header and content. So the direction shows.
+ * - A handshake makes 300 calls, 30 of them for the transcript. Calls for other buffers do not begin with a ClientHello of
+ *   exactly the length in its header, at the beginning of the buffer.
+ * - The buffer knows its length: each call must go on where the last call ended, or a call was not seen.
+ * - Two messages are added twice. A client hashes HelloRetryRequest again after the hash that replaces its first ClientHello
+ *   (RFC 8446 section 4.4.1). A server without a request hashes the client's Finished in advance, to know the secret of an
+ *   early ticket, and takes the bytes back. Both repeat type and direction of the message before, as no handshake does: the
+ *   repetition is left out.
+ * - Before a request after the handshake the whole transcript is put back in one call.
  */
 #ifndef LIBRARY_GNUTLS_BPF_H
 #define LIBRARY_GNUTLS_BPF_H
@@ -24,15 +24,15 @@ enum {
 
 /* The buffer of a session, from its ClientHello on. */
 struct buffer {
-	__u64 instruction; /* address of the probe in the process, and which probe it is: see transcript_call() */
+	__u64 instruction; /* address of the probe in the process, and its target: see transcript_call() */
 	__u32 target;
 	__u32 content; /* bytes of a received message whose header has come */
 	__u64 at;      /* how much was in it before the last call */
 	__u64 next;    /* and behind that */
 	__u16 last;    /* type and direction of the last message */
-	__u8 passed;   /* that content is not told */
-	__u8 restored; /* the transcript was put back: what is added whole from then on may be sent or received */
-	__u8 lost;     /* bytes of an earlier call were not told */
+	__u8 passed;   /* the content of the message is not reported */
+	__u8 restored; /* the transcript was put back: messages added whole from then on may be sent or received */
+	__u8 lost;     /* bytes of an earlier call were not reported */
 	__u8 reserved[3];
 };
 
@@ -49,7 +49,7 @@ struct message_head {
 	__u32 content; /* bytes behind the header */
 };
 
-/* What was lost stood before what is told next: an event without bytes says so. Returns 0 where not even that could be told. */
+/* An event without bytes says that bytes before the next event were lost. Returns 0 if even that event found no room. */
 static __always_inline int buffer_tell_loss(struct buffer *buffer, const struct call *call)
 {
 	if (buffer->lost && !emit_sized(call, 0, 0, LIBRARY_DATA_SMALL))
@@ -109,7 +109,7 @@ static __always_inline int is_message(const struct call *call, const struct mess
 	return call->length == MESSAGE_HEADER || call->length == MESSAGE_HEADER + head->content;
 }
 
-/* What goes on in a buffer: the content of a message, or a message. Returns 0 where it is neither. */
+/* A call that continues a buffer: the content of a message, or a message. Returns 0 if the call is neither. */
 static __always_inline int buffer_goes_on(struct buffer *buffer, struct call *call, __u64 at)
 {
 	struct message_head head;
@@ -122,7 +122,7 @@ static __always_inline int buffer_goes_on(struct buffer *buffer, struct call *ca
 		buffer_content(buffer, call);
 		return 1;
 	}
-	/* at the beginning of the last call again: that was taken back */
+	/* at the beginning of the last call again: the last call was taken back */
 	if ((at != buffer->next && at != buffer->at) || !read_head(call, &head) || !is_message(call, &head))
 		return 0;
 	buffer->at = at;
@@ -144,7 +144,7 @@ static __always_inline int buffer_is_restored(struct buffer *buffer, const struc
 	return 1;
 }
 
-/* The first bytes in a buffer, which may have been another one's before. */
+/* The first bytes in a buffer. Another session may have had the buffer before. */
 static __always_inline void buffer_begins(const struct transcript_key *key, struct call *call, struct buffer *buffer,
                                           __u64 instruction)
 {
@@ -188,7 +188,7 @@ static __always_inline void buffer_call(struct call *call, __u64 at, __u64 instr
 	}
 	if (buffer_goes_on(buffer, call, at))
 		return;
-	/* a call was not seen: nothing is known of what follows */
+	/* a call was not seen: nothing is known of later calls */
 	emit_sized(call, 0, 0, LIBRARY_DATA_SMALL);
 	bpf_map_delete_elem(&buffers, &key);
 }

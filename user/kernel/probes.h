@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * probes - the BPF programs for TLS libraries (bpf/library.bpf.c): load, attach, read. Loading and attaching need privileges;
- * events and counters are read from memory that is shared with the kernel.
+ * probes - the BPF programs for TLS libraries (bpf/library.bpf.c): load, attach, read. Loading and attaching need privileges.
+ * Events and counters are in memory shared with the kernel.
  */
 #ifndef KERNEL_PROBES_H
 #define KERNEL_PROBES_H
@@ -28,8 +28,8 @@ struct probe_file {
 /* Probes that are attached and detached together. */
 struct bpf_link;
 struct probe_link {
-	struct bpf_link *single; /* NULL: it is of many */
-	int many;                /* descriptor */
+	struct bpf_link *single; /* NULL: the link has many probes */
+	int many;                /* descriptor of a link of many */
 };
 
 typedef void (*probes_sink)(const struct library_event *event, void *context);
@@ -40,7 +40,7 @@ struct probes;
 struct probes *probes_open(probes_sink sink, void *context);
 void probes_close(struct probes *probes);
 
-/* Readable when much is waiting. Most events come without a wake-up. */
+/* A descriptor that is readable when many events wait. Most events come without a wake-up. */
 int probes_descriptor(const struct probes *probes);
 
 /* Pass on all events there are. Returns 0, or -errno. */
@@ -49,7 +49,7 @@ int probes_read(struct probes *probes);
 /* The same, if events of that age may exist. */
 int probes_read_until(struct probes *probes, uint64_t time_ns);
 
-/* The counters (enum library_statistic) as they are now. */
+/* The counters (enum library_statistic) as of now. */
 void probes_statistics(const struct probes *probes, uint64_t statistics[LIBRARY_STATISTICS]);
 
 /* The runs of each program until now. The time is the program's, without the trap before the program. */
@@ -77,7 +77,7 @@ bool probes_know_files(const struct probes *probes);
 void probes_set_layout(const struct probes *probes, uint32_t target, const struct library_layout *layout);
 void probes_forget_layout(const struct probes *probes, uint32_t target);
 
-/* Attach probes of the same program, one where a link takes no more. Returns 0, or -errno. Says nothing. */
+/* Attach probes of the same program: one, unless a link takes many. Returns 0, or -errno without a message. */
 int probes_attach(const struct probes *probes, const struct probe_file *file, const struct probe_point *points,
                   uint32_t count, struct probe_link *link);
 void probes_detach(struct probe_link *link);
