@@ -20,7 +20,9 @@ for line in (COLUMNS=200 LC_ALL=C command mtlsnoop --help 2>/dev/null)
         case IF
             complete -c mtlsnoop $names -x -a "(command ls /sys/class/net) any"
         case '*|*'
-            complete -c mtlsnoop $names -x -a (string join ' ' -- (string split '|' -- $argument | string match -r '^[a-z].*'))
+            # words in small letters are values; SIZE|TIME has none
+            set -l words (string split '|' -- $argument | string match -r '^[a-z].*')
+            complete -c mtlsnoop $names -x -a "$words"
         case '*'
             complete -c mtlsnoop $names -x
     end

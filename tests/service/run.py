@@ -427,6 +427,12 @@ def options_file_starts_it(bench):
     """Its options, as the service manager splits them, are a command line that runs."""
     value = re.search(r"^MTLSNOOP_OPTIONS=(.*)$", OPTIONS.read_text(), re.MULTILINE)[1]
     options = shlex.split(shlex.split(value)[0])
+    # the service manager makes the folder of the store
+    expect(("--store" in options, "StateDirectory=mtlsnoop\n" in UNIT.read_text()), (True, True), "the store's option and folder")
+    folder = bench.directory / "state"
+    folder.mkdir()
+    folder.chmod(0o777)
+    options[options.index("--store")] = f"--store={folder}/store.db"
     with bench.manager() as manager, bench.service(*options, manager=manager) as service:
         manager.wait_for("READY=1")
         socket.create_connection(("127.0.0.1", 9813), SECONDS).close()
