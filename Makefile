@@ -124,8 +124,8 @@ check-stacks: deps-check
 ## fuzz        a long run of the fuzzers: SECONDS=600 each
 SECONDS ?= 600
 .PHONY: fuzz
-fuzz: $(FUZZERS)
-	@tests/fuzz/run $(SECONDS)
+fuzz: all $(FUZZERS)
+	@tests/fuzz/run $(SECONDS); fuzzed=$$?; tests/kernel/oracle.py $(SECONDS) && exit $$fuzzed
 
 ## bench       timings, as ratios measured in one run
 .PHONY: bench

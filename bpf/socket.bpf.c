@@ -591,17 +591,16 @@ static __always_inline void segment_compare(struct __sk_buff *skb, struct bpf_so
 {
 	const struct direction *received = &connection->direction[EVENT_RECEIVED];
 	volatile struct bpf_tcp_sock *tcp = bpf_tcp_sock(socket);
-	__u32 position = packet->sequence, receive_next;
+	__u32 position = packet->sequence, receive_next, walked;
 
-	/* a followed direction knows its next record header, and not the number of seen bytes */
-	if (!tcp || connection->lost || connection_is_over(connection) || received->state == DIRECTION_UNKNOWN ||
-	    received->state == DIRECTION_FOLLOWED)
+	if (!tcp || connection->lost || connection_is_over(connection) || received->state == DIRECTION_UNKNOWN)
 		return;
+	/* a direction that is followed knows where the next record begins, and how far its handshake was walked */
+	walked = received->state == DIRECTION_FOLLOWED ? received->sequence : received->next_sequence;
 	receive_next = tcp->rcv_nxt;
 	position = tcp_order_later(position, receive_next);
 	position = tcp_order_later(position, connection->first_sequence);
-	if ((__s32)(received->next_sequence - position) > 0 &&
-	    (__s32)(packet->sequence + packet->payload_length - position) > 0)
+	if ((__s32)(walked - position) > 0 && (__s32)(packet->sequence + packet->payload_length - position) > 0)
 		connection_refused(skb, position);
 }
 

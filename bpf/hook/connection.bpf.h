@@ -57,7 +57,7 @@ struct direction {
 	__u64 time_ns;
 	__u32 offset;   /* in the skb: of the next byte */
 	__u32 left;     /* bytes from there on */
-	__u32 sequence; /* HANDED_OVER: of that byte */
+	__u32 sequence; /* HANDED_OVER: of that byte; FOLLOWED: of the first byte after the header of Finished */
 	struct tls_walk_event found;
 };
 

@@ -135,11 +135,12 @@ static __always_inline int connection_unmoved(struct __sk_buff *skb, struct conn
 
 	if (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_URG))
 		return 0;
-	if (direction->state == DIRECTION_FOLLOWED)
-		return (__s32)(packet->sequence + packet->payload_length - direction->next_sequence) <= 0 ||
-		       direction_pass_data(skb, direction, packet);
-	/* this direction has lost track, the other has not */
-	return connection_is_over(connection);
+	/* during the handshake each segment is compared with what the receiver has taken */
+	if (!connection_is_over(connection))
+		return 0;
+	return direction->state != DIRECTION_FOLLOWED ||
+	       (__s32)(packet->sequence + packet->payload_length - direction->next_sequence) <= 0 ||
+	       direction_pass_data(skb, direction, packet);
 }
 
 /* A segment of a direction that is followed. */
@@ -164,6 +165,8 @@ static __always_inline void direction_begin_to_follow(const struct sight *sight)
 {
 	struct direction *direction = sight->direction;
 
+	/* how far the handshake was walked: TCP may not have taken it (segment_compare()) */
+	direction->sequence = direction->next_sequence;
 	tls_walk_follow(&direction->walk);
 	direction->state = DIRECTION_FOLLOWED;
 	/* the other side finishes later, and records of this side until then are not reported (direction_tell()) */

@@ -51,7 +51,8 @@ struct reassembly {
 	bool ended_at_cut; /* bytes are missing, and the walker cannot go on behind them */
 	bool follows;      /* is to go on behind the handshake */
 	bool contradicted; /* a byte came twice and differed: nobody knows which copy the receiver took */
-	uint8_t *history;  /* the latest bytes walked: those before next_sequence */
+	uint8_t *history;  /* the latest bytes walked: those before history_end */
+	__u32 history_end;
 	__u32 history_length;
 	__u32 history_capacity;
 };
@@ -178,6 +179,7 @@ static void history_add(struct reassembly *reassembly, const uint8_t *data, __u3
 	}
 	memcpy(reassembly->history + reassembly->history_length, data, count);
 	reassembly->history_length += count;
+	reassembly->history_end = reassembly->next_sequence;
 }
 
 /* Whether bytes at position differ from known ones at known_position, where the two overlap. */
@@ -200,7 +202,7 @@ static void reassembly_compare(struct reassembly *reassembly, const struct stret
 {
 	const struct piece *piece;
 
-	if (bytes_differ(stretch, reassembly->next_sequence - reassembly->history_length, reassembly->history,
+	if (bytes_differ(stretch, reassembly->history_end - reassembly->history_length, reassembly->history,
 	                 reassembly->history_length))
 		reassembly->contradicted = true;
 	for (piece = reassembly->held; piece; piece = piece->next)
@@ -248,12 +250,10 @@ static void reassembly_walk(struct reassembly *reassembly, const uint8_t *data, 
 
 	reassembly->next_sequence += count;
 	reassembly->outside = false;
-	if (reassembly_ended(reassembly) || reassembly_followed(reassembly))
-		reassembly->history_length = 0;
-	else
-		history_add(reassembly, data, count);
 	if (reassembly_ended(reassembly))
 		return;
+	if (!reassembly_followed(reassembly))
+		history_add(reassembly, data, count);
 	if (start)
 		tls_walk_segment(walk);
 	walked = walk_bytes(walk, data, count, &reassembly->origin, reassembly_found, reassembly);
@@ -409,7 +409,6 @@ static int reassembly_take(struct reassembly *reassembly, struct stretch stretch
 		return 0;
 	}
 	if (reassembly_ended(reassembly)) {
-		history_drop(reassembly);
 		reassembly_skip_stretch(reassembly, &stretch);
 		return 0;
 	}
@@ -422,10 +421,8 @@ static int reassembly_take(struct reassembly *reassembly, struct stretch stretch
 		reassembly_walk_stretch(reassembly, stretch);
 	}
 	reassembly_check_limit(reassembly);
-	if (reassembly_ended(reassembly)) {
+	if (reassembly_ended(reassembly))
 		reassembly_drop_held(reassembly);
-		history_drop(reassembly);
-	}
 	return error;
 }
 
@@ -440,8 +437,8 @@ int reassembly_segment(struct reassembly *reassembly, const struct event_bytes *
 	int error;
 
 	reassembly->origin = segment->event;
-	if (segment->type != EVENT_SEGMENT_ACKNOWLEDGED && !reassembly_ended(reassembly) &&
-	    !reassembly_followed(reassembly))
+	/* also where the walk has ended: the copy that the receiver takes may come after the forged one */
+	if (segment->type != EVENT_SEGMENT_ACKNOWLEDGED)
 		reassembly_compare(reassembly, &stretch);
 	error = reassembly_take(reassembly, stretch);
 	return reassembly->contradicted ? -EBADMSG : error;
