@@ -186,7 +186,7 @@ static void history_add(struct reassembly *reassembly, const uint8_t *data, __u3
 static bool bytes_differ(const struct stretch *stretch, __u32 known_position, const uint8_t *known, __u32 known_length)
 {
 	__s32 ahead = sequence_ahead(known_position, stretch->position);
-	__u32 from = ahead > 0 ? ahead : 0, before = ahead < 0 ? -ahead : 0, count;
+	__u32 from = ahead > 0 ? ahead : 0, before = ahead < 0 ? -(__u32)ahead : 0, count;
 
 	if (from >= stretch->length || before >= known_length)
 		return false;
