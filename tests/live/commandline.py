@@ -369,7 +369,7 @@ class CommandLine:
                     if record["mtls"]["corrects"]:
                         expect(record["mtls"]["corrects"] in ids, True, "the corrected record is one of the first")
                         demand(field_differences(record, {"mtls.client_auth": corrected[name], "mtls.end": "closed",
-                                                          "mtls.ended_by": "client", "tls.established": False}))
+                                                          "tls.established": False}))
         if seconds < 2:
             raise Failure(f"told after {seconds:.2f} s, expected 2 at least")
 
