@@ -988,6 +988,38 @@ static void test_read_is_not_denied(void **state)
 	}
 }
 
+/* Views of handshakes that strangers begin and never end push out no view of a handshake that goes on. */
+static void test_flood(void **state)
+{
+	struct fixture fixture;
+	struct library_handshake stranger;
+
+	(void)state;
+	fixture_open(&fixture, EVENT_RECEIVED);
+	stranger = fixture.seen;
+	stranger.view.server_hello = false;
+	for (int index = 0; index < 1000; index++) {
+		stranger.id = 1000 + index;
+		put_be64(stranger.random, 0xabcd000000000000 + index);
+		tracker_library(fixture.table, &stranger, "OpenSSL 3.0.19");
+	}
+	feed_play(&fixture.feed, CERTIFICATE);
+	see_hellos(&fixture, 1);
+	see_server_flight(&fixture, true);
+	see_client_flight(&fixture, true);
+	tell(&fixture);
+	for (int index = 0; index < 50; index++) {
+		stranger.id = 5000 + index;
+		put_be64(stranger.random, 0xdcba000000000000 + index);
+		tracker_library(fixture.table, &stranger, "OpenSSL 3.0.19");
+	}
+	feed_play(&fixture.feed, WENT_ON);
+	expect_report("flood", &fixture,
+	              "presented asked:yes answer:certificate established:yes resumed:no end:completed",
+	              EVIDENCE_LIBRARY, SERVER_PROCESS);
+	fixture_close(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1009,6 +1041,7 @@ int main(void)
 		cmocka_unit_test(test_renegotiation_lost_on_the_wire),
 		cmocka_unit_test(test_every_view),
 		cmocka_unit_test(test_read_is_not_denied),
+		cmocka_unit_test(test_flood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

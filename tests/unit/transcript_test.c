@@ -4,7 +4,7 @@
 
 enum {
 	TABLE_HANDSHAKES = 8,
-	REPORTS_MAX = 64,
+	REPORTS_MAX = 128,
 	SUMMARY_MAX = 256,
 	RECORD_BYTES = 16384,
 };
@@ -906,6 +906,27 @@ static void test_bounds(void **state)
 	free(feed);
 }
 
+/* Handshakes that strangers begin and never end push out no handshake that goes on. */
+static void test_flood(void **state)
+{
+	struct fixture fixture;
+	struct feed *feed = feed_new();
+
+	(void)state;
+	fixture_open(&fixture, 4);
+	put_1_3_not_asked(feed);
+	for (int stranger = 0; stranger < 100; stranger++) {
+		feed->process++;
+		feed_tell_first(feed, fixture.table, feed->end[1]);
+	}
+	feed->process++;
+	feed_tell(feed, fixture.table);
+	expect_summary("flood", &fixture, "1.3 full server client");
+	expect_number("flood", "table_full", transcript_table_counts(fixture.table)->table_full, 97);
+	fixture_close(&fixture);
+	free(feed);
+}
+
 static void test_malformed_events(void **state)
 {
 	struct library_event event = {.size = sizeof(event), .kind = LIBRARY_TRANSCRIPT};
@@ -955,6 +976,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_unproven),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_malformed_events),
 	};
 
