@@ -2,7 +2,7 @@
 #include "handshake/verdict_library.h"
 
 #include "handshake/inference.h"
-#include "handshake/verdict.h"
+#include "handshake/verdict_value.h"
 
 /*
  * Whether the server's flight was seen to its end: only then does a missing request prove that the server did not ask. The order
