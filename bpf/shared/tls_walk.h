@@ -164,7 +164,9 @@ _Static_assert(sizeof(struct tls_walk) == 48, "struct tls_walk is part of the AB
 enum tls_walk_event_kind {
 	TLS_WALK_EVENT_NONE = 0,
 	TLS_WALK_EVENT_MESSAGE, /* a handshake message begins: type, length; version of its record */
-	TLS_WALK_EVENT_RECORD,  /* a record that is not read (ChangeCipherSpec or encrypted): type, length */
+	TLS_WALK_EVENT_RECORD,  /* Compare bytes with earlier bytes at the same sequence numbers. TCP takes one copy of
+	                         * a byte. An observer does not know which copy: the receiver drops segments for their
+	                         * checksum, their timestamp, their place in the window. */
 	TLS_WALK_EVENT_ALERT,   /* an alert in cleartext: level, description */
 	TLS_WALK_EVENT_NOT_TLS, /* the direction has left the protocol */
 };

@@ -147,7 +147,7 @@ static bool end_is_seen(const struct handshake *handshake)
 	       handshake->end_ns >= handshake->start_ns;
 }
 
-/* Only certificates that the server accepted: a client that is turned away may have made its own up. */
+/* Only certificates accepted by the server: a rejected client may have made up its certificate. */
 static bool certificate_counts(const struct handshake *handshake)
 {
 	return handshake->verdict.client_auth == CLIENT_AUTH_PRESENTED && handshake->certificate &&

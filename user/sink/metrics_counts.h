@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * metrics_counts - the sums of the metrics, shared by metrics (which adds to them) and metrics_page (which writes them).
- */
+/* metrics_counts - the sums of the metrics: metrics adds to the sums, metrics_page writes them. */
 #ifndef SINK_METRICS_COUNTS_H
 #define SINK_METRICS_COUNTS_H
 
@@ -28,7 +26,7 @@ enum metrics_counts_bounds {
 /* The version of a place; 0 for no ServerHello. The last place, METRICS_VERSIONS - 1, has none. */
 extern const uint16_t metrics_version[METRICS_VERSIONS - 1];
 
-/* Upper bounds as both formats write them: OpenMetrics wants a point in each, and a series keeps its name in both. */
+/* Upper bounds as both formats write them: OpenMetrics requires a point, and a series keeps its name in both. */
 struct metrics_bucket {
 	uint64_t bound_ns;
 	const char *name;
@@ -42,8 +40,8 @@ struct histogram {
 };
 
 /*
- * The earliest end of a certificate that clients presented in each of the last hours. Each hour of CLOCK_MONOTONIC has a
- * place. A certificate that was replaced is forgotten when its last hour falls out, however many there are.
+ * The earliest end of a client certificate in each of the last hours. Each hour of CLOCK_MONOTONIC has a place. A
+ * replaced certificate is forgotten when its last hour is dropped, however many certificates come.
  */
 struct expiry {
 	uint64_t hour[METRICS_EXPIRY_HOURS]; /* the hour of the place, counted from 1; 0: none */
@@ -63,8 +61,8 @@ struct service_counts {
 };
 
 /*
- * A handshake as the sums count it. Small, because provisional records wait as such: each for its correction, which is counted in
- * its place, or for the end of its time.
+ * A handshake for the sums. Small, because provisional records wait in this form: for the correction, which is counted
+ * instead, or for the end of the waiting time.
  */
 struct tally {
 	uint32_t service; /* place among the services of the role */
@@ -89,7 +87,7 @@ struct tally {
 };
 
 enum metrics_held_bounds {
-	METRICS_HELD_MAX = 1024,        /* provisional records that wait; one more: the oldest is counted */
+	METRICS_HELD_MAX = 1024,        /* waiting provisional records; beyond the bound the oldest is counted */
 	METRICS_HELD_SECONDS = 10 * 60, /* the longest wait */
 };
 
@@ -106,10 +104,10 @@ struct metrics_held {
 	struct held_tally place[METRICS_HELD_MAX];
 };
 
-/* What became of a record that corrects an earlier one. */
+/* The fate of a record that corrects an earlier record. */
 enum metrics_correction {
 	METRICS_CORRECTED,       /* counted in place of the earlier one */
-	METRICS_CORRECTION_LATE, /* the earlier one had been counted: this one is not */
+	METRICS_CORRECTION_LATE, /* the earlier record had been counted: this record is not */
 	METRICS_CORRECTIONS,
 };
 
@@ -120,8 +118,8 @@ struct service {
 };
 
 /*
- * The services of a role. Each role has a bound of its own: the many servers that a host may call must not push the host's own
- * services into "other".
+ * The services of a role. Each role has its own bound: the many servers that a host may call must not push the host's
+ * own services into "other".
  */
 struct role_counts {
 	uint32_t services;             /* known */
@@ -135,7 +133,7 @@ struct metrics {
 	uint64_t messages[OCTET_VALUES][SIDES];
 	uint64_t alerts[OCTET_VALUES][SIDES];
 	uint64_t unknown[REASONS];
-	struct metrics_held *held; /* records that may be corrected; a snapshot has its own, and none in it */
+	struct metrics_held *held; /* records awaiting a correction; a snapshot has an empty list */
 	uint64_t corrections[METRICS_CORRECTIONS];
 	struct status status;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * sink - who gets the record of each handshake: the table, the ladder, JSON, metrics, a store, a sender. main builds a list of
- * sinks (sinks.h); nothing else knows the format of one. A sink never holds up the event loop: what may wait belongs into a
- * process or a thread of the sink's own, after a bounded queue whose overflow is counted.
+ * sink - a receiver of the record of each handshake: the table, the ladder, JSON, metrics, a store, a sender. main
+ * builds a list of sinks (sinks.h); nothing else knows the format of a sink. A sink never delays the event loop: work
+ * that may wait belongs into a process or a thread of the sink's own, after a bounded queue with counted overflow.
  */
 #ifndef SINK_SINK_H
 #define SINK_SINK_H
@@ -13,19 +13,19 @@
 struct handshake;
 struct status;
 
-/* What a sink wants to be in the records. What no sink needs is not read, looked up or probed. */
+/* A sink's requirements for records. Facts that no sink needs are not read, looked up or probed. */
 enum sink_needs {
-	SINK_NEEDS_CERTIFICATES = 1 << 0, /* bodies of Certificate and CertificateRequest */
+	SINK_NEEDS_CERTIFICATES = 1 << 0, /* The client is known: fill in both ends. */
 	SINK_NEEDS_ATTRIBUTION = 1 << 1,  /* handshake.attribution: unit, container, pod and user */
 	SINK_NEEDS_HINTS = 1 << 2,        /* handshake.hints */
 	/*
-	 * Records that --requested leaves out, and those after the last one that --count asks for, too. Records that the
-	 * expression, its other short forms (--port, --unit, --container, --pod) and --pid leave out reach no sink.
+	 * Also records left out by --requested, and records after the last record of --count. Records left out by the
+	 * expression, its other short forms (--port, --unit, --container, --pod) and --pid reach no sink.
 	 */
 	SINK_NEEDS_UNFILTERED = 1 << 3,
 };
 
-/* What became of the records that a sink took. Counters only grow; waiting is a gauge. */
+/* The fate of a sink's records. Counters only grow; waiting is a gauge. */
 struct sink_counts {
 	uint64_t taken;   /* records that the sink was given */
 	uint64_t dropped; /* of them: a bound was hit */
@@ -37,7 +37,7 @@ struct sink_counts {
 struct sink_class {
 	const char *name; /* of the sink in messages and in the label sink of the metrics */
 
-	/* A handshake has ended. The record and what it points at live as long as the call. Returns 0, or -errno. */
+	/* A handshake has ended. The record and its targets live as long as the call. Returns 0, or -errno. */
 	int (*take)(void *state, const struct handshake *handshake);
 
 	/* Called about 20 times a second, and once before close: how things stand. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * sinks - the list of all sinks: each function calls the function of that name of every sink, in the order in which the sinks
- * were added. A sink that fails does not keep the others from their record.
+ * sinks - the list of all sinks: each function calls the function of the same name of every sink, in the order of
+ * addition. A failing sink does not keep the record from the others.
  */
 #ifndef SINK_SINKS_H
 #define SINK_SINKS_H

@@ -58,7 +58,7 @@ struct dtls {
 	bool client;  /* this direction sent a ClientHello */
 	bool started; /* next_message is known */
 	bool cut;     /* bytes of a datagram are missing */
-	bool gap;     /* messages were told behind one that is missing */
+	bool gap;     /* messages were reported after a missing message */
 	bool bound;   /* something was left out */
 	bool done;    /* Finished was seen: all is told */
 	bool changed; /* ChangeCipherSpec was seen */
@@ -131,7 +131,7 @@ static struct event event_of(const struct dtls *dtls, enum event_kind kind, __u3
 	return event;
 }
 
-/* Whether a body is one that mtlsnoop reads, as tls_walk_body_matters() has it. */
+/* Whether mtlsnoop reads the body, as tls_walk_body_matters(). */
 static bool body_matters(__u8 type)
 {
 	switch (type) {
@@ -157,7 +157,7 @@ static void tell_message_header(struct dtls *dtls, const struct message *message
 	dtls->sink(&event.event, dtls->context);
 }
 
-/* Tell a message and as much of its body as is there from its start. */
+/* Report a message and the available beginning of its body. */
 static void tell_message(struct dtls *dtls, const struct message *message)
 {
 	__u32 capacity = at_most(message->pieces.held, DTLS_BODY_MAX);
@@ -207,7 +207,7 @@ static void tell_waiting_records(struct dtls *dtls)
 	dtls->records_waiting = 0;
 }
 
-/* Tell the messages that come next and are whole, and what waited for them. */
+/* Report the next whole messages, and everything that waited for them. */
 static void tell_what_is_next(struct dtls *dtls)
 {
 	struct message *message = &dtls->messages[dtls->next_message % DTLS_MESSAGES_AHEAD];
@@ -222,7 +222,7 @@ static void tell_what_is_next(struct dtls *dtls)
 		tell_waiting_records(dtls);
 }
 
-/* A record that is not read: it is told when the messages before it are. */
+/* An unread record: reported after the messages before the record. */
 static void found_record(struct dtls *dtls)
 {
 	struct event_record *record = &dtls->record[dtls->records_waiting];
@@ -251,7 +251,7 @@ static void begin_encrypted_record(struct dtls *dtls)
 	found_record(dtls);
 }
 
-/* Retransmitted flights repeat it; the first one tells. */
+/* Retransmitted flights repeat the record; the first copy counts. */
 static void begin_change_cipher_spec(struct dtls *dtls)
 {
 	if (dtls->changed)
@@ -303,7 +303,7 @@ static void begin_record(struct dtls *dtls)
 		dtls->phase = PHASE_ALERT;
 }
 
-/* What comes in this direction begins with this message. */
+/* The direction begins with this message. */
 static void start_at(struct dtls *dtls, __u16 sequence)
 {
 	size_t i;
@@ -333,7 +333,7 @@ static struct message *message_begin(struct dtls *dtls, __u8 type, __u16 sequenc
 	return message;
 }
 
-/* The message that a fragment belongs to; NULL where it is a repeated one, or too far ahead. */
+/* The message of a fragment; NULL for a repeated message, or a message too far ahead. */
 static struct message *message_of(struct dtls *dtls, __u8 type, __u16 sequence, __u32 length)
 {
 	bool first = type == TLS_CLIENT_HELLO || type == TLS_SERVER_HELLO || type == TLS_HELLO_VERIFY_REQUEST;
@@ -345,14 +345,14 @@ static struct message *message_of(struct dtls *dtls, __u8 type, __u16 sequence, 
 		start_at(dtls, sequence);
 	ahead = sequence - dtls->next_message;
 	if (dtls->started && ahead >= DTLS_MESSAGES_AHEAD) {
-		/* behind it lie the repeated ones */
+		/* followed by the repeated messages */
 		dtls->bound |= ahead < 0x8000;
 		return NULL;
 	}
 	return message_begin(dtls, type, sequence, length);
 }
 
-/* A fragment's bytes are at an end: there may be another one in the record. */
+/* A fragment's bytes are complete: another fragment may follow in the record. */
 static void end_fragment(struct dtls *dtls)
 {
 	if (dtls->message)
@@ -363,7 +363,7 @@ static void end_fragment(struct dtls *dtls)
 		dtls->phase = PHASE_FRAGMENT;
 }
 
-/* The header of a fragment is complete. */
+/* of the command line; NULL: none */
 static void begin_fragment(struct dtls *dtls)
 {
 	const __u8 *header = dtls->header;
@@ -497,7 +497,7 @@ static __u32 take_bytes(struct dtls *dtls, const __u8 *bytes, __u32 left)
 	}
 }
 
-/* A datagram ends: a record that goes on was not captured in whole, since none goes on in the next datagram. */
+/* A datagram ends: an incomplete record was not captured whole, because no record continues in the next datagram. */
 static void end_datagram(struct dtls *dtls)
 {
 	bool whole = dtls->phase == PHASE_IGNORE || (dtls->phase == PHASE_RECORD && dtls->header_have == 0);
@@ -533,7 +533,7 @@ void dtls_cut(struct dtls *dtls)
 	dtls->phase = PHASE_IGNORE;
 }
 
-/* Of the messages held, the one with the lowest message_seq; NULL where none is. */
+/* The held message with the lowest message_seq; NULL without messages. */
 static struct message *first_held(struct dtls *dtls)
 {
 	struct message *first = NULL;

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 enum standard_output_bounds {
-	STANDARD_OUTPUT_PATIENCE_MS = 1000, /* of a program that is to stop, with a reader that does not read */
+	STANDARD_OUTPUT_PATIENCE_MS = 1000,           /* of a stopping program with a reader that does not read */
 	STANDARD_OUTPUT_QUEUE_MAX = 16 * 1024 * 1024, /* bytes; the default of a queue */
 };
 

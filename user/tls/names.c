@@ -7,7 +7,7 @@ enum {
 	OCTET_VALUES = 256,
 };
 
-/* The TLS HandshakeType registry; those reserved since under the name that their RFC gave them. */
+/* The TLS HandshakeType registry; later reserved values keep the name of their RFC. */
 static const char *const handshake_types[OCTET_VALUES] = {
 	[0] = "hello_request",
 	[1] = "client_hello",
@@ -37,8 +37,8 @@ static const char *const handshake_types[OCTET_VALUES] = {
 };
 
 /*
- * What libcurl 7.88 with OpenSSL writes under -v, from its own strings. It calls ServerHelloDone "Server finished".
- * 67 is NextProtocol of draft-agl-tls-nextprotoneg-04.
+ * The strings of libcurl 7.88 with OpenSSL under -v. libcurl calls ServerHelloDone "Server finished". 67 is
+ * NextProtocol of draft-agl-tls-nextprotoneg-04.
  */
 static const char *const curl_names[OCTET_VALUES] = {
 	[0] = "Hello request",     [1] = "Client hello",         [2] = "Server hello",
@@ -59,7 +59,7 @@ static const char *const alert_levels[OCTET_VALUES] = {
 	[2] = "fatal",
 };
 
-/* The TLS Alerts registry; those reserved since under the name that RFC 2246, RFC 4346 or SSL 3.0 gave them. */
+/* The TLS Alerts registry; later reserved values keep the name of RFC 2246, RFC 4346 or SSL 3.0. */
 static const char *const alert_descriptions[OCTET_VALUES] = {
 	[0] = "close_notify",
 	[10] = "unexpected_message",

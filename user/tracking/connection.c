@@ -78,7 +78,7 @@ static struct endpoint endpoint_of(const uint8_t *address, uint16_t port)
 	return endpoint;
 }
 
-/* handshake.server is the end that the client dialled, handshake.nat the end that answers. */
+/* handshake.server is the end dialled by the client, handshake.nat the answering end. */
 static void name_both_servers(const struct connection *connection, struct handshake *handshake)
 {
 	if (!connection->translated)
@@ -92,7 +92,7 @@ static void name_both_servers(const struct connection *connection, struct handsh
 	}
 }
 
-/* The client is known: fill in who speaks with whom. */
+/* The client is known: fill in both ends. */
 static void begin_handshake(struct connection *connection, const struct event *event)
 {
 	const struct event_open *open = &connection->open;
@@ -123,7 +123,7 @@ static void begin_handshake(struct connection *connection, const struct event *e
 	connection->handshake = handshake;
 }
 
-/* A search that found no hello. A ClientHello is looked for in the first bytes of a connection, whichever way they go. */
+/* A search without a hello. A ClientHello is searched in the first bytes of a connection, in both directions. */
 static bool search_failed(const struct connection *connection)
 {
 	return !connection->handshake &&
@@ -137,8 +137,8 @@ static bool ended_by_event(const struct connection *connection)
 }
 
 /*
- * Whether the last word of a direction ended the handshake: the stream was decoded in order up to there, and bytes that are
- * missing behind the end mean nothing.
+ * Whether the last record of a direction ended the handshake: the stream was decoded in order up to there, and missing
+ * bytes after the end mean nothing.
  */
 static bool direction_told_the_end(const struct connection *connection, uint8_t direction)
 {
@@ -199,14 +199,14 @@ static void close_direction(struct connection *connection, uint8_t direction, ui
 		connection_happens(connection, HAPPENING_ONE_CLOSED);
 }
 
-/* Let out what is held behind gaps: it counts, too. */
+/* Release the bytes held after gaps: they count, too. */
 static void drain(struct connection *connection)
 {
 	connection->draining = true;
 	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
 		struct side *side = &connection->side[direction];
 
-		/* the handshake does not depend on bytes that are held behind it */
+		/* the handshake does not depend on the held bytes */
 		if (connection->established || !stream_follows(side->stream))
 			stream_finish(side->stream);
 		if (close_is_due(side))
@@ -322,7 +322,7 @@ static void take_body(struct connection *connection, const struct event_bytes *b
 {
 	struct side *side = &connection->side[bytes->event.direction];
 
-	/* a body with a hole never becomes complete: what depends on it stays unknown */
+	/* a body with a hole never becomes complete: every dependent fact stays unknown */
 	if (!connection->handshake || body_add(&side->body, bytes->position, bytes->data, bytes->length))
 		return;
 	if (!body_complete(&side->body))
@@ -334,8 +334,8 @@ static void take_body(struct connection *connection, const struct event_bytes *b
 
 /*
  * An event has ended the handshake. The kernel shows a socket's segments before TCP has checked them. If TCP refuses a
- * segment, damaged or forged, the peer sends those bytes again, and an event carries EVENT_LOST. Until then an end that was
- * received is in doubt.
+ * segment, damaged or forged, the peer sends those bytes again, and an event carries EVENT_LOST. Until then a received
+ * end is in doubt.
  */
 static void end_by_event(struct connection *connection, const struct event *event)
 {
@@ -375,7 +375,7 @@ static void take_alert(struct connection *connection, const struct event_alert *
 		handshake_record_alert(connection->handshake, side_of(connection, alert->event.direction), alert);
 }
 
-/* The server asks behind a doubted end: it has not read what seems to end the handshake, or its TCP has not taken that. */
+/* The server asks after a doubted end: the server has not read the end, or its TCP has not accepted the end. */
 static void take_late_request(struct connection *connection, const struct event *event)
 {
 	const struct event_message *message = (const struct event_message *)event;
@@ -450,7 +450,7 @@ static void take_found_in_bytes(const struct event *event, void *context)
 {
 	struct connection *connection = context;
 
-	/* between the Finished of this side and that of the other side nothing matters */
+	/* between the Finished of this side and the Finished of the other side nothing matters */
 	if (!connection->established && stream_follows(connection->side[event->direction].stream))
 		return;
 	take_found(connection, event);
@@ -519,7 +519,7 @@ static void take_cut(struct connection *connection, const struct event *event)
 		connection->loss = LOSS_OWN;
 }
 
-/* The process that writes now: a connection may be passed on to another process in the middle of its handshake. */
+/* The writing process now: a connection may be passed to another process in the middle of its handshake. */
 static void take_owner(struct connection *connection, const struct event_owner *owner)
 {
 	connection->writer = writer_of_event(owner);
@@ -528,8 +528,8 @@ static void take_owner(struct connection *connection, const struct event_owner *
 }
 
 /*
- * Packets carry other addresses than the socket. At the client the address that answers differs from the address that was
- * dialled; at the server it is the other way round.
+ * Packets carry other addresses than the socket. At the client the answering address differs from the dialled address;
+ * at the server the other way round.
  */
 static void take_translated(struct connection *connection, const struct event_translated *translated)
 {
@@ -590,7 +590,7 @@ static bool may_go_on(const struct connection *connection)
 	       !connection->established;
 }
 
-/* Bytes that are held behind a gap for so long may show that the handshake had ended before. */
+/* Bytes held after a gap for so long may show an earlier end of the handshake. */
 static void drain_gaps(struct connection *connection)
 {
 	connection->draining = true;

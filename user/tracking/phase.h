@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * phase - what a connection waits for, and what changes that: one table of transitions. Pure.
- */
+/* phase - the state of a connection, and its changes: one table of transitions. Pure. */
 #ifndef TRACKING_PHASE_H
 #define TRACKING_PHASE_H
 
@@ -10,10 +8,10 @@
 enum phase {
 	PHASE_HANDSHAKE,  /* the handshake has to begin, or to go on */
 	PHASE_UNANSWERED, /* DTLS: no server has taken up the handshake */
-	PHASE_LAST_WORD,  /* one side has said all it has to say; the other side may still speak */
+	PHASE_LAST_WORD,  /* one side is done; the other side may still speak */
 	PHASE_DOUBTED,    /* the remote end ended the handshake in a segment that TCP may refuse */
 	PHASE_OVER,       /* the handshake has ended */
-	PHASE_LIBRARY,    /* the handshake has ended; the TLS library at this end may not have reported all of it */
+	PHASE_LIBRARY,    /* the handshake has ended; the TLS library at this end may still report */
 	PHASE_FOLLOWED,   /* the handshake is reported; the connection may renegotiate */
 	PHASE_OVERDUE,    /* the handshake took longer than the time-out, and may still go on */
 	PHASES,
