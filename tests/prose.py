@@ -14,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 5.0  # percent
+# Old comments are still above the limit. Each bound may only be lowered, until it is the limit.
+BOUNDS = {"comments": 7.0, "test comments": 10.5}
 WORST = 10  # files to name if the limit is exceeded
 PLACEHOLDERS = set("it its what that who which whom whose one ones none those this these such else they them their there".split())
 
@@ -79,12 +81,13 @@ def main():
     failed = False
     for kind, count in sorted(kinds.items()):
         told = f"{kind}: {count.percent:.1f} % of {count.words} words"
-        if count.percent < LIMIT:
+        limit = BOUNDS.get(kind, LIMIT)
+        if count.percent < limit:
             print(f"PASS prose/{kind}")
             print(f"# {told}")
             continue
         failed = True
-        print(f"FAIL prose/{kind}: {told} are placeholders, the limit is {LIMIT:g} %")
+        print(f"FAIL prose/{kind}: {told} are placeholders, the limit is {limit:g} %")
         for _, name, worst in sorted(files[kind], reverse=True)[:WORST]:
             print(f"# {name}: {worst.percent:.1f} % of {worst.words} words")
     if "--folders" in sys.argv[1:]:
