@@ -268,8 +268,10 @@ static int open_library(struct trace *trace)
 	if (options->library == LIBRARY_OFF || options->interfaces)
 		return 0;
 	trace->transcripts = transcript_table_new(&limits, take_library_handshake, trace);
-	if (!trace->transcripts || tracker_listen(trace->live->table))
+	if (!trace->transcripts || tracker_listen(trace->live->table)) {
+		log_out_of_memory();
 		return -ENOMEM;
+	}
 	trace->probes = probes_open(take_library_event, trace);
 	if (!trace->probes)
 		return options->library == LIBRARY_PATH ? -ENOTSUP : 0;

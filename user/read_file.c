@@ -25,6 +25,7 @@ struct reading {
 	struct evidence_writer *evidence;
 	struct keylog *keylog;
 	struct decryptor *decryptor; /* NULL until there are secrets */
+	bool begun;                  /* the input is a capture file */
 	int error;                   /* of a sink */
 };
 
@@ -132,8 +133,11 @@ static bool take_pause(void *context)
 {
 	struct reading *reading = context;
 
-	look_around(reading);
-	reading->error = sinks_flush(&reading->report->sinks);
+	/* no heading before the input is known to be a capture */
+	if (reading->begun) {
+		look_around(reading);
+		reading->error = sinks_flush(&reading->report->sinks);
+	}
 	return goes_on(reading);
 }
 
@@ -171,6 +175,7 @@ int read_file(const struct options *options, struct tracker *table, struct repor
 	error = capture_begin(reading.capture);
 	if (error)
 		goto cleanup;
+	reading.begun = true;
 	look_around(&reading);
 	error = read_all(&reading);
 	finish(&reading);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "attribution/attributor.h"
 
+#include "system/log.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <poll.h>
@@ -64,8 +66,10 @@ int attributor_open(struct attributor **result, bool command_line)
 	int error;
 
 	*result = NULL;
-	if (!attributor)
+	if (!attributor) {
+		log_out_of_memory();
 		return -ENOMEM;
+	}
 	attributor->options = (struct resolver_options){command_line, "/var/log", "/etc/passwd"};
 	error = child_start(&attributor->child, "looks for processes", capabilities, resolver_work,
 	                    &attributor->options);

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "system/log.h"
 #include "system/threads.h"
 
 enum {
@@ -301,8 +302,10 @@ struct basic_auth_checker *basic_auth_checker_start(void)
 {
 	struct basic_auth_checker *checker = calloc(1, sizeof(*checker));
 
-	if (!checker)
+	if (!checker) {
+		log_out_of_memory();
 		return NULL;
+	}
 	pthread_mutex_init(&checker->lock, NULL);
 	pthread_cond_init(&checker->changed, NULL);
 	if (!threads_start(&checker->thread, "checks passwords", check_passwords, checker))

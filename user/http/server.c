@@ -634,8 +634,10 @@ int http_open(struct http **result, const struct sockaddr_storage *address, stru
 	int descriptor = -1;
 	int error = 0;
 
-	if (!http)
+	if (!http) {
+		log_out_of_memory();
 		return -ENOMEM;
+	}
 	http->handler = handler;
 	http->context = context;
 	http->guard = http_guard_hold(guard);

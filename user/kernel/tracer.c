@@ -415,8 +415,10 @@ int tracer_open(struct tracer **result, const struct tracer_options *options, tr
 	struct tracer *tracer = calloc(1, sizeof(*tracer));
 	int error;
 
-	if (!tracer)
+	if (!tracer) {
+		log_out_of_memory();
 		return -ENOMEM;
+	}
 	tracer->cgroup_file = -1;
 	tracer->sink = sink;
 	tracer->context = context;
