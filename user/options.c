@@ -36,11 +36,11 @@ enum {
 	EXIT_USAGE = 2,
 };
 
-/* A value that is being read. */
+/* The value of an option. */
 struct option_input {
 	const struct option_row *row;
 	const struct argp_state *state; /* for argp_error() */
-	const char *text;               /* the argument; NULL: the option has none */
+	const char *text;               /* the argument; NULL: no argument */
 	struct options *options;
 };
 
@@ -50,10 +50,10 @@ struct option_input {
  */
 struct option_row {
 	const char *name;     /* without the dashes */
-	char letter;          /* 0: there is no short form */
+	char letter;          /* 0: no short form */
 	bool hidden;          /* another letter of the row before, not in --help */
 	bool optional;        /* the argument may be missing */
-	const char *argument; /* its name in --help; NULL: the option has no argument */
+	const char *argument; /* name in --help; NULL: no argument */
 	const char *help;
 	void (*take)(const struct option_input *input);
 	size_t field;              /* offset in struct options */
@@ -394,7 +394,7 @@ static const struct option_row option_rows[] = {
 	{"version", 'V', .take = take_version, .help = "Print the version"},
 };
 
-/* Options that exclude each other, by their long names. */
+/* Options excluding each other, by long name. */
 static const struct {
 	const char *one;
 	const char *other;
@@ -439,7 +439,7 @@ static const char documentation[] =
 	"Exit status: 0 when done (also on SIGINT and SIGTERM), 1 if mtlsnoop could not start or go on, 2 if the "
 	"command line is wrong, 3 if an expectation of --expect was broken in a run with -r, -d or -n.";
 
-/* A command line that is being read. */
+/* State of the parser. */
 struct command_line {
 	struct options *options;
 	int arguments; /* how many make the expression */

@@ -25,7 +25,7 @@ struct settings {
 	struct files_paths paths;
 	struct file_reader *reader; /* NULL: the files are read once */
 	struct values now;
-	struct values before; /* somebody may still use these */
+	struct values before; /* a reader may still use the old values */
 	bool refused;
 	time_t since;
 	char wrong[WRONG_MAX]; /* why the files cannot be used */
@@ -112,7 +112,7 @@ int settings_open(struct settings **result, const struct options *options)
 	}
 	settings->paths = (struct files_paths){.policy = options->expect_file, .web_config = options->web_config_file};
 	error = options->read_file || options->check ? 0 : file_reader_start(&settings->reader, &settings->paths);
-	/* read here, and not in the child: this process may still have a right that the child has not */
+	/* read in this process, which may still have more rights than the child */
 	if (!error)
 		error = read_now(&settings->paths, &texts);
 	if (error)
@@ -202,7 +202,7 @@ enum settings_change settings_poll(struct settings *settings)
 	if (error == -EAGAIN)
 		return SETTINGS_SAME;
 	if (error) {
-		/* the process that reads has printed which file */
+		/* the child has printed the name of the file */
 		set_wrong(settings, "a file cannot be read");
 		return refuse(settings);
 	}

@@ -27,8 +27,8 @@ struct rule {
 	uint8_t bits;     /* of the address that count */
 	uint8_t family;   /* 4 or 6; 0: any address of either */
 	uint16_t port;    /* 0: any */
-	const char *name; /* pattern of the server name; NULL: any, or none */
-	bool is_host;     /* the address is one of a host name */
+	const char *name; /* pattern of the server name; NULL: any name, or no name */
+	bool is_host;     /* the address belongs to a host name */
 	uint8_t expectation;
 	uint32_t line;
 };
@@ -46,7 +46,7 @@ struct policy {
 	char *names[POLICY_LINES_MAX]; /* owned: the patterns of the rules */
 };
 
-/* A text that is being read. */
+/* State of the parser. */
 struct reading {
 	struct policy *policy;
 	policy_resolve resolve;
@@ -438,7 +438,7 @@ static bool matches(const struct rule *rule, const struct handshake *handshake)
 	       (handshake->has_nat && matches_endpoint(rule, &handshake->nat, handshake->family));
 }
 
-/* What became of an expectation. */
+/* Result of a judgement. */
 struct outcome {
 	uint8_t result; /* enum policy_result */
 	uint8_t breach; /* enum policy_breach */
@@ -453,8 +453,8 @@ static struct outcome broken(uint8_t breach)
 }
 
 /*
- * The server must let in no client that shows no certificate. Every answer to a request, and a refusal, shows that the server
- * asked. Only a handshake that is known to be established shows that the server let the client in.
+ * The server must let no client in without a certificate. Every answer to a request, and a refusal, proves the request.
+ * Only a handshake known to be established proves that the server let the client in.
  */
 static struct outcome judge_required(const struct verdict *verdict)
 {
@@ -474,7 +474,7 @@ static struct outcome judge_required(const struct verdict *verdict)
 	}
 }
 
-/* As required; and the certificate of a client that was let in must be verified. Nobody's word about it is no word. */
+/* As required, and the server must have verified the certificate. Without a library's word, the result is open. */
 static struct outcome judge_trusted(const struct verdict *verdict, const struct verification *verification)
 {
 	if (verdict->client_auth != CLIENT_AUTH_PRESENTED)

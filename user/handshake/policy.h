@@ -42,9 +42,9 @@ struct policy_address {
 typedef uint32_t (*policy_resolve)(const char *name, struct policy_address addresses[POLICY_ADDRESSES_MAX],
                                    void *context);
 
-/* What is wrong with a text, and where. */
+/* The mistake in a text, and the line. */
 struct policy_error {
-	uint32_t line; /* from 1; 0: it is not of one line */
+	uint32_t line; /* from 1; 0: no single line */
 	char reason[POLICY_REASON_MAX];
 };
 
@@ -58,7 +58,7 @@ int policy_parse(struct policy **policy, const char *text, size_t length, policy
                  struct policy_error *error);
 void policy_free(struct policy *policy);
 
-/* How many lines expect this (enum policy_expectation); 0 without a policy. */
+/* The number of lines with an expectation (enum policy_expectation); 0 without a policy. */
 uint32_t policy_lines(const struct policy *policy, uint8_t expectation);
 
 /*

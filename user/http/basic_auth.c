@@ -30,12 +30,12 @@ struct user {
 
 struct basic_auth_users {
 	uint8_t key[KEY_LENGTH];
-	pthread_mutex_t lock; /* of what is known */
+	pthread_mutex_t lock; /* of known and digest */
 	uint32_t count;
 	struct user user[WEB_USERS_MAX];
 };
 
-/* What is hashed: both texts whole, with zeroes behind their ends, so that no two pairs make the same bytes. */
+/* The bytes to hash: both texts whole and padded with zeroes, so different pairs have different bytes. */
 struct pair {
 	char name[WEB_USER_MAX + 1];
 	char password[BASIC_AUTH_PASSWORD_MAX + 1];
@@ -92,7 +92,7 @@ static bool make_pair(struct pair *pair, const char *name, const char *password)
 	return true;
 }
 
-/* The user of that name; NULL where there is none. All are compared, whole: the time does not tell which one it is. */
+/* The user of the name, or NULL. All names are compared in full, so the time does not reveal the name. */
 static struct user *find(struct basic_auth_users *users, const struct pair *pair)
 {
 	struct user *found = NULL;
@@ -131,7 +131,7 @@ static bool matches(const char *password, const char *hash)
 {
 	struct crypt_data *data = calloc(1, sizeof(*data));
 	const char *made = data ? crypt_r(password, hash, data) : NULL;
-	/* what went wrong comes as a text that is no hash, and has not its length */
+	/* crypt_r() reports an error as a text of another length */
 	bool same = made && strlen(made) == WEB_HASH_LENGTH && !gnutls_memcmp(made, hash, WEB_HASH_LENGTH);
 
 	if (data)
@@ -150,7 +150,7 @@ bool basic_auth_check(struct basic_auth_users *users, const char *name, const ch
 	if (!users->count || !make_pair(&pair, name, password))
 		return false;
 	user = find(users, &pair);
-	/* a name that there is not is compared all the same, with a hash that it cannot match */
+	/* an unknown name is compared, too, with the hash of another user */
 	compared = user ?: &users->user[0];
 	right = matches(pair.password, compared->user.hash) && user;
 	if (right && digest_of(users, &pair, digest)) {
@@ -167,7 +167,7 @@ bool basic_auth_check(struct basic_auth_users *users, const char *name, const ch
 struct source {
 	uint8_t address[BASIC_AUTH_SOURCE];
 	uint32_t wrong;
-	uint64_t used; /* the number of the check that used the entry last */
+	uint64_t used; /* number of the last check of this address */
 };
 
 struct basic_auth_checker {
@@ -191,7 +191,7 @@ static uint32_t wrong_of(const struct basic_auth_checker *checker, const uint8_t
 	return 0;
 }
 
-/* The entry of an address; else the one with the fewest wrong passwords, and of these the one used least lately. */
+/* The entry of an address, or else the entry with the fewest wrong passwords; of equals the oldest. */
 static struct source *entry_of(struct basic_auth_checker *checker, const uint8_t address[BASIC_AUTH_SOURCE])
 {
 	struct source *chosen = &checker->source[0];
@@ -250,7 +250,7 @@ static struct basic_auth_job **place_of_next(struct basic_auth_checker *checker)
 	return chosen;
 }
 
-/* Where the last job is of the address with the most wrong passwords, more than this; NULL: there is no such address. */
+/* Where the last job of the address with the most wrong passwords is; NULL: no address has more than this. */
 static struct basic_auth_job **place_of_worst(struct basic_auth_checker *checker, uint32_t wrong)
 {
 	struct basic_auth_job **chosen = NULL, **place = &checker->first;
@@ -266,7 +266,7 @@ static struct basic_auth_job **place_of_worst(struct basic_auth_checker *checker
 	return chosen;
 }
 
-/* The next job; NULL: there will be none. */
+/* The next job; NULL: the checker ends. */
 static struct basic_auth_job *take_job(struct basic_auth_checker *checker, bool *ended)
 {
 	struct basic_auth_job *job = NULL;

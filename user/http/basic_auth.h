@@ -3,14 +3,14 @@
  * basic_auth - whether a user's password is right (RFC 7617), against hashes of bcrypt.
  *
  * bcrypt is slow on purpose, and every client can ask for it. So a thread of its own computes the hashes, one at a time. A
- * password that was right once is known again by a keyed hash, at once, also after a reload that leaves the user's hash as it
- * was. So a client that scrapes every few seconds waits once.
+ * correct password is recognised later by a keyed hash, without bcrypt, and also after a reload that leaves the user's hash
+ * unchanged. So a client with a correct password waits once.
  *
- * The first time, a client must not be locked out by others that guess: passwords of addresses with fewer wrong ones are
- * checked first, and where too many wait, one of the address with the most wrong ones is turned away. Guessers at the
- * client's own address share the queue with it, in the order of arrival.
+ * Guessers must not lock out an unknown client: addresses with fewer wrong passwords come first, and if too many
+ * passwords wait, a password from the address with the most wrong passwords is turned away. Guessers at the client's own
+ * address share the queue with the client, in the order of arrival.
  *
- * A user that does not exist costs as much as one that exists.
+ * An unknown user costs as much time as a known user.
  */
 #ifndef HTTP_BASIC_AUTH_H
 #define HTTP_BASIC_AUTH_H
@@ -30,30 +30,30 @@ enum basic_auth_bounds {
 /* The users. Any thread may use them; they do not change. */
 struct basic_auth_users;
 
-/* NULL where there is no memory, or no randomness. */
+/* Returns NULL without memory or randomness. */
 struct basic_auth_users *basic_auth_users_new(const struct web_user *user, uint32_t count);
 void basic_auth_users_free(struct basic_auth_users *users);
 
-/* Know the passwords that before knows, of users whose name and hash are the same. Nobody else uses users yet. */
+/* Copy the known passwords of users with the same name and hash. No other thread may use users yet. */
 void basic_auth_users_keep_known(struct basic_auth_users *users, struct basic_auth_users *before);
 
-/* Whether this was right before. Quick. */
+/* Whether the password was correct before. Quick. */
 bool basic_auth_is_known(struct basic_auth_users *users, const char *name, const char *password);
 
-/* Whether this is right. Takes as long as bcrypt does. */
+/* Whether the password is correct. Takes as long as bcrypt. */
 bool basic_auth_check(struct basic_auth_users *users, const char *name, const char *password);
 
-/* A password to be checked, by the thread that has the time for it. */
+/* A password for the checker thread. */
 struct basic_auth_job {
 	struct basic_auth_job *next;
 	struct basic_auth_users *users;
 	char *name;
 	char *password;
-	uint8_t source[BASIC_AUTH_SOURCE]; /* who asks: the client's address, of IPv6 the first 8 bytes (a /64) */
+	uint8_t source[BASIC_AUTH_SOURCE]; /* the client's address, of IPv6 the first 8 bytes (a /64) */
 	bool right;                        /* the result */
 	bool turned_away;                  /* the password was not checked: too many wait */
 	/*
-	 * Called when the job is done: in that thread, or in the one that adds a job and makes room for it. Where the checker is
+	 * Called when the job is done: in the checker thread, or in the thread that adds another job. If the checker is
 	 * stopped before, nothing is right.
 	 */
 	void (*done)(struct basic_auth_job *job);
@@ -66,7 +66,7 @@ struct basic_auth_checker *basic_auth_checker_start(void);
 
 /*
  * Add a job, which is the checker's until done() is called. Where BASIC_AUTH_WAITING_MAX wait, a waiting job of an address with
- * more wrong passwords is turned away; if there is none, returns false, and the job stays the caller's.
+ * more wrong passwords is turned away. Without such a job, returns false, and the job stays the caller's.
  */
 bool basic_auth_checker_add(struct basic_auth_checker *checker, struct basic_auth_job *job);
 

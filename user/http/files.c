@@ -24,17 +24,17 @@
 /* Precedes the texts, which follow one after the other, on the way from the child. Both ends are the same program. */
 struct files_answer {
 	int32_t error;
-	uint32_t present[FILES]; /* 1: its text follows */
+	uint32_t present[FILES]; /* 1: the text follows */
 	uint32_t length[FILES];
 };
 
 struct file_reader {
 	struct child child;
 	const struct files_paths *paths;
-	uint32_t asked; /* answers that are to come */
-	/* the answer on its way in: */
+	uint32_t asked; /* answers to come */
+	/* the incoming answer: */
 	struct files_answer answer;
-	size_t received; /* bytes of it and of the texts */
+	size_t received; /* bytes of the answer and of the texts */
 	struct file_texts texts;
 };
 
@@ -94,7 +94,7 @@ static int read_file(const char *path, struct file_text *text)
 	return error;
 }
 
-/* The files that the web configuration names. */
+/* The files named in the web configuration. */
 static int read_named(const char *path, struct file_texts *texts)
 {
 	const struct file_text *text = &texts->text[FILE_WEB_CONFIG];
@@ -279,7 +279,7 @@ void file_reader_stop(struct file_reader *reader)
 	free(reader);
 }
 
-/* No answer has come, and none will come. */
+/* The child has ended without an answer. */
 static int give_up(struct file_reader *reader, int error)
 {
 	log_error("the process that reads files is gone: they cannot be read again");
@@ -298,7 +298,7 @@ int file_reader_ask(struct file_reader *reader)
 	return 0;
 }
 
-/* The head of the answer has come: make room for what follows. */
+/* The head of the answer has come: allocate the texts. */
 static int prepare(struct file_reader *reader)
 {
 	for (int kind = 0; kind < FILES; kind++) {
@@ -338,7 +338,7 @@ static size_t place(struct file_reader *reader, char **next)
 	return 0;
 }
 
-/* Take what has come of the answer. */
+/* Receive a part of the answer. */
 static int receive(struct file_reader *reader, int timeout_ms)
 {
 	struct pollfd wanted = {.fd = reader->child.socket, .events = POLLIN};

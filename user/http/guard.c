@@ -46,8 +46,8 @@ static gnutls_alert_description_t alert_of(unsigned status)
 }
 
 /*
- * The client's certificate has come: is it by one of the authorities, valid now, and meant for clients? The alert is sent here:
- * libmicrohttpd only closes.
+ * Verify the client's certificate: issued by a configured authority, valid now, and meant for clients. This function sends
+ * the alert, because libmicrohttpd only closes.
  */
 static int verify(gnutls_session_t session)
 {
@@ -74,8 +74,9 @@ static bool has_no_certificate(gnutls_session_t session, const gnutls_datum_t *m
 }
 
 /*
- * The client's Certificate has come, and is not read yet. Where one is required and it is empty the library ends the handshake
- * behind this, without a word: the alert is sent here, for who wonders why he cannot scrape.
+ * Called with the client's Certificate message, before the library reads the message. If a certificate is required and the
+ * message is empty, the library ends the handshake without an alert. This function sends the alert, so that the operator
+ * of the client learns the reason.
  */
 static int look_at_certificate(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
                                const gnutls_datum_t *message)
@@ -95,7 +96,7 @@ static bool verifies(uint8_t client_auth)
 	return client_auth == WEB_VERIFY_CLIENT_CERT_IF_GIVEN || client_auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT;
 }
 
-/* Versions and groups that are wanted; the ciphers are those of the library, which the host's administrator can restrict. */
+/* The configured versions and groups. The ciphers are the library's defaults, which the administrator can restrict. */
 static int make_priority(struct http_guard *guard, const char *path, const struct web_config *config)
 {
 	static const char *const versions[WEB_VERSIONS] = {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * http_guard - who may ask the HTTP server: TLS with or without certificates of clients, and users with passwords, as the file
- * of --web-config says. A guard does not change; on a reload another one takes its place, and each connection keeps the one
- * that it began with.
+ * http_guard - access to the HTTP server: TLS with or without certificates of clients, and users with passwords, from the file
+ * of --web-config. A guard never changes. A reload replaces the guard, and each connection keeps the guard of its start.
  */
 #ifndef HTTP_GUARD_H
 #define HTTP_GUARD_H
@@ -16,15 +15,15 @@
 struct http_guard;
 
 /*
- * Make a guard of the texts, of which that of the configuration is the file path. Returns 0, or -errno after a message on
- * standard error. It is held once, by the caller.
+ * Make a guard of the texts. path is the name of the configuration file, for messages. Returns 0, or -errno after a message
+ * on standard error. The caller holds the guard once.
  */
 int http_guard_make(struct http_guard **guard, const char *path, const struct file_texts *texts);
 
 /* Know the passwords that before knows; both may be NULL. To be called before others use guard. */
 void http_guard_keep_known(struct http_guard *guard, struct http_guard *before);
 
-/* Hold it once more; let it go. Any thread may. Both do nothing with NULL. */
+/* Take and drop a reference, from any thread. Both functions ignore NULL. */
 struct http_guard *http_guard_hold(struct http_guard *guard);
 void http_guard_release(struct http_guard *guard);
 

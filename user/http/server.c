@@ -22,7 +22,7 @@
 
 enum {
 	CONNECTIONS_MAX = 56,
-	CONNECTIONS_CROWDED = 40,     /* from here on each new one takes the place of another */
+	CONNECTIONS_CROWDED = 40,     /* from here on each new connection replaces another */
 	CONNECTION_MEMORY = 8 * 1024, /* for a request's head and the answer's */
 	CONNECTION_MS = 10 * 1000,    /* from accept to the last byte of the answer: what Prometheus waits */
 	YOUNG_MS = 1000,              /* who has come so lately gives way last */
@@ -43,12 +43,12 @@ struct peer {
 	bool ended;               /* shut down: the library will close it */
 	uint64_t since_ms;        /* on CLOCK_MONOTONIC */
 	uint64_t number;          /* in the order of arrival */
-	struct http_guard *guard; /* that it began with; NULL: none */
+	struct http_guard *guard; /* as of the start; NULL: no guard */
 };
 
 /* A request, from its first line until it is answered. */
 struct request {
-	struct basic_auth_job job; /* is its first member: the one is found from the other */
+	struct basic_auth_job job; /* the first member: a pointer to the job is one to the request */
 	struct MHD_Connection *connection;
 	struct http_guard *guard; /* held while a password is checked */
 	bool checked;
@@ -66,7 +66,7 @@ struct stream {
 
 struct http {
 	struct MHD_Daemon *daemon;
-	struct basic_auth_checker *checker; /* NULL: nobody is asked who he is */
+	struct basic_auth_checker *checker; /* NULL: no password is needed */
 	pthread_mutex_t lock;
 	struct http_guard *guard; /* under the lock: for connections to come */
 	http_handler handler;
@@ -121,7 +121,7 @@ static bool peer_is_open(const struct peer *peer)
 	return peer->descriptor >= 0 && !peer->ended;
 }
 
-/* Which of two gives way: who has had the time to be done, who has not asked yet, who came first. */
+/* The order of giving way: old connections, connections without a request, earlier connections. */
 static bool gives_way_before(const struct peer *one, const struct peer *other, uint64_t now_ms)
 {
 	bool one_young = now_ms - one->since_ms < YOUNG_MS, other_young = now_ms - other->since_ms < YOUNG_MS;
@@ -133,7 +133,7 @@ static bool gives_way_before(const struct peer *one, const struct peer *other, u
 	return one->number < other->number;
 }
 
-/* One more than can be had in comfort has come: another one gives way. */
+/* A connection has come. If connections are crowded, another connection gives way. */
 static void make_room(struct http *http, const struct peer *newest)
 {
 	struct peer *chosen = NULL;
@@ -153,7 +153,7 @@ static void make_room(struct http *http, const struct peer *newest)
 		peer_end(chosen);
 }
 
-/* The library's own time limit begins anew with each byte: a client that drips them would never meet it. */
+/* The library's own time limit restarts with each byte, so a client that drips bytes would never reach the limit. */
 static void end_overdue(struct http *http)
 {
 	uint64_t now_ms = clock_ms();
@@ -166,7 +166,7 @@ static void end_overdue(struct http *http)
 	}
 }
 
-/* The library has made a session without a certificate: one that is not given any here fails in its handshake. */
+/* The library makes sessions without a certificate. A session that gets no certificate here fails in the handshake. */
 static void peer_protect(struct peer *peer, struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info;
@@ -224,7 +224,7 @@ static void add_headers(struct MHD_Response *response, const struct http_answer 
 				     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
-	/* a place is free again as soon as its request is answered */
+	/* the place is free again after the answer */
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	MHD_add_response_header(response, "Content-Security-Policy", policy);
@@ -369,11 +369,11 @@ static void password_checked(struct basic_auth_job *job)
 enum admission {
 	ADMITTED,
 	TURNED_AWAY,
-	NOT_NOW,    /* too many wait: what is known must find a connection */
+	NOT_NOW,    /* too many passwords wait: known clients need a free connection */
 	TO_BE_SEEN, /* the connection is suspended until the password is checked */
 };
 
-/* The client's address: an IPv4 address, or the /64 of an IPv6 address, which one host can have whole. */
+/* The client's address: an IPv4 address, or the /64 of an IPv6 address, because a single host can own a /64. */
 static void set_source(uint8_t source[BASIC_AUTH_SOURCE], struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -538,7 +538,7 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
 	return answer_request(http, connection, url, method, identified);
 }
 
-/* Paths are compared as they came: no escapes are needed to write those that there are. */
+/* Paths are compared without unescaping: no path of this server needs an escape. */
 static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
 {
 	(void)context;
@@ -598,7 +598,7 @@ static int listen_on(const struct sockaddr_storage *address)
 	return -error;
 }
 
-/* Each session is given its certificate as its connection begins: the library, which wants one at the start, has none. */
+/* Each session gets a certificate at the start of the connection. The library demands a callback for a default: none. */
 static int no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int authorities_count,
                           const gnutls_pk_algorithm_t *algorithms, int algorithms_count, gnutls_pcert_st **certificate,
                           unsigned *certificates, gnutls_privkey_t *key)
@@ -669,7 +669,7 @@ cleanup:
 	return error;
 }
 
-/* How long to wait: for work that the library has left, for a sweep while there are connections, else for ever. */
+/* The time to wait: for the library's pending work, for a sweep if there are connections, otherwise without end. */
 static int wait_ms(const struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG milliseconds;
@@ -683,7 +683,7 @@ static int wait_ms(const struct http *http)
 	return limit;
 }
 
-/* The library, where it was full, listens again only when it is called once more: nothing would wake it. */
+/* A full library listens again only after a further call, and no event would cause the call. */
 static void run(struct http *http)
 {
 	uint64_t departures;

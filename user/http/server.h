@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * http - a small HTTP server in a thread of its own. It answers GET and HEAD, one request per connection, and knows nothing
- * of what it serves.
+ * http - a small HTTP server in a thread of its own. The server answers GET and HEAD, one request per connection, and knows
+ * nothing about the content.
  *
  * Who connects may be hostile: there are at most 56 connections, each has 8 KiB for what it asks and 10 s for all of it.
  * Where they get crowded the oldest one that has not asked yet gives way, so that a new one is always heard. A TLS handshake
@@ -55,16 +55,16 @@ struct http;
 
 /*
  * Listen on address (AF_INET or AF_INET6), as the guard says; NULL: plain HTTP for everybody. Nothing is read and no thread
- * runs yet, so that privileges which listening needs can be given up between. Returns 0, or -errno after a message on
+ * runs yet, so the caller can give up the privileges for listening before http_start(). Returns 0, or -errno after a message on
  * standard error.
  */
 int http_open(struct http **http, const struct sockaddr_storage *address, struct http_guard *guard,
               http_handler handler, void *context);
 
-/* Start the thread that answers, and one for passwords: they have the privileges of who calls. 0, or -errno after a message. */
+/* Start the thread that answers and the thread for passwords, with the caller's privileges. 0, or -errno after a message. */
 int http_start(struct http *http);
 
-/* From the next connection on it is as this guard says, which has TLS if and only if the last one had. */
+/* Use this guard from the next connection on. The guard must have TLS if and only if the previous guard has TLS. */
 void http_set_guard(struct http *http, struct http_guard *guard);
 
 /* Stop answering, and free all. */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <yaml.h>
 
-/* A file that is being read. */
+/* State of the parser. */
 struct reading {
 	yaml_document_t document;
 	const char *path;
@@ -62,7 +62,7 @@ static int read_scalar(struct reading *reading, const yaml_node_t *node, const c
 	return 0;
 }
 
-/* What can be done with a key's value. */
+/* How a key's value is read. */
 struct key {
 	const char *name;
 	int (*read)(struct reading *reading, const yaml_node_t *value, const char *key);
@@ -244,7 +244,7 @@ static int read_curves(struct reading *reading, const yaml_node_t *value, const 
 	return 0;
 }
 
-/* Not silently: the protection would be weaker than its author believes. */
+/* An error, because the protection would be weaker than the author believes. */
 static int read_unsupported(struct reading *reading, const yaml_node_t *value, const char *key)
 {
 	return refuse(reading->error, line_of(value), "%s is not supported by mtlsnoop", key);
@@ -400,7 +400,7 @@ static int refuse_syntax(const yaml_parser_t *parser, struct web_config_error *e
 	return refuse(error, parser->problem_mark.line, "it is not YAML: %s", parser->problem ?: "?");
 }
 
-/* A second document must not exist: it would be ignored. */
+/* A second document would be ignored. */
 static int check_end(yaml_parser_t *parser, struct web_config_error *error)
 {
 	yaml_document_t document;

@@ -15,7 +15,7 @@ enum web_config_bounds {
 	WEB_USERS_MAX = 64,
 	WEB_USER_MAX = 64,      /* bytes of a name */
 	WEB_HASH_LENGTH = 60,   /* of bcrypt: $2b$10$ and 53 more */
-	WEB_HASH_COST_MAX = 14, /* 2^14 rounds take a second: with 31 it is days */
+	WEB_HASH_COST_MAX = 14, /* 2^14 rounds take a second, 2^31 rounds take days */
 	WEB_GROUPS_MAX = 4,
 	WEB_REASON_MAX = 160,
 };
@@ -25,8 +25,8 @@ enum web_client_auth {
 	WEB_NO_CLIENT_CERT,
 	WEB_REQUEST_CLIENT_CERT,            /* ask; whatever comes is taken */
 	WEB_REQUIRE_ANY_CLIENT_CERT,        /* any certificate, required */
-	WEB_VERIFY_CLIENT_CERT_IF_GIVEN,    /* ask; what comes must be valid */
-	WEB_REQUIRE_AND_VERIFY_CLIENT_CERT, /* one must come, and be valid */
+	WEB_VERIFY_CLIENT_CERT_IF_GIVEN,    /* ask; a certificate must be valid */
+	WEB_REQUIRE_AND_VERIFY_CLIENT_CERT, /* a valid certificate is required */
 };
 
 enum web_version {
@@ -51,9 +51,9 @@ struct web_config {
 	uint8_t min_version; /* enum web_version */
 	uint8_t max_version;
 	bool client_precedence;            /* prefer_server_cipher_suites: false */
-	uint32_t groups;                   /* 0: what the library has */
+	uint32_t groups;                   /* 0: the library's default */
 	const char *group[WEB_GROUPS_MAX]; /* in GnuTLS's words */
-	uint32_t users;                    /* 0: nobody is asked who he is */
+	uint32_t users;                    /* 0: no password is needed */
 	struct web_user user[WEB_USERS_MAX];
 };
 

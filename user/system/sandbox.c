@@ -27,7 +27,7 @@ enum {
 /* A call, and the conditions for allowing the call. */
 struct rule {
 	int call;
-	struct scmp_arg_cmp condition; /* op 0: none */
+	struct scmp_arg_cmp condition; /* op 0: no condition */
 };
 
 #define NUMBER_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -42,7 +42,7 @@ struct rule {
 		argument, SCMP_CMP_MASKED_EQ, mask, value                                                              \
 	}
 
-/* Memory, time, what is open already, and the end. */
+/* Memory, time, open files, and the end. */
 static const struct rule common[] = {
 	{CALL(brk), {}},
 	{CALL(clock_gettime), {}},
@@ -318,7 +318,7 @@ static const struct {
 	[SANDBOX_ELF] = {elf, NUMBER_OF(elf)},
 };
 
-/* What can only be an attack. */
+/* Calls that only an attacker makes. */
 static const int attacks[] = {
 	CALL(execve), CALL(execveat), CALL(process_vm_readv), CALL(process_vm_writev), CALL(ptrace),
 };
@@ -356,12 +356,12 @@ static int fill(scmp_filter_ctx filter, enum sandbox_work work)
 
 static int load(scmp_filter_ctx filter)
 {
-	/* only a matter of speed: an older library may not know it */
+	/* for speed only: an older library may not know the attribute */
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_TREE);
 	/* every thread of the process, or none */
 	if (seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1))
 		return -EOPNOTSUPP;
-	/* the kernel's own word for what is wrong */
+	/* report the kernel's own error */
 	seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
 	return seccomp_load(filter);
 }

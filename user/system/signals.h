@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* From here on signals that stop are taken note of. */
+/* Catch the signals that stop the program. */
 void signals_catch(void);
 
 /* And SIGHUP, on the live host; named: there are files to read again. */

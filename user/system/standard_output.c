@@ -69,7 +69,7 @@ static size_t write_waiting(bool (*stopping)(void), const char *bytes, size_t si
 	return done;
 }
 
-/* Put bytes behind those that wait. */
+/* Append bytes to the queue. */
 static int enqueue(struct standard_output_queue *queue, const char *bytes, size_t size)
 {
 	size_t needed = queue->waiting + size;
