@@ -54,14 +54,18 @@ int web_open(struct web **result, const struct web_options *options)
 	struct web *web = calloc(1, sizeof(*web));
 	int error = 0;
 
-	if (!web)
+	if (!web) {
+		log_out_of_memory();
 		return -ENOMEM;
+	}
 	web->loopback = is_loopback(options->address);
 	web->live = web_live_new(options->redact);
-	if (!web->live)
+	if (!web->live) {
+		log_out_of_memory();
 		error = -ENOMEM;
-	else if (options->store)
+	} else if (options->store) {
 		error = store_reader_start(&web->reader, options->store);
+	}
 	if (error) {
 		web_close(web);
 		return error;
