@@ -29,6 +29,7 @@ struct settings {
 	bool refused;
 	time_t since;
 	char wrong[WRONG_MAX]; /* why the files cannot be used */
+	bool printed;          /* the reason has been printed, and wrong only names the file */
 };
 
 __attribute__((format(printf, 2, 3))) static void set_wrong(struct settings *settings, const char *format, ...)
@@ -77,6 +78,7 @@ static int make_values(struct settings *settings, const struct file_texts *texts
 		error = make_policy(settings, texts, &values->policy);
 	if (!error && web_config) {
 		error = http_guard_make(&values->guard, web_config, texts);
+		settings->printed = error && error != -ENOMEM;
 		if (error)
 			set_wrong(settings, error == -ENOMEM ? "out of memory" : "%s cannot be used", web_config);
 	}
@@ -119,7 +121,7 @@ int settings_open(struct settings **result, const struct options *options)
 		goto cleanup;
 	error = make_values(settings, &texts, &settings->now);
 	files_release(&texts);
-	if (error)
+	if (error && !settings->printed)
 		log_error("%s", settings->wrong);
 	if (error)
 		goto cleanup;

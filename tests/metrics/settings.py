@@ -38,6 +38,7 @@ from harness.cgroups import own_cgroup  # noqa: E402
 from harness.scraped import START_SECONDS, own_network  # noqa: E402
 from harness.servers import ADDRESS  # noqa: E402
 
+CAP_DAC_READ_SEARCH = 2  # linux/capability.h
 CAPTURES = ROOT / "tests" / "captures" / "own"
 PASSWORD = "correct horse"
 START_SECONDS = 30  # at most, on a machine that has much else to do
@@ -211,7 +212,8 @@ def policy_counts(bench):
                                   for what in ("violations", "kept", "unjudged"))
                     expect(found, (violations, kept, 0), f"{labels}: violations, kept, unjudged")
             expect(metrics.series("mtlsnoop_policy_lines"), {(("rule", rule),): 1 for rule in
-                                                             ("required", "optional", "never")}, "lines")
+                                                             ("required", "optional", "never")} |
+                   {(("rule", "trusted"),): 0}, "lines")
             tracer.stop()
             records = [json.loads(line) for line in tracer.process.stdout]
             expect(sum(record["mtls"]["policy"]["violated"] is True for record in records), 6, "violated in JSON")
@@ -222,12 +224,16 @@ def policy_counts(bench):
 def policy_of_a_capture(bench):
     with files_of(bench) as files:
         policy = files.write("policy", "10.1.0.1:443 required\n")
-        for name, result in (("tls-1.3-declined", "declined, inferred, breaks required"),
-                             ("tls-1.3-presented", "presented, inferred"),
-                             ("tls-1.3-not-requested", "not_requested, inferred, breaks required")):
+        for name, result, kept, how in (("tls-1.3-declined", "declined, inferred, breaks required", False, "missing"),
+                                        ("tls-1.3-presented", "presented, inferred", True, None),
+                                        ("tls-1.3-not-requested", "not_requested, inferred, breaks required", False,
+                                         "not_requested")):
             done = subprocess.run([PROGRAM, "-r", CAPTURES / f"{name}.pcap", f"--expect={policy}"], capture_output=True,
                                   text=True)
-            expect((done.returncode, done.stderr), (0, ""), f"{name}: exit status, standard error")
+            told = f"mtlsnoop: {policy}: {int(kept)} handshakes as expected, {int(not kept)} broke an expectation, 0 cannot be judged\n"
+            if not kept:
+                told += f"mtlsnoop: {policy}, line 1: required: broken by 1 handshakes ({how})\n"
+            expect((done.returncode, done.stderr), (0 if kept else 3, told), f"{name}: exit status, standard error")
             line = done.stdout.splitlines()[1]
             if f" {result} " not in line:
                 raise Failure(f"{name}: {line!r}, expected {result!r}")
@@ -246,8 +252,8 @@ def reload_policy(bench):
             files.write("policy", f"{server.service} sometimes\n")
             reload(tracer)
             wait_for_reload(tracer, 0)
-            expect(tracer.errors(), f"mtlsnoop: reload failed: {policy}, line 1: 'sometimes' is not an expectation: required, "
-                                    "optional or never; the previous configuration stays in force\n", "standard error")
+            expect(tracer.errors(), f"mtlsnoop: reload failed: {policy}, line 1: 'sometimes' is not an expectation: trusted, "
+                                    "required, optional or never; the previous configuration stays in force\n", "standard error")
             bench.shake_hands(asks="never")
             metrics = tracer.wait_for_handshakes(2)
             expect(metrics.value("mtlsnoop_policy_kept_total", rule="never", **labels), 2, "kept by the old policy")
@@ -265,22 +271,53 @@ def reload_policy(bench):
             expect(tracer.stop(), 0, "exit status")
 
 
+def reload_host_name(bench):
+    """A host name that comes with a reload is looked up, though the process that reads the policy has a filter by then."""
+    server = bench.servers["never"]
+    labels = {"role": "server", "service": server.service}
+    with files_of(bench) as files:
+        policy = files.write("policy", ":1 never\n")
+        with bench.tracer("--quiet", f"--expect={policy}") as tracer:
+            tracer.wait_for_start()
+            for _ in range(2):
+                files.write("policy", f"localhost:{server.port} required\n")
+                reload(tracer)
+                taken = wait_until(lambda: tracer.metrics().value("mtlsnoop_policy_lines", rule="required") == 1, timeout=5)
+                expect(taken, True, f"reloaded: {tracer.errors()}")
+            bench.shake_hands(asks="never")
+            metrics = tracer.wait_for_handshakes(1)
+            expect(metrics.value("mtlsnoop_policy_violations_total", rule="required", **labels), 1, "broken, by the host's name")
+            expect(tracer.stop(), 0, "exit status")
+            expect("reload failed" in tracer.errors(), False, tracer.errors())
+
+
+def children_of(process):
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+
+
 def privileges_of_the_reader(bench):
-    """The process that reads the files is nobody, and can read all files and do nothing else; it ends with the tracer."""
+    """
+    The process that reads the files is nobody, and can read all files and do nothing else. Its child, which looks up host names,
+    cannot even do that. Both end with the tracer.
+    """
     with files_of(bench) as files:
         with bench.tracer("--quiet", f"--expect={files.write('policy', ':1 never')}") as tracer:
             tracer.wait_for_start()
-            children = Path(f"/proc/{tracer.process.pid}/task/{tracer.process.pid}/children").read_text().split()
-            expect(len(children), 1, "children")
-            status = dict(line.split(":", 1) for line in Path(f"/proc/{children[0]}/status").read_text().splitlines())
-            found = {name: status[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb", "NoNewPrivs")}
-            expect(found, {**dict.fromkeys(found, "0" * 16), "CapEff": f"{4:016}", "CapPrm": f"{4:016}", "NoNewPrivs": "1"},
-                   "of the reader")
-            expect(set(status["Uid"].split()), {"65534"}, "uid of the reader")
+            # the other child looks for processes
+            children = children_of(tracer.process.pid)
+            expect(len(children), 2, "children")
+            [(reader, names)] = [(child, grandchild) for child in children for grandchild in children_of(child)]
+            for process, capabilities in ((reader, 1 << CAP_DAC_READ_SEARCH), (names, 0)):
+                status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+                found = {name: status[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb", "NoNewPrivs")}
+                kept = f"{capabilities:016x}"
+                expect(found, {**dict.fromkeys(found, "0" * 16), "CapEff": kept, "CapPrm": kept, "NoNewPrivs": "1"},
+                       "of the reader and its child")
+                expect(set(status["Uid"].split()), {"65534"}, "uid")
             tracer.process.kill()
             tracer.process.wait()
-            gone = wait_until(lambda: not Path(f"/proc/{children[0]}").exists(), timeout=5)
-            expect(gone, True, "the reader has ended behind SIGKILL")
+            gone = wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in (*children, names)), timeout=5)
+            expect(gone, True, "all have ended after SIGKILL")
 
 
 def mutual_tls(bench):
@@ -609,6 +646,7 @@ CASES = (("settings: refused at the start", refused_at_the_start),
          ("policy: counts, JSON", policy_counts),
          ("policy: of a capture", policy_of_a_capture),
          ("reload: a policy, while handshakes go on", reload_policy),
+         ("reload: a policy with a host name", reload_host_name),
          ("reload: privileges of the process that reads", privileges_of_the_reader),
          ("reload: certificate, users, authorities", reload_web),
          ("reload: of nothing", hang_up_of_nothing),

@@ -3,7 +3,7 @@
  * What somebody who had taken mtlsnoop over would try: gives up privileges and enters the sandbox as it does, and then makes
  * one attempt.
  *
- * usage: attempts WORK ATTEMPT	WORK is none (no sandbox), capture, live, files or interfaces
+ * usage: attempts WORK ATTEMPT	WORK is none (no sandbox) or a name in works[]
  *				prints "done" or the name of the error; what kills it is a signal
  *        attempts list		the attempts that there are
  */
@@ -322,7 +322,10 @@ static const char *const works[SANDBOX_WORKS] = {
 	[SANDBOX_FILES] = "files",     [SANDBOX_INTERFACES] = "interfaces",
 	[SANDBOX_LIBRARY] = "library", [SANDBOX_NAMES] = "names",
 	[SANDBOX_STORE] = "store",     [SANDBOX_ATTRIBUTION] = "attribution",
+	[SANDBOX_ELF] = "elf",
 };
+
+_Static_assert(SANDBOX_ELF + 1 == SANDBOX_WORKS, "each kind of work has a name here");
 
 static int prepare(const char *work)
 {

@@ -41,44 +41,45 @@ REFUSED = "ENOSYS"
 DETACHERS = 24  # DETACHER_THREADS
 
 # what comes of each attempt, without privileges: without a sandbox, while a capture is read, live, and in the children that
-# read files, attach to interfaces, attach to libraries, look up host names, write the store and look up processes
+# read files, attach to interfaces, attach to libraries, look up host names, write the store, look up processes, and parse ELF
+# files
 OUTCOMES = {
-    "read-shadow": ("EACCES", REFUSED, REFUSED, "EACCES", REFUSED, "EACCES", "EACCES", "EACCES", "EACCES"),
-    "read-file": ("done", REFUSED, REFUSED, "done", REFUSED, "done", "done", "done", "done"),
-    "write-file": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, "done", REFUSED),
-    "remove-file": ("ENOENT", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, "ENOENT", REFUSED),
-    "socket": ("done", REFUSED, REFUSED, REFUSED, "done", REFUSED, "done", REFUSED, REFUSED),
-    "send-elsewhere": ("ECONNREFUSED", REFUSED, REFUSED, REFUSED, "ECONNREFUSED", REFUSED, "ECONNREFUSED", REFUSED, REFUSED),
-    "send": ("done", REFUSED, "done", "done", "done", "done", "done", "done", "done"),
-    "execute": ("done", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
-    "execute-descriptor": ("done", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
-    "fork": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "thread": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "ptrace": ("done", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
-    "read-process": ("EPERM", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
-    "write-process": ("EPERM", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
-    "signal-process": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "signal-thread": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "abort": ("SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT"),
-    "bpf-load": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, "EPERM", REFUSED, REFUSED, REFUSED),
-    "bpf-map": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "bpf-info": ("EBADFD", REFUSED, "EBADFD", REFUSED, "EBADFD", REFUSED, REFUSED, REFUSED, REFUSED),
-    "map-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "make-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "mount": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "namespace": (None, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),  # the host's own affair
-    "user": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "terminal": ("ENOTTY", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "own-descriptor": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "io-uring": (None, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
-    "ia32": (None, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
-    "memory": ("done", "done", "done", "done", "done", "done", "done", "done", "done"),
-    "time": ("done", "done", "done", "done", "done", "done", "done", "done", "done"),
-    "random": ("done", "done", "done", "done", "done", "done", "done", "done", "done"),
-    "poll": ("done", "done", "done", REFUSED, "done", "done", "done", "done", "done"),
+    "read-shadow": ("EACCES", REFUSED, REFUSED, "EACCES", REFUSED, "EACCES", "EACCES", "EACCES", "EACCES", REFUSED),
+    "read-file": ("done", REFUSED, REFUSED, "done", REFUSED, "done", "done", "done", "done", REFUSED),
+    "write-file": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, "done", REFUSED, REFUSED),
+    "remove-file": ("ENOENT", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, "ENOENT", REFUSED, REFUSED),
+    "socket": ("done", REFUSED, REFUSED, REFUSED, "done", REFUSED, "done", REFUSED, REFUSED, REFUSED),
+    "send-elsewhere": ("ECONNREFUSED", REFUSED, REFUSED, REFUSED, "ECONNREFUSED", REFUSED, "ECONNREFUSED", REFUSED, REFUSED, REFUSED),
+    "send": ("done", "done", "done", "done", "done", "done", "done", "done", "done", "done"),
+    "execute": ("done", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
+    "execute-descriptor": ("done", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
+    "fork": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, "done"),
+    "thread": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "ptrace": ("done", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
+    "read-process": ("EPERM", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
+    "write-process": ("EPERM", KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
+    "signal-process": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "signal-thread": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "abort": ("SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT", "SIGABRT"),
+    "bpf-load": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, "EPERM", REFUSED, REFUSED, REFUSED, REFUSED),
+    "bpf-map": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "bpf-info": ("EBADFD", REFUSED, "EBADFD", REFUSED, "EBADFD", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "map-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "make-code": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "mount": ("EPERM", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "namespace": (None, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),  # the host's own affair
+    "user": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "terminal": ("ENOTTY", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "own-descriptor": ("done", REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "io-uring": (None, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED),
+    "ia32": (None, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED),
+    "memory": ("done", "done", "done", "done", "done", "done", "done", "done", "done", "done"),
+    "time": ("done", "done", "done", "done", "done", "done", "done", "done", "done", "done"),
+    "random": ("done", "done", "done", "done", "done", "done", "done", "done", "done", "done"),
+    "poll": ("done", "done", "done", "done", "done", "done", "done", "done", "done", REFUSED),
 }
 
-WORKS = ("none", "capture", "live", "files", "interfaces", "library", "names", "store", "attribution")
+WORKS = ("none", "capture", "live", "files", "interfaces", "library", "names", "store", "attribution", "elf")
 
 NO_PRIVILEGES = {"Uid": {"65534"}, "Gid": {"65534"}, "Groups": set(), "NoNewPrivs": {"1"}, "Seccomp": {"2"},
                  **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), {"0" * 16})}
@@ -152,7 +153,10 @@ def wait_for_filters(process, count):
 def check_live(cgroup):
     with MetricsTracer(cgroup, "--quiet", "--library=off") as tracer:
         tracer.wait_for_start()
-        check_process(*wait_for_filters(tracer.process.pid, 1), threads=2)
+        main, attribution = wait_for_filters(tracer.process.pid, 2)
+        check_process(main, threads=2)
+        # reads the executables of other users' processes
+        check_process(attribution, threads=1, capabilities=1 << CAP_SYS_PTRACE)
         expect(tracer.stop(), 0, "exit status")
 
 
@@ -162,8 +166,13 @@ def check_library(cgroup):
     less = common | 1 << CAP_PERFMON | 1 << CAP_BPF | 1 << CAP_CHECKPOINT_RESTORE
     with MetricsTracer(cgroup, "--quiet") as tracer:
         tracer.wait_for_start()
-        main, library, parser = wait_for_filters(tracer.process.pid, 3)
+        main, *others = wait_for_filters(tracer.process.pid, 4)
+        # the process that parses files is a child of the process that attaches, and keeps nothing
+        parser = next(process for process in others if parent_of(process) != main)
+        library = parent_of(parser)
+        attribution = next(process for process in others if process not in (parser, library))
         check_process(main, threads=2)
+        check_process(attribution, threads=1, capabilities=1 << CAP_SYS_PTRACE)
         check_process(parser, threads=1)
         kept = int(next(iter(status_of(Path(f"/proc/{library}/task/{library}"))["CapEff"])), 16)
         check_process(library, threads=1 + DETACHERS, capabilities=less if kept == less else common | 1 << CAP_SYS_ADMIN)

@@ -130,6 +130,9 @@ static const struct rule live[] = {
 static const struct rule files[] = {
 	/* for reading only, and only existing files */
 	{CALL(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+	/* for the answer of the process that looks up host names */
+	{CALL(poll), {}},
+	{CALL(ppoll), {}},
 	{CALL(recvfrom), {}},
 	{CALL(sendto), VALUE(4, 0)},
 };
@@ -220,8 +223,8 @@ static const struct rule interfaces[] = {
 static const struct rule elf[] = {
 	{CALL(alarm), {}},
 	{CALL(fcntl), VALUE(1, F_GETFD)},
-	/* a process, in the namespaces of this process */
-	{CALL(clone), BITS(0, NAMESPACES, 0)},
+	/* a process, not a thread, in the namespaces of this process */
+	{CALL(clone), BITS(0, NAMESPACES | CLONE_THREAD, 0)},
 	{CALL(pipe2), {}},
 	{CALL(recvmsg), {}},
 	{CALL(rseq), {}},
