@@ -9,6 +9,8 @@ Everything happens in a network namespace of this process and a cgroup of its ow
 
 import contextlib
 import ctypes
+import fcntl
+import json
 import os
 import platform
 import select
@@ -40,6 +42,8 @@ PROMETHEUS = ("application/openmetrics-text;version=1.0.0,application/openmetric
 BPF_ENABLE_STATS = 32
 WALL = 0x40000000  # waitpid(2): threads, too
 BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
+
+STALLED_SECONDS = 5  # /healthz, user/sink/exporter.c
 
 # version, asks, whether the client has a certificate, verdict; each so many times that counts cannot be mixed up
 PLAN = [
@@ -174,7 +178,8 @@ def check_same(tracer):
                    "mtlsnoop_client_certificate_earliest_expiry_timestamp_seconds",
                    "mtlsnoop_last_event_timestamp_seconds", "mtlsnoop_last_read_timestamp_seconds",
                    "mtlsnoop_ring_buffer_size_bytes", "mtlsnoop_ring_buffer_waiting_bytes",
-                   "mtlsnoop_ring_buffer_peak_bytes", "mtlsnoop_bpf_run_seconds"}, "families with a unit")
+                   "mtlsnoop_ring_buffer_peak_bytes", "mtlsnoop_bpf_run_seconds",
+                   "mtlsnoop_library_look_delay_seconds"}, "families with a unit")
 
 
 def check_promtool(tracer):
@@ -250,20 +255,25 @@ def run_planned(suite, bench):
 
 
 def filters(bench):
-    """-P chooses what is counted, -R only what is printed."""
+    """-P chooses what is counted and printed, -R only what is printed."""
     wanted = bench.servers["optional"]
-    with bench.tracer("-P", wanted.port, "-R", "--json", stdout=subprocess.PIPE) as tracer:
+    with bench.tracer("-P", str(wanted.port), "--json", stdout=subprocess.PIPE) as tracer:
         tracer.wait_for_start()
         for asks in bench.servers:
             bench.shake_hands(asks=asks)
         metrics = tracer.wait_for_handshakes(1)
         expect(metrics.total("mtlsnoop_handshakes_total", service=wanted.service), 2, "of the port")
         tracer.stop()
-    with bench.tracer("-R", "--quiet") as tracer:
+    with bench.tracer("-R", "--json", stdout=subprocess.PIPE) as tracer:
         tracer.wait_for_start()
-        bench.shake_hands(asks="never")
-        metrics = tracer.wait_for_handshakes(1)
+        for asks in bench.servers:
+            bench.shake_hands(asks=asks)
+        metrics = tracer.wait_for_handshakes(3)
         expect(metrics.total("mtlsnoop_handshakes_total", client_auth="not_requested"), 2, "not requested")
+        expect(metrics.total("mtlsnoop_handshakes_total", client_auth="presented"), 4, "presented")
+        expect(tracer.stop(), 0, "exit status")
+        printed = Counter(json.loads(line)["mtls"]["client_auth"] for line in tracer.process.stdout)
+        expect(printed, {"presented": 4}, "printed")
 
 
 def services(bench):
@@ -373,6 +383,32 @@ def no_request_lasts(bench):
         lasted = time.monotonic() - begun
         if not 9 < lasted < 13:
             raise Failure(f"it lasted {lasted:.1f} s, expected 10 to 12")
+
+
+def output_unread(bench):
+    """Nobody reads standard output: nothing is lost, all is counted, and the records come once somebody reads."""
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    read = []
+    with bench.tracer("--json", "--buffer=64K", stdout=write_end) as tracer:
+        os.close(write_end)
+        tracer.wait_for_start()
+        for _ in range(80):  # more than the ring buffer holds, and more than the pipe
+            bench.shake_hands()
+            time.sleep(0.02)
+        time.sleep(STALLED_SECONDS + 2)
+        expect(tracer.get("/healthz")[::2], (200, "ok\n"), "/healthz")
+        metrics = tracer.wait_for_handshakes(80)
+        check_nothing_lost(metrics)
+        expect(metrics.value("mtlsnoop_sink_records_total", sink="json", state="dropped"), 0, "records left out")
+        drain = threading.Thread(target=lambda: read.extend(iter(lambda: os.read(read_end, 65536), b"")), daemon=True)
+        drain.start()
+        wait_until(lambda: b"".join(read).count(b"\n") >= 160, timeout=10)
+        expect(tracer.stop(), 0, "exit status")
+        drain.join(5)
+    os.close(read_end)
+    records = [json.loads(line) for line in b"".join(read).splitlines()]
+    expect(Counter(record["mtls"]["client_auth"] for record in records), {"presented": 160}, "records")
 
 
 @contextlib.contextmanager
@@ -496,6 +532,7 @@ def run_all(suite):
         suite.run("http: stopped and started again", again, bench)
         suite.run("http: no request lasts", no_request_lasts, bench)
         suite.run("http: hostile clients while handshakes go on", hostile_clients, bench)
+        suite.run("health: standard output is not read", output_unread, bench)
         suite.run("health: the reader stands still, and loses events", reader_stands_still, bench)
 
 

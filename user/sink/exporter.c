@@ -82,8 +82,7 @@ static void answer_health(struct exporter *exporter, struct http_answer *answer)
 	loses = exporter->lost_last && now - exporter->lost_last < LOSING_SECONDS;
 	pthread_mutex_unlock(&exporter->lock);
 	if (silent > STALLED_SECONDS)
-		snprintf(reason, sizeof(reason),
-		         "events have not been read for %lld s: does somebody read standard output?\n",
+		snprintf(reason, sizeof(reason), "events have not been read for %lld s: the program stands still\n",
 		         (long long)silent);
 	else if (loses)
 		snprintf(reason, sizeof(reason),
