@@ -126,6 +126,13 @@ static void a_process_is_read_only_by_its_own_start_time(void **state)
 	attribution = (struct attribution){};
 	assert_true(proc_read(&identity, false, false, &attribution));
 	expect_text("not asked for", "command line", attribution.command_line, "");
+	/* the process before, with the same number and in the same tick, had another name */
+	attribution = (struct attribution){.name = "earlier"};
+	assert_false(proc_read(&identity, true, false, &attribution));
+	expect_text("another name", "executable", attribution.executable, "");
+	attribution = (struct attribution){.name = "attributed"};
+	assert_true(proc_read(&identity, true, false, &attribution));
+	expect_text("the same name", "executable", attribution.executable, own);
 	/* the process before, with the same number */
 	identity.start_ns -= TICK_NS;
 	attribution = (struct attribution){};

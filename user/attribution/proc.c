@@ -135,12 +135,18 @@ static void read_cgroup(uint32_t process, struct attribution *attribution)
 		cgroup_name_read_lines(text, attribution);
 }
 
+/* A process that starts in the tick of an earlier process of its number has the same start time, but as a rule another name. */
+static bool is_name_kept(const struct attribution *attribution, const char *own_name)
+{
+	return !*attribution->name || !strcmp(attribution->name, own_name);
+}
+
 bool proc_read(const struct proc_identity *identity, bool command_line, bool name, struct attribution *attribution)
 {
 	struct attribution read = *attribution;
 	char own_name[ATTRIBUTION_NAME_MAX];
 
-	if (!is_that_process(identity, own_name))
+	if (!is_that_process(identity, own_name) || !is_name_kept(attribution, own_name))
 		return false;
 	read_executable(identity->process, read.executable);
 	if (command_line)
@@ -151,7 +157,7 @@ bool proc_read(const struct proc_identity *identity, bool command_line, bool nam
 		read_cgroup(identity->process, &read);
 	if (name)
 		strcpy(read.name, own_name);
-	if (!is_that_process(identity, own_name))
+	if (!is_that_process(identity, own_name) || !is_name_kept(attribution, own_name))
 		return false;
 	*attribution = read;
 	return true;

@@ -23,7 +23,9 @@ bool proc_read_stat(const char *text, uint64_t *start_ticks, char name[ATTRIBUTI
 
 /*
  * Fill in executable, user, the cgroup's names, and on request the command line and the name, from /proc. Returns
- * false, and changes nothing, if the process is gone, is another process, or is hidden from this process.
+ * false, and changes nothing, if the process is gone, is another process, or is hidden from this process. A process
+ * whose name is not attribution->name (empty: not known) counts as another: it has started in the same clock tick, or runs
+ * another program by now.
  */
 bool proc_read(const struct proc_identity *identity, bool command_line, bool name, struct attribution *attribution);
 
