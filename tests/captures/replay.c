@@ -25,6 +25,7 @@
 
 #include "bpf/shared/service_set.h"
 #include "tracking/tracker.h"
+#include "capture/clock.h"
 #include "capture/fragment.h"
 #include "sink/json.h"
 #include "capture/packet.h"
@@ -60,10 +61,13 @@ struct replay {
 	struct device *programs;
 	struct ring_buffer *events;
 	struct tracker *table;
-	uint64_t time_ns;     /* the latest of the packets' times: the kernel's clock does not run backwards */
-	uint64_t as_captured; /* frames given as they are */
-	uint64_t in_tunnels;  /* of them those with tags, labels or tunnels */
-	uint64_t too_long;    /* datagrams left out */
+	struct clock clock;
+	struct pcapng_packet ahead; /* the packet that waits for the next one's time; bytes is ahead_bytes */
+	uint8_t *ahead_bytes;       /* NULL: none waits */
+	uint64_t time_ns;           /* the latest of the packets' times: the kernel's clock does not run backwards */
+	uint64_t as_captured;       /* frames given as they are */
+	uint64_t in_tunnels;        /* of them those with tags, labels or tunnels */
+	uint64_t too_long;          /* datagrams left out */
 };
 
 static void put_u16(uint8_t *bytes, uint16_t value)
@@ -253,20 +257,65 @@ static int next_packet(struct replay *replay, struct pcapng_packet *captured)
 	return 1;
 }
 
+static int pass_packet(struct replay *replay, const struct pcapng_packet *captured, uint64_t time_ns)
+{
+	struct packet packet;
+
+	if (captured->time_only)
+		return 0;
+	/* packets out of order: the kernel's clock does not run backwards */
+	if (time_ns > replay->time_ns)
+		replay->time_ns = time_ns;
+	tracker_time(replay->table, replay->time_ns);
+	packet_parse(captured->datalink, captured->bytes, captured->captured, captured->length, &packet);
+	return run_packet(replay, captured, &packet);
+}
+
+/* A packet whose time is far ahead waits: the next packet confirms or refutes its time, as in the reader of captures. */
+static int pass_ahead(struct replay *replay, const struct pcapng_packet *next)
+{
+	uint8_t *bytes = replay->ahead_bytes;
+	uint64_t time_ns;
+	int error;
+
+	if (!bytes)
+		return 0;
+	replay->ahead_bytes = NULL;
+	if (next && clock_refutes(&replay->clock, replay->ahead.time_ns, next->time_ns))
+		time_ns = replay->clock.now;
+	else
+		time_ns = clock_take(&replay->clock, replay->ahead.time_ns);
+	error = pass_packet(replay, &replay->ahead, time_ns);
+	free(bytes);
+	return error;
+}
+
+static bool keep_ahead(struct replay *replay, const struct pcapng_packet *captured)
+{
+	if (captured->time_only || !clock_jumps(&replay->clock, captured->time_ns))
+		return false;
+	replay->ahead_bytes = malloc(captured->captured + 1);
+	if (!replay->ahead_bytes)
+		return false;
+	memcpy(replay->ahead_bytes, captured->bytes, captured->captured);
+	replay->ahead = *captured;
+	replay->ahead.bytes = replay->ahead_bytes;
+	return true;
+}
+
 static int run_file(struct replay *replay)
 {
 	struct pcapng_packet captured;
-	struct packet packet;
 	int error = 0;
 	int more;
 
 	while (!error && (more = next_packet(replay, &captured)) > 0) {
-		if (captured.time_ns > replay->time_ns)
-			replay->time_ns = captured.time_ns;
-		tracker_time(replay->table, replay->time_ns);
-		packet_parse(captured.datalink, captured.bytes, captured.captured, captured.length, &packet);
-		error = run_packet(replay, &captured, &packet);
+		error = pass_ahead(replay, &captured);
+		if (!error && !keep_ahead(replay, &captured))
+			error = pass_packet(replay, &captured, clock_take(&replay->clock, captured.time_ns));
 	}
+	if (!error)
+		error = pass_ahead(replay, NULL);
 	if (!error && more < 0)
 		fprintf(stderr, "replay: %s\n",
 		        replay->pcapng ? pcapng_error(replay->pcapng) : pcap_geterr(replay->pcap));

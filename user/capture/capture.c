@@ -360,6 +360,9 @@ static void capture_flow_dropped(struct flow *flow, void *context)
 	release_all(capture, flow);
 	if (!flow->connection || flow->closed)
 		return;
+	/* a flow that was idle for so long has lost nothing: the time-out ends its connection */
+	if (capture->clock.now - flow->time_ns > FLOW_IDLE_SECONDS * (uint64_t)NS_PER_SECOND)
+		return;
 	for (direction = EVENT_RECEIVED; direction < EVENT_DIRECTIONS; direction++) {
 		half = &flow->direction[direction];
 		if (half->handed_over && !half->unwanted)
@@ -732,34 +735,76 @@ static void release_all(struct capture *capture, struct flow *flow)
 	}
 }
 
+/* Whether the packets of a direction that wait carry all bytes from here to limit. */
+static bool waiting_packets_carry(const struct flow *flow, enum event_direction direction, uint32_t from,
+                                  uint32_t limit)
+{
+	uint32_t reached = from;
+	bool progress = true;
+
+	while (progress && (int32_t)(limit - reached) > 0) {
+		progress = false;
+		for (const struct held_packet *held = held_first(flow, direction); held;
+		     held = STAILQ_NEXT(held, next)) {
+			uint32_t end = held->packet.sequence + held->packet.length;
+
+			if ((int32_t)(held->packet.sequence - reached) > 0 || (int32_t)(end - reached) <= 0)
+				continue;
+			reached = end;
+			progress = true;
+		}
+	}
+	return (int32_t)(limit - reached) <= 0;
+}
+
 /*
- * Two packets that wait for each other's bytes: a segment that was lost to the capture and repeated with a later
- * acknowledgement. The bytes are there, so nothing was lost: the packet that came last bears the older bytes.
+ * Packets that wait for bytes of each other's direction, which wait, too: segments whose neighbours were swapped, or that were
+ * lost to the capture and repeated with a later acknowledgement. The bytes are there, so nothing was lost.
  */
 static bool is_circle(const struct flow *flow)
 {
-	const struct held_packet *received = held_first(flow, EVENT_RECEIVED);
-	const struct held_packet *sent = held_first(flow, EVENT_SENT);
-	int32_t beyond_sent, beyond_received;
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++) {
+		const struct held_packet *first = held_first(flow, direction);
 
-	if (!received || !sent)
-		return false;
-	beyond_sent = received->packet.acknowledgement - (sent->packet.sequence + sent->packet.length);
-	beyond_received = sent->packet.acknowledgement - (received->packet.sequence + received->packet.length);
-	return beyond_sent <= 0 && beyond_received <= 0;
+		if (!first || unseen_before_reset(flow, &first->packet, direction) ||
+		    !waiting_packets_carry(flow, !direction, flow->direction[!direction].next,
+		                           first->packet.acknowledgement))
+			return false;
+	}
+	return true;
+}
+
+/* A waiting packet that is the next one of its direction; first of all one that acknowledges only what was shown. */
+static struct held_packet *next_in_order(const struct flow *flow)
+{
+	struct held_packet *chosen = NULL;
+
+	for (int direction = 0; direction < EVENT_DIRECTIONS; direction++)
+		for (struct held_packet *held = held_first(flow, direction); held; held = STAILQ_NEXT(held, next)) {
+			if (held->packet.sequence != flow->direction[direction].next)
+				continue;
+			if (!unseen_bytes(flow, &held->packet, direction))
+				return held;
+			/* the packet that came last bears the older bytes */
+			if (!chosen || held->number > chosen->number)
+				chosen = held;
+		}
+	return chosen;
 }
 
 static void release_circle(struct capture *capture, struct flow *flow)
 {
-	struct held_packet *received, *sent, *last;
+	struct held_packet *received, *sent, *chosen;
 
 	while (is_circle(flow)) {
 		received = held_first(flow, EVENT_RECEIVED);
 		sent = held_first(flow, EVENT_SENT);
-		last = received->number > sent->number ? received : sent;
-		held_take(capture->held, last);
-		pass_tcp(capture, flow, &last->packet, last->direction, last->time_ns);
-		free(last);
+		chosen = next_in_order(flow);
+		if (!chosen)
+			chosen = received->number > sent->number ? received : sent;
+		held_take(capture->held, chosen);
+		pass_tcp(capture, flow, &chosen->packet, chosen->direction, chosen->time_ns);
+		free(chosen);
 		release_ready(capture, flow);
 	}
 }

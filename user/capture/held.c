@@ -87,7 +87,7 @@ void held_take(struct held *held, struct held_packet *packet)
 {
 	struct flow_direction *half = &packet->flow->direction[packet->direction];
 
-	STAILQ_REMOVE_HEAD(&half->held, next);
+	STAILQ_REMOVE(&half->held, packet, held_packet, next);
 	TAILQ_REMOVE(&held->arrivals, packet, by_arrival);
 	half->held_packets--;
 	held->bytes -= size_of(packet);

@@ -53,7 +53,7 @@ bool held_add(struct held *held, struct flow *flow, enum event_direction directi
 struct held_packet *held_first(const struct flow *flow, enum event_direction direction);
 struct held_packet *held_oldest(const struct held *held);
 
-/* Take the first packet of its direction out. The caller frees the packet. */
+/* Take a packet out. The caller frees the packet. */
 void held_take(struct held *held, struct held_packet *packet);
 
 #endif /* CAPTURE_HELD_H */
