@@ -14,6 +14,7 @@
 #include "filter/early.h"
 #include "library/finder.h"
 #include "live_status.h"
+#include "sink/loss_table.h"
 #include "sink/losses.h"
 #include "system/log.h"
 #include "system/notify.h"
@@ -237,6 +238,20 @@ static int read_events(struct trace *trace)
 	return error;
 }
 
+/* The losses that do not concern the connections that this run selects (enum loss_flags). */
+static uint8_t losses_left_out(const struct trace *trace)
+{
+	const struct options *options = trace->live->options;
+	uint8_t flags = 0;
+
+	/* what the kernel left out is missed by nobody, either */
+	if (options->cgroup || trace->early_filter.steps)
+		flags |= LOSS_WHOLE_HOST;
+	if (!filter_needs_attribution(options->filter))
+		flags |= LOSS_SELECTION;
+	return flags;
+}
+
 static void finish(struct trace *trace)
 {
 	struct live_sources sources;
@@ -252,8 +267,7 @@ static void finish(struct trace *trace)
 	tracker_finish(trace->live->table);
 	sources = sources_of(trace);
 	live_status(&sources, &status);
-	/* what the kernel left out is missed by nobody, either */
-	losses_summarize(&status, trace->live->options->cgroup || trace->early_filter.steps);
+	losses_summarize(&status, losses_left_out(trace));
 }
 
 /* Probes in TLS libraries: where they cannot be had that was said, and sockets are traced all the same. */

@@ -116,7 +116,7 @@ static void finish(const struct reading *reading)
 	tracker_finish(reading->table);
 	capture_log_left_out(reading->capture);
 	live_status(&sources, &status);
-	losses_summarize(&status, false);
+	losses_summarize(&status, 0);
 	sinks_tick(&reading->report->sinks, &status);
 }
 

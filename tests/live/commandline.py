@@ -22,6 +22,7 @@ from stacks import CLIENTS, Visit
 
 NOBODY = 65534
 HUNG_PORT = 27201
+MUTE_PORT = 27202
 
 
 def run_program(*options, **others):
@@ -372,6 +373,22 @@ class CommandLine:
                                                           "tls.established": False}))
         if seconds < 2:
             raise Failure(f"told after {seconds:.2f} s, expected 2 at least")
+
+    def case_handshake_without_a_process(self):
+        """A server that writes nothing: its record has no process, which only a selection by process reports."""
+        listening = self._live.network.servers.listen(self._live.network.servers.address, MUTE_PORT)
+        dialogs.Listener(listening, dialogs.silence, self._stack)
+        line = ("mtlsnoop: 1 handshake has no process to select by: this host wrote nothing to the connection, or the "
+                "process was gone")
+        for expression, expected in (("verdict != not_requested", []), ("process.name == nobody", [line])):
+            with Tracer(self._cgroup, "--library=off", f"--port={MUTE_PORT}", expression) as tracer:
+                tracer.wait_for_start()
+                with self._handmade(MUTE_PORT, f"mute-{self._live.run}.live.test") as client:
+                    client.socket.sendall(client.hello())
+                time.sleep(0.3)
+                expect(tracer.stop(), 0, "exit status")
+                found = [told for told in tracer.errors().splitlines() if "process" in told]
+                expect(found, expected, f"standard error with {expression}")
 
     def case_stopped_in_a_handshake(self):
         """What has not ended when the tracer does is unknown."""

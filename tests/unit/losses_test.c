@@ -12,10 +12,10 @@ static const char *report(struct captured_output *captured, struct losses *losse
 	return captured_end(captured);
 }
 
-static const char *summarize(struct captured_output *captured, const struct status *status, bool of_cgroup)
+static const char *summarize(struct captured_output *captured, const struct status *status, uint8_t without)
 {
 	captured_begin(captured, stderr);
-	losses_summarize(status, of_cgroup);
+	losses_summarize(status, without);
 	return captured_end(captured);
 }
 
@@ -31,7 +31,7 @@ static void normal_counters_print_nothing(void **state)
 
 	(void)state;
 	assert_string_equal(report(&captured, &losses, &status), "");
-	assert_string_equal(summarize(&captured, &status, false), "");
+	assert_string_equal(summarize(&captured, &status, 0), "");
 }
 
 /* A loss is reported when it begins, with advice; not again when it grows; its sum at the end. */
@@ -48,7 +48,7 @@ static void loss_is_reported_once_and_summed_up(void **state)
 	assert_string_equal(report(&captured, &losses, &status), "");
 	status.statistics[STATISTIC_LOST_RING] = 4000000000000;
 	assert_string_equal(report(&captured, &losses, &status), "");
-	assert_string_equal(summarize(&captured, &status, false),
+	assert_string_equal(summarize(&captured, &status, 0),
 	                    "mtlsnoop: 4000000000000 events found no room in the ring buffer: their connections are "
 	                    "unknown\n");
 }
@@ -74,14 +74,14 @@ static void every_statistic_has_a_message(void **state)
 		text = report(&captured, &losses, &status);
 		if (*text)
 			assert_non_null(strstr(text, "mtlsnoop: 17 "));
-		text = summarize(&captured, &status, false);
+		text = summarize(&captured, &status, 0);
 		if (is_no_loss(i) != !*text)
 			fail_msg("statistic %d at the end: \"%s\"", i, text);
 		if (*text)
 			assert_int_equal(strncmp(text, "mtlsnoop: 17 ", 13), 0);
 		assert_null(strstr(text, "(null)"));
 		status.statistics[i] = 1;
-		text = summarize(&captured, &status, false);
+		text = summarize(&captured, &status, 0);
 		if (is_no_loss(i) != !*text || strstr(text, "(null)") || strstr(text, " were ") ||
 		    strstr(text, " their "))
 			fail_msg("one of statistic %d at the end: \"%s\"", i, text);
@@ -120,8 +120,8 @@ static void every_count_has_a_message(void **state)
 
 		assert_string_equal(report(&captured, &losses, &status), cases[i].reported);
 		assert_string_equal(report(&captured, &losses, &status), "");
-		assert_string_equal(summarize(&captured, &status, false), cases[i].sum);
-		assert_string_equal(summarize(&captured, &status, true), cases[i].sum);
+		assert_string_equal(summarize(&captured, &status, 0), cases[i].sum);
+		assert_string_equal(summarize(&captured, &status, LOSS_WHOLE_HOST), cases[i].sum);
 	}
 }
 
@@ -147,8 +147,8 @@ static void library_losses_have_messages_for_the_whole_host_only(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const struct status status = {.libraries = cases[i].libraries};
 
-		assert_string_equal(summarize(&captured, &status, false), cases[i].sum);
-		assert_string_equal(summarize(&captured, &status, true), "");
+		assert_string_equal(summarize(&captured, &status, 0), cases[i].sum);
+		assert_string_equal(summarize(&captured, &status, LOSS_WHOLE_HOST), "");
 	}
 }
 
@@ -173,8 +173,50 @@ static void probe_losses_have_messages(void **state)
 		struct status status = {};
 
 		status.library_calls[cases[i].statistic] = 7;
-		assert_string_equal(summarize(&captured, &status, true), cases[i].sum);
+		assert_string_equal(summarize(&captured, &status, LOSS_WHOLE_HOST), cases[i].sum);
 	}
+}
+
+/* Any record may have no process; only a selection by process leaves such records out, and so prints the sum. */
+static void records_without_process_have_a_message_for_a_selection(void **state)
+{
+	static const struct {
+		uint64_t unnamed;
+		const char *sum;
+	} cases[] = {
+		{0, ""},
+		{1,
+	         "mtlsnoop: 1 handshake has no process to select by: this host wrote nothing to the connection, or the "
+	         "process was gone\n"},
+		{4,
+	         "mtlsnoop: 4 handshakes have no process to select by: this host wrote nothing to the connections, or "
+	         "the processes were gone\n"},
+	};
+	struct captured_output captured;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct status status = {.attribution.unnamed = cases[i].unnamed};
+		struct losses losses = {};
+
+		assert_string_equal(report(&captured, &losses, &status), "");
+		assert_string_equal(summarize(&captured, &status, 0), cases[i].sum);
+		assert_string_equal(summarize(&captured, &status, LOSS_WHOLE_HOST), cases[i].sum);
+		assert_string_equal(summarize(&captured, &status, LOSS_SELECTION), "");
+	}
+}
+
+/* Lookups that were late leave fields empty in every run: their message has no condition. */
+static void late_lookups_always_have_a_message(void **state)
+{
+	const struct status status = {.attribution.late = 2};
+	struct captured_output captured;
+
+	(void)state;
+	assert_string_equal(
+		summarize(&captured, &status, LOSS_WHOLE_HOST | LOSS_SELECTION),
+		"mtlsnoop: 2 handshakes have no unit, container, pod and executable: looking them up took too "
+		"long\n");
 }
 
 /* Several at once: each has its own line and is reported on its own. */
@@ -225,6 +267,8 @@ int main(void)
 		cmocka_unit_test(every_count_has_a_message),
 		cmocka_unit_test(library_losses_have_messages_for_the_whole_host_only),
 		cmocka_unit_test(probe_losses_have_messages),
+		cmocka_unit_test(records_without_process_have_a_message_for_a_selection),
+		cmocka_unit_test(late_lookups_always_have_a_message),
 		cmocka_unit_test(losses_do_not_hide_each_other),
 		cmocka_unit_test(rows_are_distinct),
 	};

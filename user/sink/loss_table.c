@@ -77,8 +77,11 @@ static const struct loss rows[] = {
          0},
 	{ATTRIBUTION(late), NULL, "handshake has no unit, container, pod and executable: looking them up took too long",
          "handshakes have no unit, container, pod and executable: looking them up took too long", NULL, 0},
-	{ATTRIBUTION(unnamed), NULL, "handshake has no process: this host wrote nothing to the connection",
-         "handshakes have no process: this host wrote nothing to the connections", NULL, 0},
+	{ATTRIBUTION(unnamed), NULL,
+         "handshake has no process to select by: this host wrote nothing to the connection, or the process was gone",
+         "handshakes have no process to select by: this host wrote nothing to the connections, or the processes were "
+         "gone",
+         NULL, LOSS_SELECTION},
 	{LIBRARIES(unjoined), NULL, "library handshake matched no traced connection and was skipped",
          "library handshakes matched no traced connection and were skipped", NULL, LOSS_WHOLE_HOST},
 };

@@ -13,6 +13,7 @@
 enum loss_flags {
 	LOSS_URGENT = 1 << 0, /* connections are missing or unknown, and somebody can do something about it: /healthz */
 	LOSS_WHOLE_HOST = 1 << 1, /* counts the whole host, also with --cgroup: then the message would mislead */
+	LOSS_SELECTION = 1 << 2,  /* matters to a selection by process, unit, container or pod: null in other records */
 };
 
 struct loss {

@@ -26,7 +26,7 @@ void losses_report(struct losses *losses, const struct status *status)
 	}
 }
 
-void losses_summarize(const struct status *status, bool of_cgroup)
+void losses_summarize(const struct status *status, uint8_t without)
 {
 	size_t rows;
 	const struct loss *table = loss_table(&rows);
@@ -34,7 +34,7 @@ void losses_summarize(const struct status *status, bool of_cgroup)
 	for (size_t row = 0; row < rows; row++) {
 		uint64_t count = loss_count(&table[row], status);
 
-		if (count && table[row].one && !(of_cgroup && table[row].flags & LOSS_WHOLE_HOST))
+		if (count && table[row].one && !(table[row].flags & without))
 			log_notice("%" PRIu64 " %s", count, message_of(&table[row], count));
 	}
 }

@@ -8,7 +8,6 @@
 
 #include "sink/status.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -22,7 +21,7 @@ struct losses {
 /* Report each kind of loss that has advice and has begun since the last call. */
 void losses_report(struct losses *losses, const struct status *status);
 
-/* Report the sums of all losses. of_cgroup: losses of the whole host are left out. */
-void losses_summarize(const struct status *status, bool of_cgroup);
+/* Report the sums of all losses, without the rows that have one of these flags (enum loss_flags). */
+void losses_summarize(const struct status *status, uint8_t without);
 
 #endif /* SINK_LOSSES_H */
