@@ -43,7 +43,9 @@ static int expand(const struct suite *suite, const struct keylog_secret *secret,
 	const gnutls_datum_t key = {(uint8_t *)secret->bytes, secret->length};
 	const gnutls_datum_t info_datum = {info, 4 + info[2]};
 
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the label of RFC 8446 section 7.1 has no NUL */
 	memcpy(info + 3, "tls13 ", 6);
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	memcpy(info + 9, label, strlen(label));
 	return gnutls_hkdf_expand(suite->hash, &key, &info_datum, output, length);
 }

@@ -115,16 +115,24 @@ static void take_next(struct trail *trail, struct trail_piece *piece)
 	take_in_order(trail, piece);
 }
 
+/* The piece that waits and begins first; NULL: none waits. */
+static struct trail_piece *first_early(const struct trail_side *side)
+{
+	struct trail_piece *first = STAILQ_FIRST(&side->early);
+
+	for (struct trail_piece *piece = first; piece; piece = STAILQ_NEXT(piece, next))
+		if ((int32_t)(piece->position - first->position) < 0)
+			first = piece;
+	return first;
+}
+
 /* Pieces that waited, as far as they go on without a hole; with force, holes are holes for good. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity): a macro of sys/queue.h */
 static void take_early(struct trail *trail, struct trail_side *side, bool force)
 {
-	struct trail_piece *piece, *first;
+	struct trail_piece *first;
 
-	while (!STAILQ_EMPTY(&side->early)) {
-		first = NULL;
-		STAILQ_FOREACH(piece, &side->early, next)
-		if (!first || (int32_t)(piece->position - first->position) < 0)
-			first = piece;
+	while ((first = first_early(side))) {
 		if ((int32_t)(first->position - side->next) > 0) {
 			if (!force)
 				return;

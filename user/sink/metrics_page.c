@@ -130,6 +130,7 @@ static void write_counter(struct page *page, const char *name, const char *help,
 
 	begin_family(page, &family);
 	write_sample(page, NULL, NULL, count);
+	page->family = NULL;
 }
 
 static const char *service_name(char name[SERVICE_NAME_MAX], const struct metrics *metrics, uint8_t role,

@@ -180,6 +180,7 @@ static void write_json_list(FILE *out, const char *text)
 
 static void write_json_value(FILE *out, const struct answer_column *column, const struct value *value)
 {
+	const char *text = value->text ? value->text : "";
 	char time[sizeof("2026-11-30T12:00:00Z") + 16];
 
 	if (!value->known) {
@@ -188,13 +189,13 @@ static void write_json_value(FILE *out, const struct answer_column *column, cons
 	}
 	switch (column->type) {
 	case ANSWER_TYPE_TEXT:
-		write_json_string(out, value->text, strlen(value->text));
+		write_json_string(out, text, strlen(text));
 		break;
 	case ANSWER_TYPE_LIST:
-		write_json_list(out, value->text);
+		write_json_list(out, text);
 		break;
 	case ANSWER_TYPE_JSON:
-		fputs(value->text, out);
+		fputs(text, out);
 		break;
 	case ANSWER_TYPE_NUMBER:
 		fprintf(out, "%lld", (long long)value->number);

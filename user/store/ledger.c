@@ -204,6 +204,7 @@ static void release_detail(struct detail *detail)
 	*detail = (struct detail){};
 }
 
+/* NOLINTNEXTLINE(readability-function-*): macros of uthash */
 static void forget_waiting(struct ledger *ledger)
 {
 	struct failure_row *failure, *next_failure;
@@ -237,6 +238,7 @@ void ledger_close(struct ledger *ledger)
 }
 
 /* The cell of a key, created if absent; NULL without memory. */
+/* NOLINTNEXTLINE(readability-function-*): macros of uthash */
 static struct cell *cell_of(struct ledger *ledger, const struct cell_key *key, int64_t time)
 {
 	struct cell *cell;
@@ -314,6 +316,7 @@ static void remember(struct ledger *ledger, const struct store_record *record, c
 	remembered->key = *key;
 }
 
+/* NOLINTNEXTLINE(readability-function-*): macros of uthash */
 static int take_failure(struct ledger *ledger, const struct store_record *record, const struct cell_key *cell)
 {
 	const struct failure_key key = {cell->service, cell->client, cell->certificate, cell->outcome};

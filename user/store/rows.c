@@ -80,14 +80,14 @@ static const char *const queries[STATEMENTS] = {
 	[ADD_CLIENT] = "INSERT INTO client(address, first, last) VALUES(?1, ?5, ?5)",
 	[FIND_CERTIFICATE] = "SELECT id, last FROM certificate WHERE sha256 = ?1",
 	[ADD_CERTIFICATE] =
-		"INSERT INTO certificate(sha256, subject, issuer, serial, names, key, signature, chain, first, last)"
-		" VALUES(?1, '', '', '', '', '', '', 0, ?5, ?5)",
+		("INSERT INTO certificate(sha256, subject, issuer, serial, names, key, signature, chain, first, last)"
+                 " VALUES(?1, '', '', '', '', '', '', 0, ?5, ?5)"),
 	[FIND_OUTCOME] = ("SELECT id, 0 FROM outcome WHERE role = ?1 AND verdict = ?2 AND reason = ?3 AND evidence = ?4"
                           " AND version = ?5 AND requested IS ?6 AND answer = ?7 AND resumed IS ?8 AND trusted IS ?9"
                           " AND failure = ?10 AND failed_by = ?11 AND policy = ?12"),
 	[ADD_OUTCOME] =
-		"INSERT INTO outcome(role, verdict, reason, evidence, version, requested, answer, resumed, trusted,"
-		" failure, failed_by, policy) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		("INSERT INTO outcome(role, verdict, reason, evidence, version, requested, answer, resumed, trusted,"
+                 " failure, failed_by, policy) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"),
 	[TOUCH_SERVICE] = "UPDATE service SET last = max(last, ?2) WHERE id = ?1",
 	[TOUCH_CLIENT] = "UPDATE client SET last = max(last, ?2) WHERE id = ?1",
 	[TOUCH_CERTIFICATE] = "UPDATE certificate SET last = max(last, ?2) WHERE id = ?1",
@@ -96,10 +96,10 @@ static const char *const queries[STATEMENTS] = {
 	[DESCRIBE_CLIENT] =
 		"UPDATE client SET process = ?2, unit = ?3, container = ?4, namespace = ?5, pod = ?6 WHERE id = ?1",
 	[DESCRIBE_CERTIFICATE] =
-		"UPDATE certificate SET subject = ?2, issuer = ?3, serial = ?4, names = ?5, key = ?6,"
-		" signature = ?7, not_before = nullif(?8, 0), not_after = nullif(?9, 0),"
-		" chain = max(chain, ?10), by_client = max(by_client, ?11), by_server = max(by_server, ?12)"
-		" WHERE id = ?1",
+		("UPDATE certificate SET subject = ?2, issuer = ?3, serial = ?4, names = ?5, key = ?6,"
+                 " signature = ?7, not_before = nullif(?8, 0), not_after = nullif(?9, 0),"
+                 " chain = max(chain, ?10), by_client = max(by_client, ?11), by_server = max(by_server, ?12)"
+                 " WHERE id = ?1"),
 	[STATE_SERVICE] = "UPDATE service SET asks = ?2, authorities = ?3, certificate = ?4 WHERE id = ?1",
 	[COUNT_NAMES] = "SELECT count(*) FROM service WHERE address = ?1 AND port = ?2",
 	[ADD_CHANGE] = "INSERT INTO change(time, service, what, before, after) VALUES(?1, ?2, ?3, ?4, ?5)",
@@ -136,6 +136,7 @@ struct rows *rows_new(sqlite3 *database, const struct store_limits *limits, uint
 	return rows;
 }
 
+/* NOLINTNEXTLINE(readability-function-*): macros of uthash */
 static void forget_table(struct rows *rows, enum table table)
 {
 	struct row *row, *next;
@@ -182,6 +183,7 @@ static int run(sqlite3_stmt *statement)
 	return error;
 }
 
+/* NOLINTNEXTLINE(readability-function-*): macros of uthash */
 static struct row *find(struct rows *rows, enum table table, const char *key, size_t length)
 {
 	struct row *row;
@@ -191,6 +193,7 @@ static struct row *find(struct rows *rows, enum table table, const char *key, si
 }
 
 /* Keep a row in memory. NULL where there is no memory. */
+/* NOLINTNEXTLINE(readability-function-*): macros of uthash */
 static struct row *keep(struct rows *rows, enum table table, const char *key, size_t length, int64_t id, int64_t last)
 {
 	struct row *row = calloc(1, sizeof(*row) + length);

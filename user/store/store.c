@@ -248,7 +248,7 @@ static void close_store(void *state)
 		wait_and_hand_over(store);
 	if (store->status.queued || store->status.dropped)
 		log_warning("%llu handshakes were not stored",
-		            (unsigned long long)(store->status.queued + store->status.dropped));
+		            (unsigned long long)store->status.queued + store->status.dropped);
 	child_stop(&store->child);
 	free(store->queue);
 	free(store);

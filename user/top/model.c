@@ -172,11 +172,11 @@ static struct history *history_of(struct top_model *model, const struct top_serv
 
 	snprintf(key, sizeof(key), "%s %d %s %s %s", service->address, service->port, service->transport, service->role,
 	         service->name);
-	for (size_t index = 0; index < model->history_count; index++) {
-		if (!strcmp(model->histories[index].key, key))
-			return &model->histories[index];
-		if (!model->histories[index].seen)
-			unused = &model->histories[index];
+	for (struct history *history = model->histories; history < model->histories + model->history_count; history++) {
+		if (!strcmp(history->key, key))
+			return history;
+		if (!history->seen)
+			unused = history;
 	}
 	if (model->history_count < TOP_SERVICES_MAX)
 		unused = &model->histories[model->history_count++];

@@ -304,6 +304,7 @@ static void go_back(struct top *top)
 	}
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a case for each key */
 static void take_key(struct top *top, int key)
 {
 	struct top_view *view = &top->view;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +186,7 @@ static void put_bar(const struct top_service *service)
 	int used = 0;
 
 	for (size_t index = 0; index < sizeof(parts) / sizeof(*parts); index++) {
-		int length = parts[index].share * BAR_WIDTH + 0.5;
+		int length = lround(parts[index].share * BAR_WIDTH);
 
 		/* what happened at all can be seen */
 		if (parts[index].share > 0 && !length)
