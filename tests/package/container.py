@@ -104,9 +104,11 @@ class Container:
         self._cgroup = cgroup_root() / f"mtlsnoop-package-{os.getpid()}"
         self._cgroup.mkdir()
         self._process = subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--kill-child", "sh", "-c", INIT,
+            ["unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--net", "--kill-child", "sh", "-c", INIT,
              self.root], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             preexec_fn=lambda: (self._cgroup / "cgroup.procs").write_text(str(os.getpid())))
+        # in the host's cgroup namespace, as mtlsnoop wants: systemd finds its part of the tree by itself
+        self.cgroup = Path("/sys/fs/cgroup") / self._cgroup.name
         self.init = None
 
     def boot(self):

@@ -147,10 +147,10 @@ def check_library(container):
     shutil.copy(container.root / "usr/share/doc/mtlsnoop/examples/library.conf", drop_in)
     container.run("systemctl", "daemon-reload")
     expect(container.run("systemctl", "restart", SERVICE), (0, ""), "restart")
-    processes = Path("/sys/fs/cgroup/system.slice") / SERVICE / "cgroup.procs"
+    processes = container.cgroup / "system.slice" / SERVICE / "cgroup.procs"
     names = [container.run("cat", f"/proc/{pid}/comm")[1].strip() for pid in container.run("cat", processes)[1].split()]
     journal = container.run("journalctl", "-u", SERVICE, "-n", "5", "-o", "cat", "--no-pager")[1]
-    expect(sorted(names), ["mtlsnoop", "mtlsnoop-lib"], f"processes ({journal})")
+    expect(sorted(names), ["mtlsnoop", "mtlsnoop-elf", "mtlsnoop-lib"], f"processes ({journal})")
     shutil.rmtree(drop_in.parent)
     container.run("systemctl", "daemon-reload")
 
@@ -160,8 +160,11 @@ def check_journal(container):
     (container.root / OPTIONS).write_text('MTLSNOOP_OPTIONS="--port none"\n')
     container.run("systemctl", "restart", SERVICE)
     lines = container.run("journalctl", "-u", SERVICE, "-p", "err", "-o", "cat", "--no-pager", "-t", "mtlsnoop")[1].splitlines()
-    expect(lines, ["--port: 'none' is not a port: a number from 1 to 65535"] + lines[1:], "errors in the journal")
+    expect(lines, ["--port: 'none' is not a port: a number from 1 to 65535, a range such as 8000-8100, or a name such as https"] + lines[1:], "errors in the journal")
+    # a wrong command line fails at once and for good (RestartPreventExitStatus)
+    expect(container.run("systemctl", "show", "-p", "ActiveState", "--value", SERVICE)[1].strip(), "failed", "state")
     container.run("systemctl", "stop", SERVICE)
+    container.run("systemctl", "reset-failed", SERVICE)
 
 
 def check_removal(container, before):

@@ -181,7 +181,7 @@ int store_database_open(sqlite3 **database, const char *path, enum store_databas
 	*database = NULL;
 	if (access == STORE_MEMORY)
 		path = ":memory:";
-	error = store_database_error(sqlite3_open_v2(path, database, flags | SQLITE_OPEN_NOFOLLOW, NULL));
+	error = store_database_error(sqlite3_open_v2(path, database, flags, NULL));
 	umask(mask);
 	if (error)
 		error = refuse(path, *database ? sqlite3_errmsg(*database) : strerror(ENOMEM), error);
