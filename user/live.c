@@ -203,7 +203,8 @@ static void tell_start(const struct trace *trace)
 	struct status status;
 	uint64_t files = 0;
 
-	if (!isatty(STDERR_FILENO))
+	/* top has the terminal, and shows that it runs */
+	if (!isatty(STDERR_FILENO) || trace->live->options->command == COMMAND_TOP)
 		return;
 	live_status(&sources, &status);
 	for (int kind = 0; kind < STATUS_LIBRARIES_MAX; kind++)

@@ -93,7 +93,7 @@ def lists_at_each_size(store):
         terminal = Terminal([PROGRAM, "top", f"--store={store}"], columns, rows)
         try:
             size = f"{columns}x{rows}"
-            case(f"{size}: services, failures and certificates are shown", terminal.wait_text("10.1.0.1:443", "SERVICE", "REASON", "EXPIRES", "rejected_without_cer", "q quit"))
+            case(f"{size}: services, failures and certificates are shown", terminal.wait_text("10.1.0.1:443", "SERVICE", "REASON", "EXPIRES", "certificate_required", "q quit"))
             screen = terminal.screen()
             case(f"{size}: no line is longer than the terminal", next((line for line in screen if len(line) > columns), None))
             case(f"{size}: all lines are used", None if len(screen) == rows else f"{len(screen)} lines")
@@ -179,7 +179,7 @@ def plain_terminals(store):
 def captures():
     terminal = Terminal([PROGRAM, "top", "-r", str(OWN / "required.pcap")], 80, 24)
     try:
-        case("a capture is shown", terminal.wait_text("10.1.0.1:443", "rejected_without_cer"))
+        case("a capture is shown", terminal.wait_text("10.1.0.1:443", "certificate_required"))
         terminal.press("q")
         case("q ends a capture's view", terminal.wait(terminal.ended))
     finally:

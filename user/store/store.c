@@ -239,6 +239,14 @@ static void tick(void *state, const struct status *status)
 	read_reports(store);
 }
 
+/* Whether the writer has closed its end, which it does not do by itself. */
+static bool writer_is_gone(const struct store *store)
+{
+	struct pollfd poll_socket = {.fd = store->child.socket, .events = POLLIN};
+
+	return poll(&poll_socket, 1, 0) == 1 && poll_socket.revents & POLLHUP;
+}
+
 /* The writer gets the waiting records, and time to write them. */
 static void close_store(void *state)
 {
@@ -246,6 +254,8 @@ static void close_store(void *state)
 
 	for (int waits = 0; store->length && !store->status.gone && waits < END_MS / WAIT_MS; waits++)
 		wait_and_hand_over(store);
+	if (!store->status.gone && writer_is_gone(store))
+		log_error("the process that writes the store has ended; the last handshakes are not stored");
 	if (store->status.queued || store->status.dropped)
 		log_warning("%llu handshakes were not stored",
 		            (unsigned long long)store->status.queued + store->status.dropped);

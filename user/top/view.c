@@ -488,5 +488,7 @@ void view_draw(struct top_view *view, const struct top_model *model)
 			draw_list(view, model, list);
 	draw_last_line(view);
 	curs_set(view->prompting);
+	/* a message on standard error may have written over the screen */
+	redrawwin(stdscr);
 	refresh();
 }
