@@ -31,16 +31,16 @@ enum {
 };
 
 struct capture {
-	/* one of the two: libpcap reads no pcapng file with several kinds of interfaces */
+	/* exactly one reader is set: libpcap reads no pcapng file with several kinds of interfaces */
 	pcap_t *pcap;
 	struct pcapng *pcapng;
-	FILE *stream;      /* NULL: libpcap has it */
+	FILE *stream;      /* NULL: libpcap has the file */
 	int input;         /* descriptor behind stream */
 	capture_wait wait; /* NULL: reads block */
 	void *wait_context;
 	bool stopped; /* wait() has ended the input */
 	const char *path;
-	int datalink_left_out; /* the latest link type that was not understood */
+	int datalink_left_out; /* the latest unknown link type */
 	capture_sink sink;
 	void *context;
 	struct flow_table *flows;
@@ -48,12 +48,12 @@ struct capture {
 	struct held *held;
 	struct clock clock;
 	struct pcapng_packet ahead; /* a packet whose time the next packet has to confirm */
-	uint8_t *ahead_bytes;       /* the bytes of ahead; NULL: there is none */
+	uint8_t *ahead_bytes;       /* the bytes of ahead; NULL: no such packet */
 	uint64_t connections;       /* told of so far: the last one's number */
 	uint64_t packets;
 	uint64_t left_out[LEFT_OUT_KINDS];
-	uint64_t no_memory;        /* packets for which there was none */
-	uint64_t midstream;        /* TLS connections that were open before the capture began */
+	uint64_t no_memory;        /* packets dropped for lack of memory */
+	uint64_t midstream;        /* TLS connections opened before the capture began */
 	pcapng_secrets secrets;    /* NULL: the secrets in a file are not wanted */
 	capture_ended ended;       /* NULL: the sink does not want to know */
 	capture_follows follows;   /* NULL: the sink follows all connections */
@@ -72,14 +72,14 @@ static bool goes_on(struct capture *capture)
 	return !capture->stopped;
 }
 
-/* No packet may wait for the next one while there is none. */
+/* While the file has no further packet, no packet may wait for the next packet. */
 static bool pause_goes_on(struct capture *capture)
 {
 	pass_ahead(capture, NULL);
 	return goes_on(capture);
 }
 
-/* Read what there is. While there is nothing, wait() is called before each pause; signals interrupt the pause. */
+/* Read the available bytes. While no bytes come, wait() is called before each pause; signals interrupt the pause. */
 static ssize_t read_input(void *context, char *bytes, size_t size)
 {
 	struct capture *capture = context;
@@ -248,7 +248,7 @@ static struct event event_of(const struct flow *flow, enum event_direction direc
 	return event;
 }
 
-/* Pass on an event of a direction; what the sink says of more goes for that direction. */
+/* Pass on an event of a direction. The sink's answer about more events applies to the same direction. */
 static void tell(struct capture *capture, struct flow *flow, const struct event *event)
 {
 	if (!capture->sink(event, capture->context))
@@ -260,7 +260,7 @@ static bool unwanted(const struct flow *flow)
 	return flow->direction[EVENT_RECEIVED].unwanted && flow->direction[EVENT_SENT].unwanted;
 }
 
-/* Tell of a connection for the first time: as late as possible, so that one without content costs nothing. */
+/* Report a connection for the first time: as late as possible, so a connection without content costs nothing. */
 static void tell_open(struct capture *capture, struct flow *flow)
 {
 	const struct flow_key *key = &flow->key;
@@ -280,7 +280,7 @@ static void tell_open(struct capture *capture, struct flow *flow)
 	memcpy(open.local_address, low ? key->low_address : key->high_address, sizeof(open.local_address));
 	memcpy(open.remote_address, low ? key->high_address : key->low_address, sizeof(open.remote_address));
 	tell(capture, flow, &open.event);
-	/* a connection that is not wanted is so in both directions */
+	/* a connection is unwanted in both directions or in neither */
 	flow->direction[EVENT_SENT].unwanted = flow->direction[EVENT_RECEIVED].unwanted;
 }
 
@@ -311,7 +311,7 @@ static void tell_cut(struct capture *capture, struct flow *flow, enum event_dire
 	tell(capture, flow, &cut.event);
 }
 
-/* Of bytes that the receiver has acknowledged further copies make no difference. */
+/* After the receiver has acknowledged bytes, further copies of the bytes make no difference. */
 static uint8_t segment_type(const struct flow_direction *half, uint32_t position, uint32_t count)
 {
 	const struct tcp_receiver receiver = {
@@ -322,7 +322,7 @@ static uint8_t segment_type(const struct flow_direction *half, uint32_t position
 	return tcp_receiver_old(&receiver, position, count) == count ? EVENT_SEGMENT_ACKNOWLEDGED : EVENT_SEGMENT_OPEN;
 }
 
-/* The packet's payload in as many events as it takes, and what of it was not captured. */
+/* Pass on the packet's payload in as many events as needed, and the number of uncaptured bytes. */
 static void tell_payload(struct capture *capture, struct flow *flow, enum event_direction direction,
                          const struct packet *packet, enum event_kind kind, uint32_t position)
 {
@@ -350,7 +350,7 @@ static void tell_payload(struct capture *capture, struct flow *flow, enum event_
 		tell_cut(capture, flow, direction, position + packet->captured, packet->length - packet->captured);
 }
 
-/* A flow has to go, or a new connection takes its place: what it still had to say will not be seen. */
+/* A flow is dropped, or a new connection takes its place: the rest of the flow will not be seen. */
 static void capture_flow_dropped(struct flow *flow, void *context)
 {
 	struct capture *capture = context;
@@ -360,7 +360,7 @@ static void capture_flow_dropped(struct flow *flow, void *context)
 	release_all(capture, flow);
 	if (!flow->connection || flow->closed)
 		return;
-	/* a flow that was idle for so long has lost nothing: the time-out ends its connection */
+	/* a flow idle for so long has lost nothing: the time-out ends the connection */
 	if (capture->clock.now - flow->time_ns > FLOW_IDLE_SECONDS * (uint64_t)NS_PER_SECOND)
 		return;
 	for (direction = EVENT_RECEIVED; direction < EVENT_DIRECTIONS; direction++) {
@@ -387,8 +387,8 @@ static void begin_at(struct flow_direction *half, uint32_t initial)
 }
 
 /*
- * A new connection between the same ports begins with what its SYNs said; the first of them went to its local end.
- * Returns the packet's direction in it.
+ * A new connection between the same ports begins with the state from its SYNs; the first SYN went to the local end.
+ * Returns the packet's direction in the new connection.
  */
 static enum event_direction renew(struct capture *capture, struct flow *flow, enum event_direction direction)
 {
@@ -406,8 +406,8 @@ static enum event_direction renew(struct capture *capture, struct flow *flow, en
 }
 
 /*
- * A SYN that is no repetition. On a connection that is still open it may be anybody's (RFC 5961 section 4): it counts
- * once the other end answers it, or bytes follow it.
+ * A SYN that is no repetition. On an open connection anybody may have sent the SYN (RFC 5961 section 4). The SYN counts
+ * once the other end answers the SYN, or bytes follow.
  */
 static enum event_direction take_other_syn(struct capture *capture, struct flow *flow, const struct packet *packet,
                                            enum event_direction direction)
@@ -424,7 +424,7 @@ static enum event_direction take_other_syn(struct capture *capture, struct flow 
 	return direction;
 }
 
-/* Whether a SYN/ACK answers the later one of two SYNs that came: then that one began the connection. */
+/* Whether a SYN/ACK answers the later of two SYNs: then the later SYN began the connection. */
 static bool answers_other_syn(const struct flow *flow, const struct packet *packet, enum event_direction direction)
 {
 	const struct flow_direction *other = &flow->direction[!direction];
@@ -433,7 +433,7 @@ static bool answers_other_syn(const struct flow *flow, const struct packet *pack
 	       packet->acknowledgement == other->renewed && packet->acknowledgement != other->initial;
 }
 
-/* Returns the packet's direction, in what may be a new connection by now. */
+/* Returns the packet's direction, possibly in a new connection by now. */
 static enum event_direction take_syn(struct capture *capture, struct flow *flow, const struct packet *packet,
                                      enum event_direction direction)
 {
@@ -449,7 +449,7 @@ static enum event_direction take_syn(struct capture *capture, struct flow *flow,
 	return direction;
 }
 
-/* Of several SYN/ACKs, the one that the other end acknowledges, or that bytes follow, was the one that counts. */
+/* Of several SYN/ACKs, the SYN/ACK counts that the other end acknowledges or that bytes follow. */
 static void choose_answer(struct flow_direction *half, uint32_t next)
 {
 	if (half->renewing && half->renewed_by_answer && !half->handed_over && half->renewed == next)
@@ -457,8 +457,8 @@ static void choose_answer(struct flow_direction *half, uint32_t next)
 }
 
 /*
- * The sink gave a quiet connection up: a mail server may wait for STARTTLS for minutes. From here on it is a connection that
- * begins in the middle.
+ * The sink gave a quiet connection up: a mail server may wait for STARTTLS for minutes. From here on the connection
+ * counts as begun in the middle.
  */
 static void begin_again(struct flow *flow)
 {
@@ -489,7 +489,7 @@ static bool is_within_tls(const struct packet *packet)
 	return record[0] != TLS_HANDSHAKE || record[TLS_WALK_RECORD_HEADER] != TLS_CLIENT_HELLO;
 }
 
-/* A capture that begins in the middle of connections has none of their handshakes. */
+/* A capture that begins in the middle of connections lacks the handshakes of these connections. */
 static void count_midstream(struct capture *capture, struct flow *flow, const struct packet *packet)
 {
 	if (flow->begun || flow->connection)
@@ -520,8 +520,8 @@ static void take_segment(struct capture *capture, struct flow *flow, const struc
 }
 
 /*
- * Whether a reset can be the connection's: off the path anybody can send one (RFC 5961 section 3). TCP takes none that lies
- * behind; ahead of what was captured it may be the next byte all the same.
+ * Whether a reset can be the connection's: off the path anybody can send a reset (RFC 5961 section 3). TCP ignores a
+ * reset before the expected byte. A reset after the captured bytes may still be at the receiver's next byte.
  */
 static bool reset_is_plausible(const struct flow_direction *half, uint32_t sequence)
 {
@@ -550,7 +550,7 @@ static void take_close(struct capture *capture, struct flow *flow, const struct 
 		flow_close(capture->flows, flow);
 }
 
-/* Returns the flow of a TCP packet, a new one where it can begin one, or NULL. */
+/* Returns the flow of a TCP packet, a new flow if the packet can begin a flow, or NULL. */
 static struct flow *find_tcp(struct capture *capture, const struct packet *packet, enum event_direction *direction)
 {
 	struct flow *flow = flow_find(capture->flows, packet, direction);
@@ -565,7 +565,7 @@ static struct flow *find_tcp(struct capture *capture, const struct packet *packe
 	return flow;
 }
 
-/* What a packet shows of the two ends' TCP (tcp_receiver.h). */
+/* Learn about the two ends' TCP from a packet (tcp_receiver.h). */
 static void take_reception(struct flow *flow, const struct packet *packet, enum event_direction direction)
 {
 	struct flow_direction *other = &flow->direction[!direction];
@@ -608,8 +608,9 @@ static void pass_tcp(struct capture *capture, struct flow *flow, const struct pa
 }
 
 /*
- * How many bytes of the other direction the packet acknowledges that the capture has not shown. A FIN counts as one byte
- * (RFC 9293 section 3.4); anybody can send an acknowledgement, or a sequence number, far outside the window.
+ * How many bytes of the other direction the packet acknowledges although the capture has not shown the bytes. A FIN
+ * counts as 1 byte (RFC 9293 section 3.4). Anybody can send an acknowledgement, or a sequence number, far outside the
+ * window.
  */
 static uint32_t unseen_bytes(const struct flow *flow, const struct packet *packet, enum event_direction direction)
 {
@@ -625,8 +626,8 @@ static uint32_t unseen_bytes(const struct flow *flow, const struct packet *packe
 }
 
 /*
- * How many bytes of its own direction a reset follows that the capture has not shown: its sequence number is the next one of
- * the sender (RFC 9293 section 3.10.7). A FIN counts as one byte.
+ * How many bytes before a reset, in the same direction, the capture has not shown. The reset bears the sender's next
+ * sequence number (RFC 9293 section 3.10.7). A FIN counts as 1 byte.
  */
 static uint32_t unseen_before_reset(const struct flow *flow, const struct packet *packet,
                                     enum event_direction direction)
@@ -650,14 +651,14 @@ static bool has_to_wait(const struct flow *flow, const struct packet *packet, en
 
 	if (unwanted(flow) || packet->tcp_flags & PACKET_SYN)
 		return false;
-	/* packets stay in their order, but a reset waits for what comes */
+	/* packets stay in order, but a reset waits for later packets */
 	if (first && !unseen_before_reset(flow, &first->packet, direction))
 		return true;
 	return unseen_before_reset(flow, packet, direction) ||
 	       (flow->direction[!direction].seen && unseen_bytes(flow, packet, direction));
 }
 
-/* The bytes of a direction before limit that the capture lacks were lost: they will not come any more. */
+/* The missing bytes of a direction before limit were lost: these bytes will not come any more. */
 static void tell_holes(struct capture *capture, struct flow *flow, enum event_direction direction, uint32_t limit)
 {
 	struct flow_direction *half = &flow->direction[direction];
@@ -674,14 +675,14 @@ static void tell_holes(struct capture *capture, struct flow *flow, enum event_di
 	reach(half, limit);
 }
 
-/* A packet that waited shows what the capture lacks: bytes that its sender had received, or sent before a reset. */
+/* A packet has waited in vain. The capture lacks bytes that the packet's sender received, or sent before a reset. */
 static void tell_lost(struct capture *capture, struct flow *flow, const struct packet *packet,
                       enum event_direction direction)
 {
 	/* where nothing was told yet, the hole shows once bytes follow */
 	if (!flow->connection)
 		return;
-	/* a FIN that was not captured is no loss */
+	/* an uncaptured FIN is no loss */
 	if (unseen_before_reset(flow, packet, direction) > 1)
 		tell_holes(capture, flow, direction, packet->sequence);
 	if (flow->direction[!direction].seen && unseen_bytes(flow, packet, direction))
@@ -698,7 +699,7 @@ static void release(struct capture *capture, struct held_packet *held)
 	free(held);
 }
 
-/* Release the packets of a flow that wait no more. */
+/* Release the packets of a flow with nothing more to wait for. */
 static void release_ready(struct capture *capture, struct flow *flow)
 {
 	enum event_direction direction = EVENT_RECEIVED;
@@ -717,7 +718,7 @@ static void release_ready(struct capture *capture, struct flow *flow)
 	}
 }
 
-/* Release all packets of a flow, the one that came first before others. */
+/* Release all packets of a flow, in order of arrival. */
 static void release_all(struct capture *capture, struct flow *flow)
 {
 	struct held_packet *received, *sent;
@@ -735,7 +736,7 @@ static void release_all(struct capture *capture, struct flow *flow)
 	}
 }
 
-/* Whether the packets of a direction that wait carry all bytes from here to limit. */
+/* Whether the waiting packets of a direction carry all bytes from here to limit. */
 static bool waiting_packets_carry(const struct flow *flow, enum event_direction direction, uint32_t from,
                                   uint32_t limit)
 {
@@ -758,8 +759,8 @@ static bool waiting_packets_carry(const struct flow *flow, enum event_direction 
 }
 
 /*
- * Packets that wait for bytes of each other's direction, which wait, too: segments whose neighbours were swapped, or that were
- * lost to the capture and repeated with a later acknowledgement. The bytes are there, so nothing was lost.
+ * Packets of both directions wait for each other's bytes. Either neighbouring segments were swapped, or the capture
+ * missed segments and shows the repetition with a later acknowledgement. The bytes are present, so nothing was lost.
  */
 static bool is_circle(const struct flow *flow)
 {
@@ -774,7 +775,7 @@ static bool is_circle(const struct flow *flow)
 	return true;
 }
 
-/* A waiting packet that is the next one of its direction; first of all one that acknowledges only what was shown. */
+/* The waiting packet that is next in its direction; preferably a packet that acknowledges only shown bytes. */
 static struct held_packet *next_in_order(const struct flow *flow)
 {
 	struct held_packet *chosen = NULL;
@@ -785,7 +786,7 @@ static struct held_packet *next_in_order(const struct flow *flow)
 				continue;
 			if (!unseen_bytes(flow, &held->packet, direction))
 				return held;
-			/* the packet that came last bears the older bytes */
+			/* the last packet bears the older bytes */
 			if (!chosen || held->number > chosen->number)
 				chosen = held;
 		}
@@ -809,7 +810,7 @@ static void release_circle(struct capture *capture, struct flow *flow)
 	}
 }
 
-/* Release the packets that have waited long enough when the clock comes to time_ns, each flow at the time that it is due. */
+/* Release the packets that have waited long enough when the clock comes to time_ns, each flow at its due time. */
 static void release_due(struct capture *capture, uint64_t time_ns)
 {
 	const uint64_t patience_ns = HELD_SECONDS * (uint64_t)NS_PER_SECOND;
@@ -823,8 +824,8 @@ static void release_due(struct capture *capture, uint64_t time_ns)
 }
 
 /*
- * A connection that begins without its SYN: the acknowledgement number of its first packet shows where the other direction
- * stood then.
+ * A connection begins without its SYN: the acknowledgement number of the first packet shows the position of the other
+ * direction at the time.
  */
 static void begin_other(struct flow *flow, const struct packet *packet, enum event_direction direction)
 {
@@ -856,7 +857,7 @@ static void take_tcp(struct capture *capture, const struct packet *packet, uint6
 	release_ready(capture, flow);
 }
 
-/* Returns the flow of a UDP packet, a new one where it can begin one, or NULL. */
+/* Returns the flow of a UDP packet, a new flow if the packet can begin a flow, or NULL. */
 static struct flow *find_udp(struct capture *capture, const struct packet *packet, enum event_direction *direction)
 {
 	struct flow *flow = flow_find(capture->flows, packet, direction);
@@ -885,7 +886,7 @@ static void take_udp(struct capture *capture, const struct packet *packet, uint6
 	if (!flow)
 		return;
 	flow_seen(capture->flows, flow, time_ns);
-	/* what else shares the port (RFC 7983) does not concern us */
+	/* other protocols share the port (RFC 7983) and are ignored */
 	if (packet->captured && (packet->payload[0] < 20 || packet->payload[0] > 63))
 		return;
 	tell_open(capture, flow);
@@ -921,14 +922,14 @@ static void pass_packet(struct capture *capture, const struct pcapng_packet *cap
 	take_packet(capture, &packet, time_ns);
 }
 
-/* The clock comes to the time of a packet. Returns that time on the clock. */
+/* The clock comes to the time of a packet. Returns the packet's time on the clock. */
 static uint64_t come_to(struct capture *capture, uint64_t packet_ns)
 {
 	release_due(capture, packet_ns + capture->clock.offset);
 	return clock_take(&capture->clock, packet_ns);
 }
 
-/* The packet that waits for the next one's time. */
+/* The packet that waits for the next packet's time. */
 static void pass_ahead(struct capture *capture, const struct pcapng_packet *next)
 {
 	uint8_t *bytes = capture->ahead_bytes;
@@ -983,7 +984,7 @@ static void capture_packet(struct capture *capture, const struct pcapng_packet *
 		pass_packet(capture, captured, come_to(capture, captured->time_ns));
 }
 
-/* The file has ended: nothing comes that a packet could wait for. */
+/* The file has ended: packets have nothing more to wait for. */
 static void capture_flush(struct capture *capture)
 {
 	pass_ahead(capture, NULL);
@@ -995,7 +996,7 @@ static void take_pcap_packet(u_char *user, const struct pcap_pkthdr *header, con
 	struct capture *capture = (struct capture *)user;
 	const struct pcapng_packet packet = {
 		.datalink = pcap_datalink(capture->pcap),
-		/* the file was opened for nanoseconds: tv_usec has them */
+		/* the file was opened for nanoseconds: tv_usec has nanoseconds */
 		.time_ns = (uint64_t)header->ts.tv_sec * NS_PER_SECOND + header->ts.tv_usec,
 		.bytes = bytes,
 		.captured = header->caplen,
@@ -1030,7 +1031,7 @@ static int read_pcapng(struct capture *capture, unsigned int packets)
 	return 1;
 }
 
-/* The stream goes on with what the compressed file holds. Returns 0, or -ENOMEM after a message. */
+/* The stream goes on with the contents of the compressed file. Returns 0, or -ENOMEM after a message. */
 static int begin_compressed(struct capture *capture)
 {
 	FILE *contents = compressed_open(capture->stream);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * clock - the times of a capture's packets -> a clock that does not run backwards. Files are concatenated in the wrong
- * order, a host's clock is set during the capture, a packet bears a time far ahead: no connection may time out for that
- * reason. Pure.
+ * order, a host's clock is set during the capture, a packet bears a time far ahead: no connection may time out for
+ * such a reason. Pure.
  */
 #ifndef CAPTURE_CLOCK_H
 #define CAPTURE_CLOCK_H
@@ -15,15 +15,15 @@ enum clock_bounds {
 		1, /* a shorter step backwards is packets out of order, a longer one forward needs a second packet */
 };
 
-/* All zeroes is a clock that has not begun. Times in ns. */
+/* All zeroes: the clock has not begun. Times in ns. */
 struct clock {
 	uint64_t now;   /* the latest time */
-	int64_t offset; /* what a packet's time needs to become the clock's: 0 where the file's clock never jumped back */
+	int64_t offset; /* added to a packet's time for the clock's time: 0 if the file's clock never jumped back */
 	bool begun;
-	bool restarts; /* the next packet's time is now, whatever it is */
+	bool restarts; /* the next packet's time is now */
 };
 
-/* What comes next has nothing to do with what came: its first packet comes now. */
+/* The next packets have nothing to do with earlier packets: the first of the next packets comes now. */
 void clock_restart(struct clock *clock);
 
 /* Whether a packet's time is so far ahead that the next packet has to confirm the time. */

@@ -20,8 +20,8 @@ struct compressed {
 	z_stream zlib;
 	ZSTD_DStream *zstd; /* NULL: gzip */
 	ZSTD_inBuffer zstd_input;
-	bool pending;      /* the decoder may hold more than it could hand over */
-	bool member_ended; /* the next bytes begin another member or frame, or there are none */
+	bool pending;      /* the decoder may hold more output than had room */
+	bool member_ended; /* the next bytes, if any, begin another member or frame */
 	uint8_t bytes[INPUT_BYTES];
 };
 
@@ -67,7 +67,7 @@ static ssize_t zstd_some(struct compressed *compressed, char *bytes, size_t size
 	return output.pos;
 }
 
-/* The input that is left; gives the decoder new input where there is none. Returns 0 at the end, or -EIO. */
+/* The remaining input. Without remaining input, gives the decoder new input. Returns 0 at the end, or -EIO. */
 static ssize_t feed(struct compressed *compressed)
 {
 	ssize_t length;

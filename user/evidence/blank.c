@@ -6,10 +6,10 @@
 
 enum {
 	DATAGRAM_RECORD_HEADER = 13, /* RFC 6347 section 4.1 */
-	DTLS_BEFORE_1_0 = 0x0100,    /* what OpenSSL and Cisco's AnyConnect spoke before RFC 4347 */
+	DTLS_BEFORE_1_0 = 0x0100,    /* OpenSSL and Cisco's AnyConnect before RFC 4347 */
 };
 
-/* Whether the bytes that the walker has just read are part of TLS, and no more candidates for it. */
+/* Whether the bytes just read by the walker are certainly part of TLS, and not mere candidates. */
 static bool is_framing(const struct tls_walk *walk)
 {
 	switch (walk->phase) {
@@ -21,7 +21,7 @@ static bool is_framing(const struct tls_walk *walk)
 	}
 }
 
-/* Part of a record header whose first byte is no ContentType: the rest of the header will show that this is no TLS. */
+/* Part of a record header with a first byte that is no ContentType: the rest of the header will show no TLS. */
 static bool begins_as_no_record(const struct tls_walk *walk)
 {
 	uint8_t first = tls_walk_byte(walk->header, walk->header_have, 0);
@@ -106,7 +106,7 @@ void blank_datagram(uint8_t *bytes, size_t length)
 		bytes += DATAGRAM_RECORD_HEADER + content;
 		length -= DATAGRAM_RECORD_HEADER + content;
 	}
-	/* the first byte tells what it is (RFC 7983, RFC 9147 section 4) */
+	/* the first byte shows the protocol (RFC 7983, RFC 9147 section 4) */
 	if (length > 1)
 		memset(bytes + 1, 0, length - 1);
 }

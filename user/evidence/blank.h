@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * blank - overwrite with zeros what is not handshake: cleartext before TLS, the content of encrypted records, what follows
- * TLS. Record headers, handshake messages and alerts in cleartext stay: framing and lengths are those of the wire. Pure.
+ * blank - overwrite with zeros everything but the handshake: cleartext before TLS, the content of encrypted records, and
+ * bytes after TLS. Record headers, handshake messages and alerts in cleartext stay: framing and lengths match the wire.
+ * Pure.
  */
 #ifndef EVIDENCE_BLANK_H
 #define EVIDENCE_BLANK_H
@@ -12,10 +13,10 @@
 
 #include "bpf/shared/tls_walk.h"
 
-/* The next bytes of a direction that walk has followed so far. */
+/* Blank the next bytes of the direction followed by walk. */
 void blank_stream(struct tls_walk *walk, uint8_t *bytes, size_t length);
 
-/* count bytes of the direction are missing. What follows is handshake only if they lie within one message or record. */
+/* count bytes of the direction are missing. Later bytes are handshake only if the hole lies in one message or record. */
 void blank_hole(struct tls_walk *walk, uint32_t count);
 
 /* A whole DTLS datagram. */

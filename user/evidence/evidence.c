@@ -39,7 +39,7 @@ struct evidence_writer {
 	FILE *file[EVIDENCE_FILES];
 	uint32_t files;
 	uint32_t current;
-	uint64_t begun_ns; /* when the current file began; 0: nothing was written to it */
+	uint64_t begun_ns; /* start of the current file; 0: nothing written so far */
 	struct bucket bucket[BUCKETS];
 	struct connections connections;
 	uint32_t count;
@@ -193,7 +193,7 @@ void evidence_event(struct evidence_writer *evidence, const struct event *event,
 	connection->bytes = connection->trail.bytes;
 }
 
-/* The comment is what the record says. Names are those of this program; a process may be called anything but is text. */
+/* The comment has the contents of the record. Names come from this program; a process may have any name, as text. */
 static void describe(const struct handshake *handshake, const struct trail *trail, char comment[COMMENT_MAX])
 {
 	const struct verdict *verdict = &handshake->verdict;
@@ -227,7 +227,7 @@ static bool rotation_is_due(const struct evidence_writer *evidence, uint64_t now
 	return options->rotate_ns && evidence->begun_ns && now_ns - evidence->begun_ns >= options->rotate_ns;
 }
 
-/* The next file of the ring is written from its beginning. */
+/* The next file of the ring is written from the beginning. */
 static int rotate(struct evidence_writer *evidence)
 {
 	FILE *next;
@@ -253,7 +253,7 @@ static void write_connection(struct evidence_writer *evidence, const struct hand
 	trail_end(&connection->trail);
 	describe(handshake, &connection->trail, comment);
 	packets_write(out, &connection->trail, &labels);
-	/* a verdict may be what a silence shows */
+	/* a silence may lead to a verdict */
 	pcapng_write_time(out, evidence->now_ns + evidence->realtime_offset_ns);
 	if (!evidence->begun_ns)
 		evidence->begun_ns = evidence->now_ns;
@@ -264,7 +264,7 @@ static int take(void *state, const struct handshake *handshake)
 	struct evidence_writer *evidence = state;
 	struct connection *connection = connection_find(evidence, handshake->connection);
 
-	/* a handshake that a library alone reported, or a later one of its connection */
+	/* a handshake reported only by a library, or a later handshake of the connection */
 	if (!connection || evidence->error) {
 		evidence->counts.dropped += !evidence->error;
 		return evidence->error;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * evidence - -w FILE: the packets of each reported handshake, as pcapng. Events pass here before the tracker takes them; the
- * sink writes the connection's packets when its record comes, with verdict, reason and process as a comment.
+ * evidence - -w FILE: the packets of each reported handshake, as pcapng. Events pass here before the tracker. The sink
+ * writes the connection's packets when the record comes, with verdict, reason and process as a comment.
  *
- * Application data is never written: its bytes are zeros. Bounded: connections and bytes that wait for their record; beyond
+ * Application data is never written: its bytes are zeros. Bounded: connections and bytes waiting for a record. Beyond
  * the bound the oldest connection is dropped and counted.
  */
 #ifndef EVIDENCE_EVIDENCE_H
@@ -37,7 +37,7 @@ int evidence_open(struct evidence_writer **evidence, const struct evidence_optio
 
 struct sink evidence_sink(struct evidence_writer *evidence);
 
-/* An event, before the tracker takes the event. realtime_offset_ns makes its time one since the epoch. */
+/* An event, before the tracker takes the event. Its time plus realtime_offset_ns is a time since the epoch. */
 void evidence_event(struct evidence_writer *evidence, const struct event *event, int64_t realtime_offset_ns);
 
 /* The clock of the events is at now_ns. */

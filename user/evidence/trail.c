@@ -75,7 +75,7 @@ static void expect_answer(struct trail *trail, uint8_t direction)
 		tls_walk_expect_answer(other);
 }
 
-/* The piece stands where the direction goes on, or begins with bytes that were there before. */
+/* The piece continues the direction, or begins with repeated bytes. */
 static void take_in_order(struct trail *trail, struct trail_piece *piece)
 {
 	struct trail_side *side = &trail->side[piece->direction];
@@ -94,7 +94,7 @@ static void take_in_order(struct trail *trail, struct trail_piece *piece)
 	piece_add(trail, piece);
 }
 
-/* Bytes that were all there before are left out. */
+/* Repeated bytes are left out. */
 static void take_next(struct trail *trail, struct trail_piece *piece)
 {
 	struct trail_side *side = &trail->side[piece->direction];
@@ -115,7 +115,7 @@ static void take_next(struct trail *trail, struct trail_piece *piece)
 	take_in_order(trail, piece);
 }
 
-/* The piece that waits and begins first; NULL: none waits. */
+/* The waiting piece with the lowest beginning; NULL: no piece waits. */
 static struct trail_piece *first_early(const struct trail_side *side)
 {
 	struct trail_piece *first = STAILQ_FIRST(&side->early);
@@ -126,7 +126,7 @@ static struct trail_piece *first_early(const struct trail_side *side)
 	return first;
 }
 
-/* Pieces that waited, as far as they go on without a hole; with force, holes are holes for good. */
+/* Join waiting pieces up to the next hole; with force, across holes. */
 /* NOLINTNEXTLINE(readability-function-cognitive-complexity): a macro of sys/queue.h */
 static void take_early(struct trail *trail, struct trail_side *side, bool force)
 {
@@ -156,7 +156,7 @@ static void take_piece(struct trail *trail, struct trail_piece *piece)
 	take_early(trail, side, false);
 }
 
-/* Header and content of a record that is rebuilt; content may be NULL: zeros. */
+/* Header and content of a rebuilt record; content may be NULL: zeros. */
 static void put_record(struct trail *trail, const struct event *event, uint8_t type, uint16_t version, uint16_t length,
                        const uint8_t *content)
 {
@@ -179,13 +179,13 @@ static void put_record(struct trail *trail, const struct event *event, uint8_t t
 	piece_add(trail, piece);
 }
 
-/* Where a byte of a message stands in the records that carry the message. */
+/* The place of a message's byte in the records with the message. */
 static uint32_t place_in_records(uint32_t at)
 {
 	return at + TLS_WALK_RECORD_HEADER * (at / RECORD_CONTENT_MAX + 1);
 }
 
-/* A message in records of its own, its body zeros until it comes. */
+/* A message in records of its own. The body is zeros until its bytes come. */
 static void put_message(struct trail *trail, const struct event_message *message)
 {
 	struct trail_side *side = &trail->side[message->event.direction];
@@ -230,7 +230,7 @@ static void put_body(struct trail *trail, const struct event_bytes *body)
 	}
 }
 
-/* What a walk reports, the kernel's or the one over bytes that the kernel handed over. */
+/* Take a report of a walk: the kernel's walk, or our walk over bytes from the kernel. */
 static void take_walked(const struct event *event, void *context)
 {
 	struct trail *trail = context;
@@ -273,7 +273,7 @@ static void take_handover(struct trail *trail, const struct event_handover *hand
 	expect_answer(trail, !handover->event.direction);
 }
 
-/* Bytes that the kernel handed over are walked, in order; what comes behind a hole is left out. */
+/* Bytes from the kernel are walked in order. Bytes after a hole are left out. */
 static void walk_segment(struct trail *trail, const struct event_bytes *bytes)
 {
 	struct trail_side *side = &trail->side[bytes->event.direction];
@@ -307,7 +307,7 @@ static void take_cut(struct trail *trail, const struct event_cut *cut)
 	struct trail_side *side = &trail->side[cut->event.direction];
 	struct trail_piece *piece;
 
-	/* a count of 0: nothing more will be seen; one byte that is missing says the same */
+	/* a count of 0: nothing more will be seen; a missing byte has the same effect */
 	if (!is_from_file(trail))
 		return;
 	piece = piece_new(trail, &cut->event, TRAIL_BYTES, cut->count ?: 1, 0);
@@ -321,7 +321,7 @@ static void take_datagram(struct trail *trail, const struct event_bytes *bytes)
 {
 	struct trail_piece *piece;
 
-	if (bytes->position) /* the rest of one that is longer than an event */
+	if (bytes->position) /* the rest of a message longer than an event */
 		return;
 	piece = piece_new(trail, &bytes->event, TRAIL_DATAGRAM, bytes->length, bytes->length);
 	if (!piece)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * trail - the packets of one connection's handshake, made from its events: bytes as they were captured, or framing that is
- * rebuilt from what the kernel's walk reported. Application data is blank (blank.h). Bounded. No I/O.
+ * trail - the packets of a connection's handshake, made from the connection's events: captured bytes, or framing
+ * rebuilt from the reports of the kernel's walk. Application data is blank (blank.h). Bounded. No I/O.
  */
 #ifndef EVIDENCE_TRAIL_H
 #define EVIDENCE_TRAIL_H
@@ -25,7 +25,7 @@ enum trail_kind {
 	TRAIL_DATAGRAM,
 };
 
-/* Bytes of a direction in the order in which they came. */
+/* Bytes of a direction in the order of arrival. */
 struct trail_piece {
 	STAILQ_ENTRY(trail_piece) next;
 	uint64_t time_ns;
@@ -42,10 +42,10 @@ STAILQ_HEAD(trail_pieces, trail_piece);
 struct trail_side {
 	bool handed_over;
 	uint32_t initial;            /* sequence number of position 0 */
-	uint32_t next;               /* position behind the bytes that are in order */
+	uint32_t next;               /* position after the bytes in order */
 	struct tls_walk walk;        /* behind those bytes */
 	struct trail_pieces early;   /* pieces behind a hole */
-	struct trail_piece *message; /* of the kernel's walk: its body comes in further events */
+	struct trail_piece *message; /* of the kernel's walk: the body comes in further events */
 };
 
 struct trail {
@@ -63,7 +63,7 @@ void trail_release(struct trail *trail);
 /* An event of the connection behind its EVENT_OPEN. */
 void trail_event(struct trail *trail, const struct event *event);
 
-/* No more events come: what waits behind holes joins the pieces. */
+/* No more events come: join the pieces after holes, too. */
 void trail_end(struct trail *trail);
 
 #endif /* EVIDENCE_TRAIL_H */

@@ -23,14 +23,14 @@
 #include "system/log.h"
 
 enum {
-	KERNEL_LOG_MAX = 256 * 1024, /* what libbpf says while it loads, the verifier's log with it */
+	KERNEL_LOG_MAX = 256 * 1024, /* libbpf's messages while loading, with the verifier's log */
 	KERNEL_LOG_LINE_MAX = 1024,
-	KERNEL_LOG_LINES = 12, /* of it, the last ones are shown where loading fails */
-	LOOK_EVENTS = 16,      /* how full the buffer is, is looked at that often */
-	WAKEUP_SHARE = 4,      /* the reader is woken where one in so many bytes of the buffer is waiting */
+	KERNEL_LOG_LINES = 12, /* the last lines are shown if loading fails */
+	LOOK_EVENTS = 16,      /* events between two looks at the buffer's fill level */
+	WAKEUP_SHARE = 4,      /* the reader is woken if 1/WAKEUP_SHARE of the buffer is waiting */
 };
 
-/* One of the two hooks is loaded. */
+/* Only one hook is loaded. */
 struct tracer {
 	struct socket *socket;
 	struct device *device;
@@ -44,18 +44,18 @@ struct tracer {
 	uint64_t buffer_waiting;
 	uint64_t buffer_peak;
 	uint64_t events_read;
-	const void *consumer; /* a page each, of which the first 8 bytes count the bytes that were read, and written */
+	const void *consumer; /* a page: the first 8 bytes count the bytes read (producer: written) */
 	const void *producer;
 	const struct packet_counter *packets;
 	struct service_set *services; /* shared with the programs */
 	struct flow_hash_key flow_key;
-	int cgroup_file; /* a file in the cgroup, which can be read for as long as the cgroup is there */
+	int cgroup_file; /* a file in the cgroup, readable until the cgroup is removed */
 	struct probes *probes;
 	tracer_sink sink;
 	void *context;
 };
 
-/* What libbpf printed: it knows no context, so that this has to be found without one. */
+/* The lines printed by libbpf. libbpf passes no context to its print function, so the log is global. */
 static struct {
 	char text[KERNEL_LOG_MAX];
 	size_t length;
@@ -90,7 +90,7 @@ static int kernel_log_add(enum libbpf_print_level level, const char *format, va_
 	return length;
 }
 
-/* The last lines that libbpf and the verifier printed. */
+/* The last lines from libbpf and the verifier. */
 static void kernel_log_print(void)
 {
 	char *line = kernel_log.text + kernel_log.length, *rest;
@@ -109,7 +109,7 @@ static void kernel_log_print(void)
 
 static const char *load_advice(int error)
 {
-	/* without CAP_PERFMON it is the verifier that refuses, for reasons of its own */
+	/* without CAP_PERFMON the verifier refuses, for other reasons */
 	if (error == EPERM || geteuid() != 0)
 		return "run it as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 	switch (error) {
@@ -141,8 +141,8 @@ static void print_load_error(int error)
 }
 
 /*
- * Whether a directory is the root of the whole hierarchy, and not that of a cgroup namespace or of a part that is mounted
- * alone: every cgroup but the root has the file cgroup.type (cgroups(7)).
+ * Whether a directory is the root of the whole hierarchy. The root of a cgroup namespace, or of a part mounted alone,
+ * does not count: every cgroup but the root has the file cgroup.type (cgroups(7)).
  */
 static bool is_cgroup_root(const char *path)
 {
@@ -157,8 +157,8 @@ static bool is_cgroup_root(const char *path)
 }
 
 /*
- * Where the cgroup v2 hierarchy is mounted: on a hybrid host not at /sys/fs/cgroup. The mount of its root is preferred to
- * one of a part of it. Returns a string to be freed, or NULL.
+ * The mount point of the cgroup v2 hierarchy: on a hybrid host not /sys/fs/cgroup. A mount of the root is preferred to
+ * a mount of a part. Returns a string to be freed, or NULL.
  */
 static char *find_cgroup_root(void)
 {
@@ -239,12 +239,12 @@ static int handle_event(void *context, void *data, size_t size)
 	struct tracer *tracer = context;
 	const struct event *event = data;
 
-	/* who takes the events may have been held up by one of them, and the buffer be fuller than it was */
+	/* an event may have delayed the consumer, so the buffer may be fuller than before */
 	if (++tracer->events_read % LOOK_EVENTS == 0)
 		look_at_buffer(tracer);
 	if (size < sizeof(*event) || event->size > size)
 		return 0;
-	/* what a library had done before this went over the wire comes first, though it be in another buffer */
+	/* library events from before this packet come first, although in another buffer */
 	if (tracer->probes)
 		probes_read_until(tracer->probes, event->time_ns);
 	tracer->sink(event, tracer->context);
@@ -328,7 +328,7 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	return error;
 }
 
-/* A page of the ring buffer, to look at. libbpf has its own, and in this version does not show them. */
+/* Map a page of the ring buffer. libbpf maps the same pages, but this version of libbpf hides its mappings. */
 static const void *map_page(const struct bpf_map *events, int number)
 {
 	const long size = sysconf(_SC_PAGESIZE);
@@ -466,7 +466,7 @@ void tracer_close(struct tracer *tracer)
 	free(tracer);
 }
 
-/* Programs on a cgroup that is removed are detached with it; one of the same name that comes later is another. */
+/* Removal of a cgroup detaches its programs. A later cgroup of the same name is another cgroup. */
 static int check_cgroup(struct tracer *tracer)
 {
 	char byte;
@@ -484,7 +484,7 @@ void tracer_add_probes(struct tracer *tracer, struct probes *probes)
 	struct epoll_event readable = {.events = EPOLLIN};
 
 	tracer->probes = probes;
-	/* much that waits there wakes the reader, too */
+	/* many waiting library events wake the reader, too */
 	epoll_ctl(ring_buffer__epoll_fd(tracer->events), EPOLL_CTL_ADD, probes_descriptor(probes), &readable);
 }
 
@@ -494,7 +494,7 @@ int tracer_poll(struct tracer *tracer, int timeout_ms)
 	int error = epoll_wait(ring_buffer__epoll_fd(tracer->events), &event, 1, timeout_ms) < 0 ? -errno : 0;
 
 	tracer->buffer_waiting = look_at_buffer(tracer);
-	/* most events come without a wake-up: look for them whether or not there was one */
+	/* most events come without a wake-up: look for events even without a wake-up */
 	if (!error || error == -EINTR) {
 		int consumed = tracer->probes ? probes_read(tracer->probes) : 0;
 

@@ -22,24 +22,24 @@ struct tracer_options {
 	uint32_t interface_connections; /* followed at once; beyond the bound the quietest connection is dropped */
 	uint32_t buffer_bytes;          /* size of the ring buffer, a power of two and a multiple of the page size */
 	const struct early_filter
-		*early_filter; /* what of an expression is decided with the first packet; NULL: nothing */
+		*early_filter; /* the part of an expression decided with the first packet; NULL: nothing */
 	uint32_t
 		follow_process; /* whose writes, and its descendants', are marked (event_owner.followed); 0: no process */
 };
 
 enum tracer_bounds {
-	TRACER_PROGRAMS = 2, /* that are shown packets */
+	TRACER_PROGRAMS = 2, /* programs with packets as input */
 	TRACER_RUNS = TRACER_PROGRAMS + 1 + PROBES_RUNS,
 };
 
-/* Whether it sees anything, and how full the way to here is. */
+/* Whether the programs see anything, and how full the buffer is. */
 struct tracer_sight {
 	const char *hook;                  /* a static string: "socket", "device" */
-	uint32_t programs;                 /* attached; 0 where no device is there yet */
-	uint64_t packets[TRACER_PROGRAMS]; /* that the programs were shown; may be a little low (packet_counter) */
+	uint32_t programs;                 /* attached; 0 without a device so far */
+	uint64_t packets[TRACER_PROGRAMS]; /* seen by the programs; may be a little low (packet_counter) */
 	uint64_t buffer_bytes;             /* of the ring buffer */
-	uint64_t buffer_waiting;           /* when it was last read */
-	uint64_t buffer_peak;              /* the most there ever was then */
+	uint64_t buffer_waiting;           /* at the latest read */
+	uint64_t buffer_peak;              /* maximum of buffer_waiting */
 };
 
 typedef void (*tracer_sink)(const struct event *event, void *context);
@@ -52,7 +52,7 @@ struct tracer;
  */
 int tracer_open(struct tracer **tracer, const struct tracer_options *options, tracer_sink sink, void *context);
 
-/* Detach, and free what is left. Nothing stays behind in the kernel. */
+/* Detach and free everything. Nothing stays in the kernel. */
 void tracer_close(struct tracer *tracer);
 
 /* Detach, so no more events come; waiting events can still be read. */

@@ -28,7 +28,7 @@ enum {
 	NAME_TYPE_HOST_NAME = 0, /* RFC 6066 section 3 */
 };
 
-/* The random of a ServerHello that is a HelloRetryRequest: SHA-256 of that word, RFC 8446 section 4.1.3. */
+/* The random of a HelloRetryRequest: SHA-256 of the word "HelloRetryRequest", RFC 8446 section 4.1.3. */
 static const uint8_t hello_retry_request_random[MESSAGE_RANDOM] = {
 	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
 	0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
@@ -49,9 +49,9 @@ static bool is_early_draft(uint16_t version)
 }
 
 /*
- * What a version sent in supported_versions stands for. The drafts of TLS 1.3, which their implementers numbered
- * 0x7f00 + draft (the IETF's rule), 0xfb00 + draft (Facebook) and 0x7e00 + experiment (Google), share its framing, all
- * that matters here: they are told as TLS 1.3.
+ * The meaning of a version in supported_versions. Implementers numbered the drafts of TLS 1.3 0x7f00 + draft (the
+ * IETF's rule), 0xfb00 + draft (Facebook) and 0x7e00 + experiment (Google). All drafts have the framing of TLS 1.3.
+ * Only the framing matters here, so drafts are reported as TLS 1.3.
  */
 static uint16_t version_meant(uint16_t sent)
 {
@@ -62,7 +62,7 @@ static uint16_t version_meant(uint16_t sent)
 
 /*
  * The version of a hello without supported_versions. TLS 1.3 calls itself 1.2 in legacy_version (RFC 8446 section
- * 4.1.2), so that where not all of the hello could be read "1.2" says nothing.
+ * 4.1.2), so "1.2" proves nothing if part of the hello could not be read.
  */
 static uint16_t version_without_extension(uint16_t legacy_version, int error)
 {
@@ -71,7 +71,7 @@ static uint16_t version_without_extension(uint16_t legacy_version, int error)
 	return error && may_be_newer ? 0 : version_meant(legacy_version);
 }
 
-/* RFC 8701 section 2: values that stand for nothing, sent so that the peer learns to pass over what it does not know. */
+/* RFC 8701 section 2: meaningless values, sent so that peers learn to ignore unknown values. */
 static bool is_grease_protocol(const struct reader *name)
 {
 	return name->left == 2 && name->next[0] == name->next[1] && (name->next[0] & 0x0f) == 0x0a;
@@ -97,7 +97,7 @@ static void read_session_id(struct reader *body, uint8_t *length, uint8_t sessio
 	*length = id.left;
 }
 
-/* ServerNameList, RFC 6066 section 3: a name of each type at most, of which only host_name was ever defined */
+/* ServerNameList, RFC 6066 section 3: at most one name of each type; host_name is the only type ever defined */
 static void read_server_name(struct reader *extension, char server_name[MESSAGE_SERVER_NAME_MAX + 1])
 {
 	struct reader list = reader_list(extension, reader_u16(extension));
@@ -113,7 +113,7 @@ static void read_server_name(struct reader *extension, char server_name[MESSAGE_
 	}
 }
 
-/* ProtocolNameList, RFC 7301 section 3.1; the first is the one that the client prefers, or that the server chose */
+/* ProtocolNameList, RFC 7301 section 3.1; the first name is the client's preference, or the server's choice */
 static void read_protocol(struct reader *extension, char protocol[MESSAGE_PROTOCOL_MAX + 1])
 {
 	struct reader list = reader_list(extension, reader_u16(extension));
@@ -154,8 +154,8 @@ static void read_versions_offered(struct reader *extension, struct client_hello 
 }
 
 /*
- * Take the next of Extension extensions<0..2^16-1>, RFC 8446 section 4.2. One that is cut off ends the list: half of
- * supported_versions, say, would tell a lower version than what was sent.
+ * Take the next of Extension extensions<0..2^16-1>, RFC 8446 section 4.2. A cut extension ends the list: for example,
+ * half of supported_versions would show a lower version than the sender's.
  */
 static bool next_extension(struct reader *extensions, uint16_t *type, struct reader *extension)
 {
@@ -166,7 +166,7 @@ static bool next_extension(struct reader *extensions, uint16_t *type, struct rea
 	return extension->next != NULL;
 }
 
-/* RenegotiationInfo, RFC 5746 section 3.2: of a client its own verify_data of the handshake before */
+/* RenegotiationInfo, RFC 5746 section 3.2: from a client, the client's verify_data of the previous handshake */
 static void read_renegotiation_info(struct reader *extension, struct client_hello *hello)
 {
 	struct reader data = reader_opaque(extension, reader_u8(extension));
@@ -180,7 +180,7 @@ static void read_renegotiation_info(struct reader *extension, struct client_hell
 
 /*
  * OfferedPsks, RFC 8446 section 4.2.11. A ticket has an age, plus a random number; an external key has the age 0. Which
- * keys are external is known of the first 32 identities.
+ * keys are external is known for the first 32 identities.
  */
 static void read_offered_keys(struct reader *extension, struct client_hello *hello)
 {
@@ -245,7 +245,7 @@ static void read_client_extensions(struct reader *body, struct client_hello *hel
 		read_client_extension(type, &extension, hello);
 }
 
-/* ClientHello, RFC 5246 section 7.4.1.2; RFC 8446 section 4.1.2 gave its fields new names and the same places. */
+/* ClientHello, RFC 5246 section 7.4.1.2; RFC 8446 section 4.1.2 renamed the fields and kept the places. */
 static void read_client_hello(struct reader *body, struct client_hello *hello)
 {
 	struct reader cipher_suites;
@@ -261,7 +261,7 @@ static void read_client_hello(struct reader *body, struct client_hello *hello)
 	reader_expect(body, cipher_suites.left >= 2 && cipher_suites.left % 2 == 0); /* CipherSuite<2..2^16-2> */
 
 	reader_expect(body, reader_opaque(body, reader_u8(body)).left > 0); /* CompressionMethod<1..2^8-1> */
-	if (body->left) /* extensions are known by there being more, RFC 5246 section 7.4.1.2 */
+	if (body->left) /* further bytes are extensions, RFC 5246 section 7.4.1.2 */
 		read_client_extensions(body, hello);
 	reader_end(body);
 }
@@ -393,7 +393,7 @@ static void read_authorities(struct reader *body, struct certificate_request *re
 		if (!name.next)
 			break;
 		reader_expect(&name, name.left > 0);
-		/* a name that cannot be read was asked for all the same: it counts, and stays empty */
+		/* an unreadable name counts as requested, and stays empty */
 		if (request->authorities < MESSAGE_AUTHORITIES_MAX)
 			x509_read_name(name.next, name.left, request->authority[request->authorities]);
 		request->authorities++;
@@ -489,7 +489,7 @@ static void read_certificate(struct reader *body, bool version_1_3, struct certi
 		certificate->certificates = index < UINT16_MAX ? index + 1 : UINT16_MAX;
 		last = entry;
 	}
-	/* a list that is not empty has a certificate, even where the message is cut off before it */
+	/* a non-empty list has a certificate, even if the message is cut before the certificate */
 	if (list_length && !certificate->certificates)
 		certificate->certificates = 1;
 	reader_end(body);
