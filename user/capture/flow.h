@@ -76,7 +76,7 @@ typedef void (*flow_dropped)(struct flow *flow, void *context);
 
 struct flow_table;
 
-/* NULL where there is no memory, or no random numbers to be had. */
+/* NULL without memory or random numbers. */
 struct flow_table *flow_table_new(uint32_t flows_max, flow_dropped dropped, void *context);
 void flow_table_free(struct flow_table *table);
 void flow_table_set_max(struct flow_table *table, uint32_t flows_max);

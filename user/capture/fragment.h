@@ -27,7 +27,7 @@ struct fragment_counts {
 
 struct fragment_table;
 
-/* NULL where there is no memory. */
+/* NULL: no memory. */
 struct fragment_table *fragment_table_new(void);
 void fragment_table_free(struct fragment_table *table);
 

@@ -28,7 +28,7 @@ struct pcapng_packet {
 
 struct pcapng;
 
-/* Read from stream, which stays the caller's. NULL where there is no memory. */
+/* Read from stream; the caller keeps stream. NULL: no memory. */
 struct pcapng *pcapng_new(FILE *stream);
 void pcapng_free(struct pcapng *pcapng);
 
@@ -40,7 +40,7 @@ void pcapng_set_secrets(struct pcapng *pcapng, pcapng_secrets secrets, void *con
 /* Returns 1 and the next packet, 0 at the end of the file, or -EBADMSG, -EIO or -ENOMEM. */
 int pcapng_next(struct pcapng *pcapng, struct pcapng_packet *packet);
 
-/* What the last error was, for people. */
+/* The last error, for people. */
 const char *pcapng_error(const struct pcapng *pcapng);
 
 #endif /* CAPTURE_PCAPNG_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * blank - overwrite with zeros everything but the handshake: cleartext before TLS, the content of encrypted records, and
+ * blank - overwrite with zeros everything but the handshake: cleartext before TLS, the content of encrypted records,
  * bytes after TLS. Record headers, handshake messages and alerts in cleartext stay: framing and lengths match the wire.
  * Pure.
  */
@@ -16,7 +16,7 @@
 /* Blank the next bytes of the direction followed by walk. */
 void blank_stream(struct tls_walk *walk, uint8_t *bytes, size_t length);
 
-/* count bytes of the direction are missing. Later bytes are handshake only if the hole lies in one message or record. */
+/* count bytes of the direction are missing. Later bytes are handshake only if a message or record has the hole. */
 void blank_hole(struct tls_walk *walk, uint32_t count);
 
 /* A whole DTLS datagram. */

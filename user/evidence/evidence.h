@@ -30,8 +30,8 @@ struct evidence_options {
 struct evidence_writer;
 
 /*
- * Open the files, while the user's rights are still there. Returns 0, or -errno after a message. The sink frees the rest when
- * it closes.
+ * Open the files, while the user's rights are still there. Returns 0, or -errno after a message. The closing sink
+ * frees the rest.
  */
 int evidence_open(struct evidence_writer **evidence, const struct evidence_options *options);
 

@@ -40,7 +40,7 @@ struct device {
 	struct attachment attachment;
 };
 
-/* What the child knows. */
+/* The child's state. */
 struct watch {
 	const struct interfaces_options *options;
 	int program[INTERFACES_PROGRAMS];
@@ -51,7 +51,7 @@ struct watch {
 	int error; /* the latest error of attaching */
 };
 
-/* What a message says of a device. */
+/* The facts about a device in a message. */
 struct link_notice {
 	const char *name;
 	int index;

@@ -19,7 +19,7 @@
 
 enum {
 	BUFFER_BYTES = 4 * 1024 * 1024,
-	WAKEUP_SHARE = 4, /* the reader is woken where one in so many bytes of the buffer is waiting */
+	WAKEUP_SHARE = 4, /* the reader is woken if 1/WAKEUP_SHARE of the buffer is waiting */
 	PATH_BYTES = 32,
 	LINK_RETURNS = 1, /* BPF_F_UPROBE_MULTI_RETURN */
 };
@@ -31,7 +31,7 @@ struct probes {
 	struct ring_buffer *events;
 	probes_sink sink;
 	void *context;
-	uint64_t read_ns; /* all that was told before was read */
+	uint64_t read_ns; /* all earlier events were read */
 	bool has_cookie;
 	bool takes_many;
 

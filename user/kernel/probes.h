@@ -19,13 +19,13 @@ enum probes_bounds {
 	PROBES_RUNS = PROBES + 1,
 };
 
-/* A file that is to be probed. */
+/* A file to be probed. */
 struct probe_file {
 	int descriptor;  /* open: a path could name another file meanwhile */
 	uint32_t target; /* as events shall name it */
 };
 
-/* Probes that are attached and detached together. */
+/* Probes attached and detached together. */
 struct bpf_link;
 struct probe_link {
 	struct bpf_link *single; /* NULL: the link has many probes */
@@ -43,7 +43,7 @@ void probes_close(struct probes *probes);
 /* A descriptor that is readable when many events wait. Most events come without a wake-up. */
 int probes_descriptor(const struct probes *probes);
 
-/* Pass on all events there are. Returns 0, or -errno. */
+/* Pass on all waiting events. Returns 0, or -errno. */
 int probes_read(struct probes *probes);
 
 /* The same, if events of that age may exist. */

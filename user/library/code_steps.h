@@ -15,7 +15,7 @@ enum code_steps_bounds {
 	CODE_STEPS_MAX = 64,
 	CODE_STEPS_OPERANDS = 2,
 	CODE_STEPS_FUNCTION_BYTES = 192, /* of a function, from its beginning */
-	CODE_STEPS_FIELD_MIN = 0x20,     /* offsets of fields that are asked for */
+	CODE_STEPS_FIELD_MIN = 0x20,     /* lowest offset of a sought field */
 	CODE_STEPS_FIELD_MAX = 0x4000,
 };
 
@@ -36,7 +36,7 @@ void code_steps_read(struct elf_image *image, uint64_t address, size_t length, s
 /* Read the beginning of an exported function. Returns whether there is one. */
 bool code_steps_read_function(struct elf_image *image, const char *name, struct code_steps *steps);
 
-/* Whether an operand is a field at an offset in what a register points to. */
+/* Whether an operand is a field at an offset from a register's pointer. */
 bool code_step_is_field(const ZydisDecodedOperand *operand);
 
 /* Whether a field, as wide as `width` bits, is loaded into a register. */

@@ -57,7 +57,7 @@ struct finder {
 	struct user_quota quota;
 	int proc;
 	int socket;
-	int execs; /* descriptor to wait for; -1: the kernel does not tell of them */
+	int execs; /* descriptor to wait for; -1: the kernel does not report program starts */
 	struct young young[YOUNG_MAX];
 	uint32_t youngs;
 	uint64_t round_ms; /* when all processes are looked at again */
@@ -172,7 +172,7 @@ static int next_wait(const struct finder *finder)
 	return due > now ? due - now : 0;
 }
 
-/* What is due by now. */
+/* Do the due work. */
 static void look_around(struct finder *finder)
 {
 	look_at_young(finder);

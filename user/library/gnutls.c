@@ -20,7 +20,7 @@ enum {
 
 static const char VERSION_PREFIX[] = "Enabled GnuTLS ";
 
-/* "GnuTLS 3.7.9", out of the text that it logs first of all */
+/* "GnuTLS 3.7.9", out of the library's first log line */
 static void read_version(struct elf_image *image, char name[LIBRARY_TARGET_NAME_MAX])
 {
 	struct elf_section section;
@@ -109,7 +109,7 @@ static void add_verification(struct elf_image *image, struct library_elf *elf)
 	library_elf_add(image, elf, PROBE_GNUTLS_VERIFIED, address);
 }
 
-/* Alerts that are sent, and that the program asks for after it has received them. */
+/* Alerts sent, and received alerts that the program asks for. */
 static void add_causes(struct elf_image *image, struct library_elf *elf)
 {
 	uint64_t address;

@@ -19,7 +19,7 @@ static bool is_move(const struct code_step *step, uint16_t width, ZydisRegister 
 	       step->operand[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
 }
 
-/* A field's offset, and the offset of the pointer that leads to what it is in; 0: it is in the SSL itself. */
+/* A field's offset, and the offset of the pointer to the field's structure; 0: the field is in the SSL itself. */
 struct field {
 	uint32_t offset;
 	uint32_t pointer;
@@ -70,7 +70,7 @@ uint32_t openssl_causes_error_offset(struct elf_image *image)
 	return image->machine == EM_X86_64 ? code_steps_find_loaded(image, "X509_STORE_CTX_get_error", 32) : 0;
 }
 
-/* Registers that a function has to keep: an SSL that is used after a call is in one of them. */
+/* Registers that a function has to keep: an SSL used after a call is in such a register. */
 static uint8_t kept_register(ZydisRegister value)
 {
 	switch (value) {
@@ -91,7 +91,7 @@ static uint8_t kept_register(ZydisRegister value)
 	}
 }
 
-/* What is looked for among calls, and what was found: an address, and whether it is the only one. */
+/* The search among calls, and the result: an address, and whether the address is unique. */
 struct search {
 	struct elf_image *image;
 	uint32_t verify_result;

@@ -24,7 +24,7 @@ enum message_bounds {
 	MESSAGE_SIGNATURE_ALGORITHMS_MAX = 64,
 	MESSAGE_AUTHORITIES_MAX = 32, /* CA names kept; all are counted */
 	MESSAGE_NAME_MAX = 512,       /* a distinguished name as text, RFC 4514 */
-	/* In DER. A longer certificate is not read into fields: a hostile certificate costs CPU as the square of its length. */
+	/* In DER. A longer certificate is not read into fields: a hostile certificate costs CPU as its length squared. */
 	MESSAGE_NAME_ENCODED_MAX = 1024,
 	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
 	MESSAGE_SHA256 = 32,
@@ -62,8 +62,8 @@ struct client_hello {
 /* RFC 5246 section 7.4.1.3, RFC 8446 section 4.1.3 */
 struct server_hello {
 	/*
-	 * Negotiated: supported_versions, else legacy_version; 0: unknown. TLS 1.3 calls itself 1.2 in legacy_version, so
-	 * legacy_version proves nothing if the rest could not be read. All drafts of TLS 1.3 are 0x0304.
+	 * Negotiated: supported_versions, else legacy_version; 0: unknown. TLS 1.3 calls itself 1.2 in legacy_version,
+	 * so legacy_version proves nothing if the rest could not be read. All drafts of TLS 1.3 are 0x0304.
 	 */
 	uint16_t version;
 	uint8_t random[MESSAGE_RANDOM];
