@@ -15,14 +15,14 @@
 #include "tracking/record.h"
 
 enum {
-	/* Handshakes of libraries that wait for their connection's record, and connections that are remembered. */
+	/* Library handshakes without a connection's record yet, and remembered connections. */
 	SIGHTINGS_MAX = 8192,
-	/* Of the connections that may be followed at once, these parts: */
-	UNANSWERED_PART = 16, /* DTLS associations that nobody has answered */
-	OVERDUE_PART = 4,     /* handshakes that took longer than the time-out */
+	/* Parts of the bound on followed connections: */
+	UNANSWERED_PART = 16, /* DTLS associations without an answer */
+	OVERDUE_PART = 4,     /* handshakes beyond the time-out */
 };
 
-/* A handshake that was quiet for so long may give way to another connection. */
+/* After this time without an event a handshake may give way to another connection. */
 static const uint64_t GIVES_WAY_NS = 5ull * 1000 * 1000 * 1000;
 
 struct tracker {
@@ -39,7 +39,7 @@ struct tracker {
 	struct connection_table table;
 	struct associations associations;
 	struct services services;
-	struct event_ids ids; /* of records that may be corrected */
+	struct event_ids ids; /* of records with a possible correction */
 };
 
 struct tracker *tracker_new(const struct tracker_limits *limits, tracker_report report, void *context)
@@ -126,7 +126,7 @@ static void report(struct tracker *tracker, struct handshake *handshake)
 	handshake->hints = NULL;
 }
 
-/* Whether a verdict says more than the record that was reported before the handshake had ended. */
+/* Whether a verdict adds to the record reported before the handshake's end. */
 static bool is_news(const struct verdict *early, const struct verdict *verdict)
 {
 	if (verdict->client_auth == CLIENT_AUTH_UNKNOWN)
@@ -135,7 +135,7 @@ static bool is_news(const struct verdict *early, const struct verdict *verdict)
 	       verdict->requested != early->requested || verdict->answer != early->answer;
 }
 
-/* Join the record with the view of its end's library, judge it, and remember it for later handshakes of the connection. */
+/* Join the record with the library's view of the same end, judge and remember the record for later handshakes. */
 static void judge_and_report(struct tracker *tracker, struct handshake *handshake, const struct early_record *early)
 {
 	uint64_t failed_ns = 0;
@@ -156,7 +156,7 @@ static void judge_and_report(struct tracker *tracker, struct handshake *handshak
 		library_join_remember(tracker->join, handshake);
 }
 
-/* The ids of such records differ from those of other runs and hosts by the connection's id, which holds random bits. */
+/* The connection's id holds random bits: the ids of records differ between runs and hosts. */
 static void name_early_record(struct tracker *tracker, const struct handshake *handshake, char id[EVENT_ID_MAX])
 {
 	if (!tracker->ids.run)
@@ -165,8 +165,8 @@ static void name_early_record(struct tracker *tracker, const struct handshake *h
 }
 
 /*
- * The handshake takes longer than the time-out, which is no end: the record says what is known. If the connection goes on
- * and shows more, a second record corrects this one. A reader of files need not report before the end.
+ * The handshake exceeds the time-out. The time-out is no end: the record has the facts so far. If the connection
+ * shows more later, a second record corrects the first. A reader of files need not report before the end.
  */
 static void report_early(struct tracker *tracker, struct connection *connection)
 {
@@ -204,8 +204,8 @@ static void conclude(struct tracker *tracker, struct connection *connection)
 }
 
 /*
- * TLS 1.3 encrypts the alert that ends a handshake: the library at this end reads it a moment later. One that is probed and
- * took part in the handshake has a word to say.
+ * TLS 1.3 encrypts the final alert of a handshake: the library at this end reads the alert a moment later. A probed
+ * library in the handshake still reports.
  */
 static bool awaits_cause(const struct tracker *tracker, const struct handshake *handshake)
 {
@@ -216,7 +216,7 @@ static bool awaits_cause(const struct tracker *tracker, const struct handshake *
 	       !library_statements_failed(tracker->statements, handshake);
 }
 
-/* The wire shows no more of this handshake: report it, unless a library owes its last word. */
+/* The wire shows no more of this handshake: report the handshake, unless a library's last word is due. */
 static void end(struct tracker *tracker, struct connection *connection)
 {
 	connection_gather(connection);
@@ -231,7 +231,7 @@ static void end(struct tracker *tracker, struct connection *connection)
 	conclude(tracker, connection);
 }
 
-/* Report a handshake before its end, and forget the connection. */
+/* Report a handshake before the end, and forget the connection. */
 static void give_way(struct tracker *tracker, struct connection *connection)
 {
 	connection_give_way(connection);
@@ -239,7 +239,7 @@ static void give_way(struct tracker *tracker, struct connection *connection)
 	conclude(tracker, connection);
 }
 
-/* The connection of this phase that was quiet for longest; NULL if none was quiet for quiet_ns. */
+/* The connection of this phase with the longest silence; NULL if no connection was quiet for quiet_ns. */
 static struct connection *quiet_since(const struct tracker *tracker, enum phase phase, uint64_t now_ns,
                                       uint64_t quiet_ns)
 {
@@ -249,8 +249,8 @@ static struct connection *quiet_since(const struct tracker *tracker, enum phase 
 }
 
 /*
- * A full table: connections give way that need it least. Nobody can keep the table full with handshakes that begin and
- * never end: each gives way once it was quiet for GIVES_WAY_NS.
+ * A full table: the least useful connections give way. Endless handshakes cannot keep the table full: each handshake
+ * gives way after GIVES_WAY_NS of silence.
  */
 static void make_room(struct tracker *tracker, uint64_t now_ns)
 {
@@ -285,13 +285,13 @@ static struct connection *add(struct tracker *tracker, const struct event_open *
 	return connection;
 }
 
-/* How many connections may be in a phase that has a part of the table to itself. */
+/* The bound on connections in a phase with a separate part of the table. */
 static uint32_t part_of(const struct tracker *tracker, uint32_t part)
 {
 	return tracker->limits.connections / part + 1;
 }
 
-/* Associations that nobody has answered have a small part of the table: the oldest of them gives way to the next one. */
+/* Associations without an answer have a small part of the table: the oldest gives way to the next. */
 static struct connection *add_association(struct tracker *tracker, const struct event_open *open)
 {
 	struct connection *connection;
@@ -308,7 +308,7 @@ static struct connection *add_association(struct tracker *tracker, const struct 
 	return connection;
 }
 
-/* Handshakes beyond the time-out: the one that was quiet for longest is forgotten. Its record is out, or goes out now. */
+/* Handshakes beyond the time-out: forget the handshake with the longest silence. The record is out, or goes out now. */
 static void bound_overdue(struct tracker *tracker)
 {
 	if (tracker->table.queued[PHASE_OVERDUE] > part_of(tracker, OVERDUE_PART))
@@ -316,7 +316,7 @@ static void bound_overdue(struct tracker *tracker)
 }
 
 /*
- * The association that a datagram belongs to. It begins with a ClientHello; in a capture also with the answer to one.
+ * The association of a datagram. A ClientHello begins an association; in a capture the answer to a ClientHello, too.
  * Another random on the same ports is another association (RFC 6347 section 4.2.8).
  */
 static struct connection *association_of(struct tracker *tracker, const struct event_bytes *datagram)
@@ -340,7 +340,7 @@ static struct connection *association_of(struct tracker *tracker, const struct e
 	return connection;
 }
 
-/* Bytes that an event of each kind has at least. */
+/* Minimum size of an event of each kind. */
 static const size_t event_sizes[] = {
 	[EVENT_OPEN] = sizeof(struct event_open),
 	[EVENT_MESSAGE] = sizeof(struct event_message),
@@ -382,16 +382,16 @@ static bool take_open(struct tracker *tracker, const struct event_open *open)
 {
 	struct connection *connection;
 
-	/* the kernel reports the addresses of each datagram: the datagram behind them shows whether it is DTLS */
+	/* the kernel reports the addresses of each datagram: the following datagram shows whether the protocol is DTLS */
 	if (open->transport == IPPROTO_UDP) {
 		associations_open(&tracker->associations, open);
 		return true;
 	}
 	connection = connection_table_find(&tracker->table, open->event.connection);
-	/* the kernel repeats itself, or has seen the handshake end, even if events of that were lost on the way here */
+	/* a repeated event, or the kernel saw the handshake end, even if events of the handshake were lost on the way */
 	if (connection && !(open->event.flags & EVENT_RENEGOTIATES) && connection->phase == PHASE_HANDSHAKE)
 		return true;
-	/* another handshake of the connection: the record of the first goes out before it */
+	/* another handshake of the connection: the record of the first handshake goes out before */
 	if (connection && !(open->event.flags & EVENT_RENEGOTIATES)) {
 		connection_gather(connection);
 		conclude(tracker, connection);
@@ -405,7 +405,7 @@ static bool take_open(struct tracker *tracker, const struct event_open *open)
 	return connection;
 }
 
-/* One connection may hold much; all of them at once may not. The connection that breaks the bound is given up. */
+/* A connection may hold much data; all connections together may not. A connection beyond the bound is given up. */
 static void weigh(struct tracker *tracker, struct connection *connection)
 {
 	if (tracker->table.held > (uint64_t)tracker->limits.connections * TRACKER_HELD_MEAN && connection->held)
@@ -445,7 +445,7 @@ bool tracker_follows(const struct tracker *tracker, uint64_t connection)
 	return connection_table_find(&tracker->table, connection);
 }
 
-/* Whether a silent server may still refuse the client's answer. Its library may know that the server took the answer. */
+/* Whether a silent server may still refuse the client's answer. The library may know that the server took the answer. */
 static bool silence_says_nothing(struct tracker *tracker, const struct connection *connection)
 {
 	return connection->phase == PHASE_LAST_WORD && connection->handshake && !connection->side[0].closed &&
@@ -475,7 +475,7 @@ static void time_out(struct tracker *tracker, struct connection *connection, uin
 	bound_overdue(tracker);
 }
 
-/* A handshake that no packet shows: a library alone reported it. */
+/* A handshake without packets: reported by a library alone. */
 static void report_later(struct handshake *handshake, void *context)
 {
 	report(context, handshake);
@@ -512,14 +512,14 @@ int tracker_listen(struct tracker *tracker)
 	return tracker->join && tracker->statements ? 0 : -ENOMEM;
 }
 
-/* Whether a library's word may be of this handshake. The hello of a renegotiation is encrypted: it may be any. */
+/* Whether a library's word may match this handshake. The hello of a renegotiation is encrypted: any may match. */
 static bool may_be_of(const struct library_handshake *seen, const struct handshake *handshake)
 {
 	return handshake->facts.renegotiation ||
 	       !memcmp(handshake->client_hello.random, seen->random, sizeof(seen->random));
 }
 
-/* Conclude the handshakes that have waited for nothing but this word. */
+/* Conclude the handshakes waiting only for this word. */
 static void conclude_waiting(struct tracker *tracker, const struct library_handshake *seen)
 {
 	struct connection *connection = connection_table_oldest(&tracker->table, PHASE_LIBRARY), *next;
@@ -540,7 +540,7 @@ void tracker_library(struct tracker *tracker, const struct library_handshake *se
 		conclude_waiting(tracker, seen);
 }
 
-/* Conclude the handshakes that have waited for nothing but this word on their end. */
+/* Conclude the handshakes waiting only for this word on the local end. */
 static void conclude_failed(struct tracker *tracker, const struct library_statement *statement)
 {
 	struct connection *connection = connection_table_oldest(&tracker->table, PHASE_LIBRARY), *next;

@@ -39,7 +39,7 @@ static bool begins_with_hash(const struct transcript_handshake *handshake, uint8
 	return !handshake->seen.messages;
 }
 
-/* RFC 8446 section 4.3.2: a server that authenticates with a pre-shared key neither asks nor shows a certificate. */
+/* RFC 8446 section 4.3.2: with a pre-shared key a server neither requests nor sends a certificate. */
 static bool without_key(const struct transcript_handshake *handshake, uint8_t before)
 {
 	return before >= 1 && !handshake->seen.view.pre_shared_key;
@@ -78,7 +78,7 @@ static bool proves_certificate(const struct transcript_handshake *handshake, uin
 	return before == 3 && !handshake->seen.view.client_certificate_empty;
 }
 
-/* A client that was asked answers, and proves what it shows; a client that was not asked does neither. */
+/* If asked, a client answers, and proves a shown certificate; otherwise the client does neither. */
 static bool answered_in_full(const struct transcript_handshake *handshake, uint8_t before)
 {
 	const struct library_view *view = &handshake->seen.view;
@@ -101,7 +101,7 @@ static bool is_abbreviated(const struct transcript_handshake *handshake, uint8_t
 	return before == 0 || before == 7;
 }
 
-/* RFC 5246 section 7.4.6: a client that was asked answers first; SSL 3.0 has an alert for that. */
+/* RFC 5246 section 7.4.6: if asked, a client answers first; SSL 3.0 sends an alert instead. */
 static bool answered_if_requested(const struct transcript_handshake *handshake, uint8_t before)
 {
 	const struct library_view *view = &handshake->seen.view;
@@ -170,7 +170,7 @@ static int list_length_1_3(const struct body *body, uint32_t *length)
 	return 0;
 }
 
-/* What the list of a client's Certificate takes; without its content what a Certificate says is not known. */
+/* The size of the list in a client's Certificate; without the content the meaning of a Certificate is unknown. */
 static int certificate_list_length(const struct transcript_handshake *handshake, uint32_t *length)
 {
 	const struct body *body = &handshake->body;
@@ -236,8 +236,8 @@ enum version_family {
 };
 
 /*
- * Where a message may stand, and what follows from it. Messages of a flight come in the order of their ranks; they may be left
- * out as far as the preconditions allow, but never come twice or out of order. Rank 0: anywhere in the stage. A message
+ * The place of a message, and the consequences. Messages of a flight come in the order of the ranks. The preconditions say
+ * which messages may be left out; a message never comes twice or out of order. Rank 0: anywhere in the stage. A message
  * without a row damages the handshake.
  */
 struct message_rule {
@@ -247,8 +247,8 @@ struct message_rule {
 	uint8_t from;   /* enum handshake_side */
 	uint8_t rank;
 	bool wants_body;
-	uint8_t sets; /* which bool of struct library_view; 0: none */
-	uint8_t next; /* enum transcript_stage that follows; 0: the stage stays */
+	uint8_t sets; /* a bool of struct library_view; 0: no bool */
+	uint8_t next; /* the next enum transcript_stage; 0: the stage stays */
 	bool (*may_stand)(const struct transcript_handshake *handshake, uint8_t before); /* NULL: always */
 	void (*read)(struct transcript_handshake *handshake); /* at the end of the body; NULL: nothing */
 };
@@ -275,9 +275,9 @@ static const struct message_rule rules[] = {
 	{STAGE_SERVER, FROM_1_3, TLS_FINISHED, FROM_SERVER, 5, false, SETS(server_finished), STAGE_CLIENT,
          ends_server_flight, NULL},
 
-	/* no part of the handshake, though it may come before its end: RFC 8446 section 4.6.1. Not hashed, but sent (Go) */
+	/* not part of the handshake, but possible before the end: RFC 8446 section 4.6.1. Not hashed, but sent (Go) */
 	{STAGE_CLIENT, FROM_1_3, TLS_NEW_SESSION_TICKET, FROM_SERVER, 0, false, 0, 0, NULL, NULL},
-	/* behind the handshake it begins what the client answers */
+	/* after the handshake the message begins the client's answer */
 	{STAGE_CLIENT, FROM_1_3, TLS_CERTIFICATE_REQUEST, FROM_SERVER, 1, true, SETS(certificate_request), 0,
          is_post_handshake, take_certificate_request},
 	{STAGE_CLIENT, FROM_1_3, TLS_END_OF_EARLY_DATA, FROM_CLIENT, 1, false, 0, 0, NULL, NULL},
@@ -326,7 +326,7 @@ static bool is_of_family(const struct library_view *view, uint8_t family)
 	return family == ANY_VERSION || (family == FROM_1_3) == view->version_1_3;
 }
 
-/* The rule for a message that begins; NULL: no such message belongs into this stage. */
+/* The rule for a new message; NULL: the message does not belong in this stage. */
 static const struct message_rule *rule_of(const struct transcript_handshake *handshake)
 {
 	for (size_t index = 0; index < sizeof(rules) / sizeof(*rules); index++)
@@ -353,7 +353,7 @@ static bool follow_rule(struct transcript_handshake *handshake, const struct mes
 	return true;
 }
 
-/* Whether it went the way that it must, as far as the probe knows: else it is of another handshake. */
+/* Whether the direction is correct, as far as the probe knows: otherwise the message belongs to another handshake. */
 static bool direction_fits(const struct transcript_handshake *handshake, enum handshake_side from)
 {
 	bool by_client = from == FROM_CLIENT;
@@ -399,7 +399,7 @@ static void take_header(struct transcript_handshake *handshake, uint64_t time_ns
 	handshake->header_have = 0;
 	handshake->in_body = true;
 	rule = rule_of(handshake);
-	/* as if in one piece: offset 0, and the fragment is all of it */
+	/* as if unfragmented: offset 0, and the fragment is the whole message */
 	if (handshake->header_size == TRANSCRIPT_HEADER_DTLS &&
 	    (header[6] || header[7] || header[8] || memcmp(header + 1, header + 9, 3)))
 		rule = NULL;
@@ -416,8 +416,8 @@ static void take_header(struct transcript_handshake *handshake, uint64_t time_ns
 }
 
 /*
- * The first header shows which it is: what follows 4 bytes in TLS is the ClientHello's version, 3.x, or the kind of the hash
- * of one; in DTLS message_seq, of a first message 0 or 1.
+ * The first header tells TLS from DTLS. In TLS the ClientHello's version, 3.x, follows after 4 bytes, or the kind of
+ * the ClientHello's hash. In DTLS message_seq follows: 0 or 1 in a first message.
  */
 static bool find_header_size(struct transcript_handshake *handshake)
 {
@@ -437,7 +437,7 @@ static void read_header_byte(struct transcript_handshake *handshake, uint8_t byt
 		return;
 	if (handshake->header_have < handshake->header_size)
 		return;
-	/* the byte that told the size is the body's own */
+	/* the byte with the size is part of the body */
 	if (handshake->header_have > handshake->header_size) {
 		take_header(handshake, time_ns);
 		transcript_handshake_bytes(handshake, &byte, 1, time_ns);
@@ -450,7 +450,7 @@ static void read_body_bytes(struct transcript_handshake *handshake, const uint8_
 {
 	struct body *body = &handshake->body;
 
-	/* behind bytes that are missing nothing is added: the body stays incomplete */
+	/* after missing bytes nothing is added: the body stays incomplete */
 	if (body->length)
 		body_add(body, body->length - handshake->body_left, data, length);
 	handshake->body_left -= length;
