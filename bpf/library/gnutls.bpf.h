@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * library_gnutls - GnuTLS adds each handshake message, sent or received, to a buffer of its session as the message goes into
- * the transcript hash: gnutls_buffer_append_data(buffer, data, length). (Seen with 3.7.9 and 3.8.9.)
+ * library_gnutls - GnuTLS adds each handshake message, sent or received, to a buffer of the session as the message
+ * goes into the transcript hash: gnutls_buffer_append_data(buffer, data, length). (Seen with 3.7.9 and 3.8.9.)
  *
- * - A sent message comes in one call, a received message in two: header and content. So the direction shows.
- * - A handshake makes 300 calls, 30 of them for the transcript. Calls for other buffers do not begin with a ClientHello of
- *   exactly the length in its header, at the beginning of the buffer.
- * - The buffer knows its length: each call must go on where the last call ended, or a call was not seen.
- * - Two messages are added twice. A client hashes HelloRetryRequest again after the hash that replaces its first ClientHello
- *   (RFC 8446 section 4.4.1). A server without a request hashes the client's Finished in advance, to know the secret of an
- *   early ticket, and takes the bytes back. Both repeat type and direction of the message before, as no handshake does: the
- *   repetition is left out.
+ * - A sent message comes in a single call, a received message in two: header and content. So the direction shows.
+ * - A handshake makes 300 calls, 30 of them for the transcript. Calls for other buffers do not begin with a
+ *   ClientHello of exactly the length in the message header, at the beginning of the buffer.
+ * - The buffer knows the length: each call must go on where the last call ended, or a call was not seen.
+ * - Two messages are added twice. A client hashes HelloRetryRequest again after the hash that replaces the first
+ *   ClientHello (RFC 8446 section 4.4.1). A server without a request hashes the client's Finished in advance, to know
+ *   the secret of an early ticket, and takes the bytes back. Both repeat type and direction of the message before, as
+ *   no handshake does: the repetition is left out.
  * - Before a request after the handshake the whole transcript is put back in one call.
  */
 #ifndef LIBRARY_GNUTLS_BPF_H
@@ -22,13 +22,13 @@ enum {
 	BUFFER_LENGTH = 24, /* lib/str.h: { uint8_t *allocd; uint8_t *data; size_t max_length; size_t length; } */
 };
 
-/* The buffer of a session, from its ClientHello on. */
+/* The buffer of a session, from the ClientHello on. */
 struct buffer {
-	__u64 instruction; /* address of the probe in the process, and its target: see transcript_call() */
+	__u64 instruction; /* address of the probe in the process, and the probe's target: see transcript_call() */
 	__u32 target;
-	__u32 content; /* bytes of a received message whose header has come */
-	__u64 at;      /* how much was in it before the last call */
-	__u64 next;    /* and behind that */
+	__u32 content; /* bytes of a received message after the header */
+	__u64 at;      /* length of the buffer before the last call */
+	__u64 next;    /* and after the last call */
 	__u16 last;    /* type and direction of the last message */
 	__u8 passed;   /* the content of the message is not reported */
 	__u8 restored; /* the transcript was put back: messages added whole from then on may be sent or received */
@@ -49,7 +49,7 @@ struct message_head {
 	__u32 content; /* bytes behind the header */
 };
 
-/* An event without bytes says that bytes before the next event were lost. Returns 0 if even that event found no room. */
+/* An event without bytes reports lost bytes before the next event. Returns 0 if even the empty event found no room. */
 static __always_inline int buffer_tell_loss(struct buffer *buffer, const struct call *call)
 {
 	if (buffer->lost && !emit_sized(call, 0, 0, LIBRARY_DATA_SMALL))
@@ -58,7 +58,7 @@ static __always_inline int buffer_tell_loss(struct buffer *buffer, const struct 
 	return 1;
 }
 
-/* A message begins with this call, whole or with its header alone. */
+/* A message begins with the call, whole or with the header alone. */
 static __always_inline void buffer_message(struct buffer *buffer, struct call *call, const struct message_head *head)
 {
 	int in_parts = call->length < MESSAGE_HEADER + head->content;
@@ -80,7 +80,7 @@ static __always_inline void buffer_message(struct buffer *buffer, struct call *c
 		buffer->lost = !emit_from(call, 0);
 }
 
-/* The content of a message whose header has come. */
+/* The content of a message after the header. */
 static __always_inline void buffer_content(struct buffer *buffer, struct call *call)
 {
 	/* the event counts its position from the header */
@@ -103,7 +103,7 @@ static __always_inline int read_head(const struct call *call, struct message_hea
 	return 1;
 }
 
-/* Whether a call has a message and nothing else, or the header of one. */
+/* Whether a call has exactly a message, or a message header. */
 static __always_inline int is_message(const struct call *call, const struct message_head *head)
 {
 	return call->length == MESSAGE_HEADER || call->length == MESSAGE_HEADER + head->content;
@@ -131,7 +131,10 @@ static __always_inline int buffer_goes_on(struct buffer *buffer, struct call *ca
 	return 1;
 }
 
-/* The first bytes of a buffer that has a transcript: the hash in place of the first ClientHello, or all that was there before. */
+/*
+ * The first bytes of a buffer with a transcript: the hash in place of the first ClientHello, or the whole earlier
+ * content.
+ */
 static __always_inline int buffer_is_restored(struct buffer *buffer, const struct call *call,
                                               const struct message_head *head)
 {
@@ -216,7 +219,7 @@ enum {
 	ALERT_INTERNAL_ERROR = 80,
 };
 
-/* An alert that the session has received is the reason of whatever the program does then. */
+/* A received alert of the session is the reason of the program's next actions. */
 static __always_inline void gnutls_emit(struct cause *cause, __u32 target)
 {
 	const struct library_layout *layout = bpf_map_lookup_elem(&library_layouts, &target);
@@ -244,13 +247,13 @@ int mtlsnoop_gnutls_alert_send(struct pt_regs *registers)
 		.alert = (__u8)PT_REGS_PARM3(registers),
 	};
 
-	/* internal_error stands for all errors that have no alert of their own, a peer that is gone among them */
+	/* internal_error stands for all errors without a specific alert, including a vanished peer */
 	if ((__u32)PT_REGS_PARM2(registers) == ALERT_LEVEL_FATAL && cause.alert != ALERT_INTERNAL_ERROR)
 		gnutls_emit(&cause, target_of(registers));
 	return 0;
 }
 
-/* gnutls_alert_description_t gnutls_alert_get(gnutls_session_t session): a program asks which alert it has received */
+/* gnutls_alert_description_t gnutls_alert_get(gnutls_session_t session): a program asks for the received alert */
 SEC("uprobe")
 int mtlsnoop_gnutls_alert_get(struct pt_regs *registers)
 {
@@ -265,7 +268,7 @@ int mtlsnoop_gnutls_alert_get(struct pt_regs *registers)
 	return 0;
 }
 
-/* A verification that a thread is at: the session, and where its status will stand. */
+/* A thread's current verification: the session, and the future address of the status. */
 struct verification {
 	__u64 session;
 	__u64 status;

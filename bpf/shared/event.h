@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * event - what the hooks tell userspace: the ABI of the ring buffer.
+ * event - the hooks' reports to userspace: the ABI of the ring buffer.
  *
  * Every field has a fixed width, padding is explicit, numbers are in host byte order, addresses in network byte order.
- * Each event begins with struct event; a reader checks event.size against the size of the struct it is about to read.
- * Userspace's own walk over handed-over and captured bytes makes the same events, so all that follows has one source.
+ * Each event begins with struct event; a reader checks event.size against the struct's size before the read.
+ * Userspace walks handed-over and captured bytes and makes the same events, so all later code has a single source.
  *
  * Includes nothing but the walker's state: the includer provides __u8 to __u64.
  */
@@ -14,26 +14,26 @@
 #include "bpf/shared/tls_walk.h"
 
 enum event_kind {
-	EVENT_OPEN = 1, /* struct event_open: a connection is told of for the first time */
-	EVENT_MESSAGE,  /* struct event_message: a handshake message begins */
-	EVENT_BODY,     /* struct event_bytes: bytes of that message's body */
-	EVENT_RECORD,   /* struct event_record: a record that is not read: ChangeCipherSpec or encrypted */
-	EVENT_ALERT,    /* struct event_alert: an alert in cleartext */
-	EVENT_NOT_TLS,  /* struct event: the direction has left the protocol */
-	EVENT_CLOSE,    /* struct event_close: FIN or RST */
-	EVENT_HANDOVER, /* struct event_handover: the direction's bytes are walked in userspace from here on */
-	EVENT_SEGMENT,  /* struct event_bytes: bytes of such a direction */
-	EVENT_DATAGRAM, /* struct event_bytes: a DTLS datagram, behind its struct event_open */
-	EVENT_CUT,      /* struct event_cut: bytes of the direction that nobody will see (a bound, a short capture) */
-	EVENT_OWNER,    /* struct event_owner: the process that writes to the local socket; again if another one does */
+	EVENT_OPEN = 1,   /* struct event_open: a connection is told of for the first time */
+	EVENT_MESSAGE,    /* struct event_message: a handshake message begins */
+	EVENT_BODY,       /* struct event_bytes: bytes of the message's body */
+	EVENT_RECORD,     /* struct event_record: an unread record: ChangeCipherSpec or encrypted */
+	EVENT_ALERT,      /* struct event_alert: an alert in cleartext */
+	EVENT_NOT_TLS,    /* struct event: the direction has left the protocol */
+	EVENT_CLOSE,      /* struct event_close: FIN or RST */
+	EVENT_HANDOVER,   /* struct event_handover: the direction's bytes are walked in userspace from here on */
+	EVENT_SEGMENT,    /* struct event_bytes: bytes of a handed-over direction */
+	EVENT_DATAGRAM,   /* struct event_bytes: a DTLS datagram, after the struct event_open */
+	EVENT_CUT,        /* struct event_cut: missing bytes of the direction (a bound, a short capture) */
+	EVENT_OWNER,      /* struct event_owner: the local socket's writer; repeated if the writer changes */
 	EVENT_TRANSLATED, /* struct event_translated: packets carry other addresses than the socket has (NAT) */
 	EVENT_PLAINTEXT,  /* struct event_bytes: the first bytes of a connection to a TLS service are no ClientHello */
-	EVENT_KINDS,      /* one more than the last kind */
+	EVENT_KINDS,      /* the last kind plus 1 */
 };
 
 /*
- * The direction in which the bytes went. On a socket they are received or sent by the local end; elsewhere the local end
- * is the one that the packet was addressed to when the connection was first seen.
+ * The direction of the bytes. On a socket the local end receives or sends the bytes; elsewhere the local end is the
+ * addressee of the connection's first seen packet.
  */
 enum event_direction {
 	EVENT_RECEIVED = 0, /* remote to local */
@@ -43,10 +43,10 @@ enum event_direction {
 
 enum event_flags {
 	EVENT_LOST = 1 << 0,          /* an earlier event of this connection was lost */
-	EVENT_SEGMENT_START = 1 << 1, /* EVENT_SEGMENT: these bytes begin a segment */
+	EVENT_SEGMENT_START = 1 << 1, /* EVENT_SEGMENT: the bytes begin a segment */
 	/*
-	 * This connection had completed its handshake, in cleartext; what follows its EVENT_OPEN are the encrypted records of
-	 * another one in it. Its client is the remote end, or with the second flag the local one.
+	 * The connection had completed a handshake, in cleartext; the events after EVENT_OPEN are the encrypted
+	 * records of a second handshake inside. The client is the remote end, or with the second flag the local end.
 	 */
 	EVENT_RENEGOTIATES = 1 << 2,
 	EVENT_CLIENT_SENT = 1 << 3,
@@ -54,13 +54,13 @@ enum event_flags {
 
 /* Where a connection was seen. */
 enum event_source {
-	EVENT_FROM_SOCKET = 1, /* one of its ends is a socket of this host: the local end */
+	EVENT_FROM_SOCKET = 1, /* the local end is a socket of this host */
 	EVENT_FROM_DEVICE = 2,
 	EVENT_FROM_FILE = 3,
 };
 
 struct event {
-	__u32 size;     /* bytes, this header included */
+	__u32 size;     /* bytes, including the header */
 	__u8 kind;      /* enum event_kind */
 	__u8 direction; /* enum event_direction */
 	__u8 flags;     /* enum event_flags */
@@ -74,7 +74,7 @@ enum event_open_bounds {
 	EVENT_PLAINTEXT_MAX = 32, /* bytes in EVENT_PLAINTEXT: enough to name a protocol */
 };
 
-/* The addresses are the socket's own where a socket was seen (EVENT_FROM_SOCKET), else those of the packet. */
+/* The addresses are the socket's own if a socket was seen (EVENT_FROM_SOCKET), else the packet's. */
 struct event_open {
 	struct event event;
 	__u8 local_address[16]; /* network byte order; an IPv4 address in the first four */
@@ -89,32 +89,32 @@ struct event_open {
 	/* the process that opened the socket, or the listening socket: tgid in the initial pid namespace, 0: unknown */
 	__u32 process;
 	__u32 reserved_end;
-	char process_name[EVENT_NAME_MAX]; /* comm of its thread group's leader, NUL-terminated */
+	char process_name[EVENT_NAME_MAX]; /* comm of the thread group's leader, NUL-terminated */
 };
 
 /*
- * The process that wrote the bytes of direction EVENT_SENT: the task that held the TCP socket's lock as the packet left, or
- * the task that sent the datagram. Follows EVENT_OPEN. A connection gets one such event, and a further one each time that
- * a process with another tgid writes during the handshake. For UDP each datagram of a handshake that is sent has one,
- * between its EVENT_OPEN and EVENT_DATAGRAM. Kernel threads (kernel TLS, MPTCP's worker) are never told.
+ * The process that wrote the bytes of direction EVENT_SENT: the task that held the TCP socket's lock as the packet
+ * left, or the sender of the datagram. Follows EVENT_OPEN. A connection gets one EVENT_OWNER, and another each time
+ * that a process with another tgid writes during the handshake. For UDP each sent datagram of a handshake has an
+ * EVENT_OWNER, between EVENT_OPEN and EVENT_DATAGRAM. Kernel threads (kernel TLS, MPTCP's worker) are never reported.
  */
 struct event_owner {
 	struct event event;
-	__u64 start_ns; /* of the thread group's leader: CLOCK_BOOTTIME; tells a process from a later one of this tgid */
+	__u64 start_ns; /* of the thread group's leader: CLOCK_BOOTTIME; differs from a later process of the same tgid */
 	__u64 cgroup;   /* id of the process's cgroup (v2), 0 where unknown */
 	__u32 process;  /* tgid in the initial pid namespace */
 	__u32 user;     /* effective uid in the initial user namespace */
 	__u32 network_namespace; /* inode number of the socket's network namespace, 0 where unknown */
-	__u8 followed;           /* 1: the process that is asked for (-p), or a descendant of it */
+	__u8 followed;           /* 1: the process of -p, or a descendant */
 	__u8 reserved[3];
 	char process_name[EVENT_NAME_MAX]; /* comm of the thread group's leader, NUL-terminated */
 };
 
 /*
- * The addresses that packets of event.direction carry where this hook sees them, if they differ from the socket's
+ * The addresses that packets of event.direction carry at this hook, if different from the socket's
  * (struct event_open): the host's NAT, REDIRECT or a proxy changed them. At most one event for each direction.
- * As client, direction EVENT_SENT: remote_* is the end that answers; EVENT_OPEN has the end that the client dialled.
- * As server, direction EVENT_SENT: local_* is the end that the client dialled; EVENT_OPEN has the end that answers.
+ * As client, direction EVENT_SENT: remote_* is the answering end; EVENT_OPEN has the dialled end.
+ * As server, direction EVENT_SENT: local_* is the end dialled by the client; EVENT_OPEN has the answering end.
  */
 struct event_translated {
 	struct event event;
@@ -129,9 +129,9 @@ struct event_translated {
 struct event_message {
 	struct event event;
 	__u32 length;  /* of the body */
-	__u16 version; /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
+	__u16 version; /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the offered version */
 	__u8 type;     /* HandshakeType */
-	__u8 ssl2;     /* a ClientHello in SSL 2.0's framing: its body is not told */
+	__u8 ssl2;     /* a ClientHello in SSL 2.0's framing: the body is not reported */
 };
 
 struct event_record {
@@ -156,7 +156,7 @@ enum event_close_how {
 
 struct event_close {
 	struct event event;
-	__u32 sequence; /* TCP sequence number of the FIN: bytes before it may still come */
+	__u32 sequence; /* TCP sequence number of the FIN: earlier bytes may still come */
 	__u8 how;       /* enum event_close_how */
 	__u8 reserved[3];
 };
@@ -164,17 +164,17 @@ struct event_close {
 struct event_handover {
 	struct event event;
 	struct tls_walk walk;
-	__u32 next_sequence; /* TCP sequence number of the first byte that the walker has not seen */
+	__u32 next_sequence; /* TCP sequence number of the walker's first unseen byte */
 	__u32 reserved;
 };
 
 struct event_cut {
 	struct event event;
-	__u32 position; /* TCP sequence number of the first byte that is missing */
-	__u32 count;    /* how many; 0: all that follow */
+	__u32 position; /* TCP sequence number of the first missing byte */
+	__u32 count;    /* missing bytes; 0: all later bytes */
 };
 
-/* Sizes in which bytes are handed over: the smallest that holds them is taken. */
+/* Sizes of handed-over data: the kernel takes the smallest sufficient size. */
 enum event_bytes_capacity {
 	EVENT_BYTES_SMALL = 128,
 	EVENT_BYTES_MEDIUM = 640,
@@ -182,15 +182,18 @@ enum event_bytes_capacity {
 };
 
 enum event_segment_type {
-	EVENT_SEGMENT_OPEN = 0,     /* the receiver may take these bytes, or another copy of them */
-	EVENT_SEGMENT_ACKNOWLEDGED, /* the receiver had acknowledged all of these bytes before this copy came */
+	EVENT_SEGMENT_OPEN = 0,     /* the receiver may take these bytes, or another copy */
+	EVENT_SEGMENT_ACKNOWLEDGED, /* the receiver had acknowledged all these bytes before the copy came */
 };
 
 struct event_bytes {
 	struct event event;
-	/* BODY: offset in the message's body; SEGMENT: TCP sequence number; DATAGRAM: offset in it; PLAINTEXT: TCP sequence number */
+	/*
+	 * BODY: offset in the message's body; SEGMENT: TCP sequence number; DATAGRAM: offset in the datagram;
+	 * PLAINTEXT: TCP sequence number
+	 */
 	__u32 position;
-	__u16 length; /* bytes of data that count; event.size may be larger */
+	__u16 length; /* valid bytes of data; event.size may be larger */
 	__u8 type;    /* BODY: HandshakeType */
 	__u8 reserved;
 	__u8 data[];
@@ -198,34 +201,34 @@ struct event_bytes {
 
 /* Counters of the hooks. */
 enum statistic {
-	STATISTIC_CONNECTIONS,    /* TCP connections seen from their start */
-	STATISTIC_MIDSTREAM,      /* connections that were open before: left alone */
-	STATISTIC_HANDSHAKES,     /* connections in which a ClientHello was found */
+	STATISTIC_CONNECTIONS,    /* TCP connections seen from the start */
+	STATISTIC_MIDSTREAM,      /* connections opened before the trace: ignored */
+	STATISTIC_HANDSHAKES,     /* connections with a ClientHello */
 	STATISTIC_HANDOVERS,      /* directions handed over to userspace */
-	STATISTIC_LOST_RING,      /* events that found no room in the ring buffer */
-	STATISTIC_LOST_STORAGE,   /* connections for which there was no state to be had */
-	STATISTIC_LOST_LISTENER,  /* connections whose first bytes came before their socket and were not kept */
-	STATISTIC_HANDOVER_BOUND, /* directions of which more was to be handed over than the bound */
-	STATISTIC_BODY_BOUND,     /* message bodies longer than what is handed over */
-	STATISTIC_STEP_BOUND,     /* packets with more records and messages than are walked in one go */
-	STATISTIC_CONTENDED,      /* packets that came while another CPU was at the same direction: lost to the walk */
-	STATISTIC_OUTSIDE,        /* segments that do not belong to their stream: left out */
-	STATISTIC_EVICTED,    /* device: connections that fell out of the full table before their handshake was over */
-	STATISTIC_FRAGMENTS,  /* device: IP fragments that are not the first of their packet: not read */
-	STATISTIC_LAYERS,     /* device: packets with more tags and tunnels than are taken off */
-	STATISTIC_UNFOLLOWED, /* established connections of which a renegotiation would not be seen any more */
-	STATISTIC_REFUSED,    /* sockets: connections with bytes that were walked and TCP had not taken: lost */
+	STATISTIC_LOST_RING,      /* events without room in the ring buffer */
+	STATISTIC_LOST_STORAGE,   /* connections without room for state */
+	STATISTIC_LOST_LISTENER,  /* connections with first bytes before the socket, not kept */
+	STATISTIC_HANDOVER_BOUND, /* directions with more bytes to hand over than the bound */
+	STATISTIC_BODY_BOUND,     /* message bodies longer than the handed-over bytes */
+	STATISTIC_STEP_BOUND,     /* packets with more records and messages than one run walks */
+	STATISTIC_CONTENDED,      /* packets during another CPU's walk of the same direction: lost to the walk */
+	STATISTIC_OUTSIDE,        /* segments outside the stream: ignored */
+	STATISTIC_EVICTED,        /* device: connections evicted from the full table during the handshake */
+	STATISTIC_FRAGMENTS,      /* device: IP fragments after a packet's first fragment: not read */
+	STATISTIC_LAYERS,         /* device: packets with more tags and tunnels than are taken off */
+	STATISTIC_UNFOLLOWED,     /* established connections whose renegotiation would be missed */
+	STATISTIC_REFUSED,        /* sockets: connections with walked bytes refused by TCP: lost */
 	STATISTICS,
 };
 
 enum packet_counter_bounds {
-	PACKET_COUNTERS_CPUS = 512, /* a power of two; CPUs beyond it share */
+	PACKET_COUNTERS_CPUS = 512, /* a power of two; further CPUs share */
 };
 
 /*
- * Packets that the programs were shown. Each CPU counts in a cache line of its own, without an atomic operation: on the way of
- * every packet of the host that would be the dearest thing that a program does. A program that is interrupted by another
- * packet between reading and writing loses one of the two: the sum may be a little low.
+ * Packets shown to the programs. Each CPU counts in a separate cache line, without an atomic operation: an atomic
+ * operation for every packet of the host would be the program's most expensive step. If another packet interrupts a
+ * program between read and write, one count is lost: the sum may be a little low.
  */
 struct packet_counter {
 	__u64 packets[2]; /* by program: received and sent; on a device with and without a link layer */

@@ -13,8 +13,8 @@
 #endif
 
 /*
- * A segment that starts this far ahead of the stream does not belong to this handshake: before TCP checks the window,
- * anyone may send any number. The segment is left out, which can make a verdict unknown but never wrong.
+ * A segment that starts so far ahead of the stream does not belong to the handshake: before TCP checks the window,
+ * anyone may send any number. The hook ignores the segment: the loss can make a verdict unknown but never wrong.
  */
 enum {
 	TCP_ORDER_WINDOW = 1 << 20
@@ -28,14 +28,14 @@ static __always_inline __attribute__((unused)) __u32 tcp_order_later(__u32 one, 
 enum tcp_order_kind {
 	TCP_ORDER_NEW = 0, /* has the next bytes: skip `skip` bytes, then take `count` */
 	TCP_ORDER_OLD,     /* nothing new: a retransmission, or empty */
-	TCP_ORDER_GAP,     /* starts behind bytes that have not been seen */
+	TCP_ORDER_GAP,     /* starts after unseen bytes */
 	TCP_ORDER_OUTSIDE, /* starts farther ahead than TCP_ORDER_WINDOW */
 };
 
 struct tcp_order {
 	__u32 kind;  /* enum tcp_order_kind */
-	__u32 skip;  /* NEW: bytes at the segment's start that were seen before */
-	__u32 count; /* NEW: bytes after them */
+	__u32 skip;  /* NEW: bytes at the segment's start, seen before */
+	__u32 count; /* NEW: bytes after the seen bytes */
 };
 
 /* Place a segment of length bytes that starts at sequence number sequence, where next_sequence is expected. */

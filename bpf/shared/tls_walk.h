@@ -2,10 +2,11 @@
 /*
  * tls_walk - TLS record and handshake framing as a resumable state machine.
  *
- * One struct tls_walk follows one direction of one connection. It knows no packet, no map and no pointer into data: it
- * says how many header bytes it wants next or how many bytes to pass over, and is told what was read. Headers may be
- * split anywhere, messages may share a record or span many, and the state may be stored, copied to another program and
- * gone on with there. The BPF programs, the capture reader, the unit tests and the fuzzer all compile this header.
+ * One struct tls_walk follows one direction of one connection. The struct has no packet, no map and no pointer into
+ * data. The walker asks for a number of header bytes, or skips a number of bytes; the caller passes the bytes that
+ * were read. Headers may be split anywhere, messages may share a record or span many, and the state may be stored,
+ * copied to another program and continued there. The BPF programs, the capture reader, the unit tests and the fuzzer
+ * all compile this header.
  *
  * The caller's loop, with `left` bytes of the direction at hand:
  *
@@ -23,13 +24,13 @@
  *		// go on n bytes further
  *	}
  *
- * A fresh direction is all zeroes: it searches for a ClientHello (with TLS_WALK_EITHER in flags, for that or for the
- * ServerHello). The direction that answers one is begun by tls_walk_expect_answer(). This header includes nothing: the
- * includer provides __u8 to __u64.
+ * A fresh direction is all zeroes and searches for a ClientHello (with TLS_WALK_EITHER in flags, for a ClientHello or
+ * a ServerHello). tls_walk_expect_answer() begins the direction that answers a ClientHello. This header includes
+ * nothing: the includer provides __u8 to __u64.
  *
  * Sources: RFC 5246 sections 6.2.1 and 7 (records, handshake), RFC 8446 sections 4 and 5 and appendix D.4 (TLS 1.3 and
- * its middlebox compatibility), RFC 6101 (SSL 3.0), RFC 5246 appendix E.2 (SSL 2.0 compatible ClientHello), HAProxy's
- * PROXY protocol, versions 1 and 2 (the header in which a load balancer tells of the client, in front of its bytes).
+ * middlebox compatibility), RFC 6101 (SSL 3.0), RFC 5246 appendix E.2 (SSL 2.0 compatible ClientHello), HAProxy's
+ * PROXY protocol, versions 1 and 2 (a load balancer's header with the client's address, before the client's bytes).
  */
 #ifndef TLS_WALK_H
 #define TLS_WALK_H
@@ -38,7 +39,7 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 #define TLS_WALK_FUNCTION static __always_inline __attribute__((unused))
-/* What is rare is apart in BPF, where the caller's frame has to stay small. */
+/* Rare cases are separate functions in BPF: the caller's frame must stay small. */
 #ifdef __bpf__
 #define TLS_WALK_APART static __attribute__((noinline, unused))
 #else
@@ -60,7 +61,7 @@ enum tls_alert_level {
 	TLS_ALERT_FATAL = 2,
 };
 
-/* HandshakeType, RFC 8446 section 4 and the registry: those that mtlsnoop names */
+/* HandshakeType, RFC 8446 section 4 and the registry: the types with a name in mtlsnoop */
 enum tls_handshake_type {
 	TLS_HELLO_REQUEST = 0,
 	TLS_CLIENT_HELLO = 1,
@@ -86,23 +87,23 @@ enum tls_handshake_type {
 };
 
 enum tls_walk_bounds {
-	TLS_WALK_READ_MAX = 8, /* size of the buffer that tls_walk_read() takes */
+	TLS_WALK_READ_MAX = 8, /* size of the buffer for tls_walk_read() */
 	TLS_WALK_RECORD_HEADER = 5,
 	TLS_WALK_MESSAGE_HEADER = 4,
 	TLS_WALK_ALERT_LENGTH = 2,
 	TLS_WALK_CHANGE_CIPHER_SPEC_LENGTH = 1,
-	TLS_WALK_SSL2_HEADER = 6,           /* what follows the first five bytes: three lengths */
+	TLS_WALK_SSL2_HEADER = 6,           /* bytes after the first five: three lengths */
 	TLS_WALK_SSL2_MIN = 3 + 6 + 3 + 16, /* type and version, the lengths, one cipher spec, a challenge */
-	TLS_WALK_PROXY_HEADER = 11,    /* what follows the first five bytes of a PROXY protocol header, version 2 */
-	TLS_WALK_PROXY_LINE_MAX = 107, /* of version 1: a line, its end included */
+	TLS_WALK_PROXY_HEADER = 11,         /* bytes after the first five of a PROXY protocol header, version 2 */
+	TLS_WALK_PROXY_LINE_MAX = 107,      /* of version 1: a line, including the line's end */
 	TLS_WALK_TDS_HEADER = 8,
 	TLS_WALK_MYSQL_REQUEST = 36,        /* MySQL's request for TLS */
 	TLS_WALK_POSTGRESQL_REQUEST = 8,    /* PostgreSQL's */
-	TLS_WALK_CLIENT_HELLO_MAX = 65535,  /* of its body: a candidate that claims more is none */
+	TLS_WALK_CLIENT_HELLO_MAX = 65535,  /* of the body: a larger length is no ClientHello */
 	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
-	TLS_WALK_SEARCH_MAX = 16384,        /* bytes of a direction in which a ClientHello is looked for */
+	TLS_WALK_SEARCH_MAX = 16384,        /* bytes of a direction to search for a ClientHello */
 	TLS_WALK_ENCRYPTED_MAX = 32,        /* encrypted records told of per direction */
-	TLS_WALK_FOLLOWED_MAX = 200, /* of a direction that is followed behind its handshake: some renegotiations */
+	TLS_WALK_FOLLOWED_MAX = 200, /* records after the handshake of a followed direction: some renegotiations */
 };
 
 enum tls_walk_version {
@@ -113,35 +114,35 @@ enum tls_walk_phase {
 	TLS_WALK_SEARCH = 0, /* no ClientHello yet: nothing to read before the next segment */
 	TLS_WALK_RECORD,     /* in a record header */
 	TLS_WALK_SSL2_HELLO, /* in the second part of an SSL 2.0 ClientHello's header */
-	TLS_WALK_PROXY_LINE, /* in the line of a PROXY protocol header, version 1, or in one that asks for TLS */
+	TLS_WALK_PROXY_LINE, /* in the line of a PROXY protocol header, version 1, or of a request for TLS */
 	TLS_WALK_PROXY_HEAD, /* in the second part of a PROXY protocol header, version 2 */
 	TLS_WALK_MESSAGE,    /* in a handshake message header */
 	TLS_WALK_BODY,       /* in a handshake message's body */
 	TLS_WALK_ALERT,      /* in an alert in cleartext */
-	TLS_WALK_SKIP,       /* in a record whose content is not read */
-	TLS_WALK_DONE,       /* from here on ended: this direction has told all it can */
-	TLS_WALK_NOT_TLS,    /* what follows is not TLS */
+	TLS_WALK_SKIP,       /* in a record with unread content */
+	TLS_WALK_DONE,       /* from here on ended: nothing more to learn from the direction */
+	TLS_WALK_NOT_TLS,    /* the next bytes are not TLS */
 };
 
 enum tls_walk_flags {
 	TLS_WALK_CANDIDATE = 1 << 0, /* the bytes read so far may yet turn out to be no ClientHello */
-	TLS_WALK_CLIENT = 1 << 1,    /* this direction sent the ClientHello */
+	TLS_WALK_CLIENT = 1 << 1,    /* the direction sent the ClientHello */
 	TLS_WALK_CIPHERED = 1 << 2,  /* ChangeCipherSpec passed: handshake records are encrypted */
-	TLS_WALK_STARTED = 1 << 3,   /* bytes of this direction have been seen: no SSL 2.0 ClientHello any more */
+	TLS_WALK_STARTED = 1 << 3,   /* bytes of the direction have been seen: no SSL 2.0 ClientHello any more */
 	TLS_WALK_EITHER = 1 << 4,    /* the ClientHello may have been missed: a ServerHello ends the search too */
-	TLS_WALK_FOLLOWED = 1 << 5,  /* the handshake is over: from record to record, for one that renegotiates */
-	TLS_WALK_FINISHING = 1 << 6, /* FOLLOWED: handshake records that come next are part of the handshake still */
+	TLS_WALK_FOLLOWED = 1 << 5,  /* the handshake is over: from record to record, to find a renegotiation */
+	TLS_WALK_FINISHING = 1 << 6, /* FOLLOWED: the next handshake records still belong to the handshake */
 	TLS_WALK_TDS = 1 << 7,       /* the bytes are in packets of TDS */
 };
 
-/* One direction. Plain numbers in host byte order; 48 bytes, part of the ABI (event.h). */
+/* A direction. Plain numbers in host byte order; 48 bytes, part of the ABI (event.h). */
 struct tls_walk {
 	__u64 header;         /* bytes of the header being read, latest in the low byte */
-	__u32 message_header; /* the same of a message header: it may continue in the next record */
-	__u32 message_length; /* of the message whose header was read last */
-	__u32 message_left;   /* bytes of its body that are still to come */
+	__u32 message_header; /* the same of a message header, which may continue in the next record */
+	__u32 message_length; /* of the message with the last read header */
+	__u32 message_left;   /* missing bytes of the message's body */
 	__u32 searched;       /* bytes seen in search of a ClientHello */
-	__u16 record_left;    /* bytes of the current record that are still to come */
+	__u16 record_left;    /* missing bytes of the current record */
 	__u16 record_length;
 	__u16 record_version;
 	__u8 record_type;       /* enum tls_content_type */
@@ -151,11 +152,11 @@ struct tls_walk {
 	__u8 header_have;       /* bytes in header */
 	__u8 message_have;      /* bytes in message_header */
 	__u8 encrypted_records; /* encrypted records told of */
-	__u8 alert_have;        /* bytes of an alert in cleartext read so far: it may continue in the next record */
+	__u8 alert_have;        /* bytes of an alert in cleartext read so far; the rest may be in the next record */
 	__u8 alert_level;
 	__u8 tds_have;    /* bytes of a TDS header read so far */
-	__u32 tds_header; /* the first four of them */
-	__u16 tds_left;   /* bytes of the TDS packet that are still to come */
+	__u32 tds_header; /* the first four bytes of the header */
+	__u16 tds_left;   /* missing bytes of the TDS packet */
 	__u16 reserved;
 };
 
@@ -163,24 +164,22 @@ _Static_assert(sizeof(struct tls_walk) == 48, "struct tls_walk is part of the AB
 
 enum tls_walk_event_kind {
 	TLS_WALK_EVENT_NONE = 0,
-	TLS_WALK_EVENT_MESSAGE, /* a handshake message begins: type, length; version of its record */
-	TLS_WALK_EVENT_RECORD,  /* Compare bytes with earlier bytes at the same sequence numbers. TCP takes one copy of
-	                         * a byte. An observer does not know which copy: the receiver drops segments for their
-	                         * checksum, their timestamp, their place in the window. */
+	TLS_WALK_EVENT_MESSAGE, /* a handshake message begins: type, length; version of the record */
+	TLS_WALK_EVENT_RECORD,  /* an unread record (ChangeCipherSpec or encrypted): type, length */
 	TLS_WALK_EVENT_ALERT,   /* an alert in cleartext: level, description */
 	TLS_WALK_EVENT_NOT_TLS, /* the direction has left the protocol */
 };
 
-/* What tls_walk_read() found. */
+/* The result of tls_walk_read(). */
 struct tls_walk_event {
 	__u8 kind;        /* enum tls_walk_event_kind */
 	__u8 type;        /* HandshakeType or ContentType */
 	__u8 level;       /* enum tls_alert_level */
 	__u8 description; /* AlertDescription */
-	__u16 version;    /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the version it offers */
+	__u16 version;    /* ProtocolVersion of the record; of an SSL 2.0 ClientHello the offered version */
 	__u8 ssl2;        /* a ClientHello in SSL 2.0's framing */
 	__u8 reserved;
-	__u32 length; /* bytes that follow the header read */
+	__u32 length; /* bytes after the header */
 };
 
 TLS_WALK_FUNCTION int tls_walk_ended(const struct tls_walk *walk)
@@ -195,20 +194,20 @@ TLS_WALK_FUNCTION void tls_walk_leave_tds(struct tls_walk *walk)
 	walk->tds_have = 0;
 }
 
-/* The direction has sent Finished in a record of its own type: up to TLS 1.2 alone (RFC 8446 section 5.2). */
+/* The direction has sent Finished in a record of type handshake: only up to TLS 1.2 (RFC 8446 section 5.2). */
 TLS_WALK_FUNCTION int tls_walk_may_follow(const struct tls_walk *walk)
 {
 	return walk->phase == TLS_WALK_DONE && walk->record_type == TLS_HANDSHAKE && !(walk->flags & TLS_WALK_FOLLOWED);
 }
 
 /*
- * Go on behind the handshake, where tls_walk_may_follow(): application data is passed over and not told; what else there is
- * are the encrypted records of a renegotiation (RFC 5246 section 7.4.1.1), and alerts. Its framing is told by nothing any
- * more, so that what is no record ends the walk without a word: DONE.
+ * Go on after the handshake, if tls_walk_may_follow(). Application data is skipped and not reported. The other
+ * records are the encrypted records of a renegotiation (RFC 5246 section 7.4.1.1), and alerts. No later byte confirms
+ * the framing, so invalid records end the walk silently: DONE.
  *
- * A client may have encrypted messages in front of Finished (NextProtocol and its kin, which never became RFCs), so that what
- * was taken for Finished was one of these: its handshake records that follow without another between are no renegotiation,
- * until tls_walk_finished().
+ * A client may send encrypted messages before Finished (NextProtocol and similar messages, which never became RFCs),
+ * and the walker may have taken an earlier message for Finished. So handshake records directly after the supposed
+ * Finished are no renegotiation, until tls_walk_finished().
  */
 TLS_WALK_FUNCTION void tls_walk_follow(struct tls_walk *walk)
 {
@@ -222,22 +221,24 @@ TLS_WALK_FUNCTION void tls_walk_follow(struct tls_walk *walk)
 	walk->phase = walk->record_left ? TLS_WALK_SKIP : TLS_WALK_RECORD;
 }
 
-/* A direction that is followed, where the other one's Finished comes behind it: nothing of the handshake comes behind that. */
+/*
+ * For a followed direction, if the other direction's Finished comes later: the handshake ends with the later Finished.
+ */
 TLS_WALK_FUNCTION void tls_walk_finished(struct tls_walk *walk)
 {
 	walk->flags &= ~TLS_WALK_FINISHING;
 }
 
-/* The other direction sent a ClientHello: what comes here from now on are records that answer it. */
+/* The other direction sent a ClientHello: from now on the records here answer. */
 TLS_WALK_FUNCTION void tls_walk_expect_answer(struct tls_walk *walk)
 {
-	/* all of it: a candidate half read would lend its bytes to the first message */
+	/* the whole state: a half-read candidate would lend bytes to the first message */
 	*walk = (struct tls_walk){.phase = TLS_WALK_RECORD, .flags = TLS_WALK_STARTED};
 }
 
 /*
- * A segment begins. Protocols that turn to TLS (STARTTLS and its kin) do so after a round trip, so a ClientHello is the
- * first thing in its segment.
+ * A segment begins. Protocols turn to TLS (STARTTLS and similar commands) after a round trip, so a ClientHello begins
+ * a segment.
  */
 TLS_WALK_FUNCTION void tls_walk_segment(struct tls_walk *walk)
 {
@@ -250,9 +251,9 @@ TLS_WALK_FUNCTION void tls_walk_segment(struct tls_walk *walk)
 }
 
 /*
- * SQL Server before TDS 8 carries the handshake in packets of its own (MS-TDS sections 2.2.3.1 and 2.2.6.5): a header of type,
- * status, length with the header, and four bytes more. A record may lie in several packets. Behind the handshake the records
- * come without.
+ * SQL Server before TDS 8 carries the handshake in TDS packets (MS-TDS sections 2.2.3.1 and 2.2.6.5): a header of
+ * type, status, length with the header, and four bytes more. A record may lie in several packets. After the handshake
+ * the records have no TDS header.
  */
 enum tls_walk_tds {
 	TLS_WALK_TDS_PRELOGIN = 0x12,
@@ -269,7 +270,7 @@ TLS_WALK_FUNCTION __u32 tls_walk_within_tds(const struct tls_walk *walk, __u32 c
 	return walk->flags & TLS_WALK_TDS && count > walk->tds_left ? walk->tds_left : count;
 }
 
-/* The first five bytes are those of a TDS header, and not of a record. */
+/* The first five bytes begin a TDS header, and no record. */
 TLS_WALK_FUNCTION void tls_walk_begin_tds(struct tls_walk *walk)
 {
 	walk->flags |= TLS_WALK_TDS;
@@ -280,7 +281,7 @@ TLS_WALK_FUNCTION void tls_walk_begin_tds(struct tls_walk *walk)
 	walk->header = 0;
 }
 
-/* The first record of a direction that answers a ClientHello is still to come. */
+/* The answering direction has not sent a record yet. */
 TLS_WALK_FUNCTION int tls_walk_answer_begins(const struct tls_walk *walk)
 {
 	return !(walk->flags & (TLS_WALK_CANDIDATE | TLS_WALK_CLIENT | TLS_WALK_FOLLOWED)) && walk->record_type == 0 &&
@@ -292,7 +293,7 @@ TLS_WALK_FUNCTION __u32 tls_walk_wanted(const struct tls_walk *walk)
 {
 	__u32 wanted;
 
-	/* a byte alone first: it may be that of a record which is in no packet */
+	/* one byte first: the byte may begin a record outside a TDS packet */
 	if (tls_walk_at_tds_header(walk) && !tls_walk_ended(walk))
 		return walk->tds_have ? TLS_WALK_TDS_HEADER - walk->tds_have : 1;
 	switch (walk->phase) {
@@ -301,7 +302,7 @@ TLS_WALK_FUNCTION __u32 tls_walk_wanted(const struct tls_walk *walk)
 	case TLS_WALK_SSL2_HELLO:
 		return TLS_WALK_SSL2_HEADER - walk->header_have;
 	case TLS_WALK_PROXY_LINE:
-		/* if the line ends in these, what is left of them is not more than the header behind it */
+		/* if the line ends in these bytes, the remaining bytes fit in the record's header after the line */
 		return TLS_WALK_RECORD_HEADER;
 	case TLS_WALK_PROXY_HEAD:
 		wanted = TLS_WALK_PROXY_HEADER - walk->header_have;
@@ -318,7 +319,7 @@ TLS_WALK_FUNCTION __u32 tls_walk_wanted(const struct tls_walk *walk)
 	return tls_walk_within_tds(walk, wanted < walk->record_left ? wanted : walk->record_left);
 }
 
-/* How many bytes may be passed over in one go where tls_walk_wanted() is 0. */
+/* How many bytes may be skipped at once if tls_walk_wanted() is 0. */
 TLS_WALK_FUNCTION __u32 tls_walk_passable(const struct tls_walk *walk)
 {
 	switch (walk->phase) {
@@ -337,7 +338,7 @@ TLS_WALK_FUNCTION int tls_walk_in_body(const struct tls_walk *walk)
 	return walk->phase == TLS_WALK_BODY;
 }
 
-/* Whether the body of the current message is one that mtlsnoop reads. */
+/* Whether mtlsnoop reads the body of the current message. */
 TLS_WALK_FUNCTION int tls_walk_body_matters(const struct tls_walk *walk)
 {
 	switch (walk->message_type) {
@@ -351,7 +352,7 @@ TLS_WALK_FUNCTION int tls_walk_body_matters(const struct tls_walk *walk)
 	}
 }
 
-/* The record is used up: a message that is not complete goes on in the next one (RFC 8446 section 5.1). */
+/* The record is used up: an incomplete message goes on in the next record (RFC 8446 section 5.1). */
 TLS_WALK_FUNCTION void tls_walk_next_record(struct tls_walk *walk)
 {
 	walk->phase = TLS_WALK_RECORD;
@@ -403,15 +404,15 @@ TLS_WALK_FUNCTION __u64 tls_walk_append(__u64 header, const __u8 *bytes, __u32 c
 	return header;
 }
 
-/* Byte number index of a header of which have bytes were read. */
+/* Byte number index of a header; the first `have` bytes were read. */
 TLS_WALK_FUNCTION __u8 tls_walk_byte(__u64 header, __u32 have, __u32 index)
 {
 	return header >> ((have - 1 - index) & 7) * 8;
 }
 
 /*
- * RFC 5246 appendix E.2: a two-byte length with the high bit set, message type 1, a version: 3.x from a client that also
- * speaks TLS, 0.2 from one that speaks SSL 2.0 alone.
+ * RFC 5246 appendix E.2: a two-byte length with the high bit set, message type 1, a version: 3.x from a client with
+ * TLS, 0.2 from a client with SSL 2.0 only.
  */
 TLS_WALK_FUNCTION int tls_walk_may_be_ssl2(__u64 header, __u32 have)
 {
@@ -424,7 +425,7 @@ TLS_WALK_FUNCTION int tls_walk_may_be_ssl2(__u64 header, __u32 have)
 	return tls_walk_byte(header, have, 3) == 0 && (have < 5 || tls_walk_byte(header, have, 4) == 2);
 }
 
-/* Whether the have bytes of a record header read so far can be those of a ClientHello's record. */
+/* Whether the have bytes of a record header read so far can begin a ClientHello's record. */
 TLS_WALK_FUNCTION int tls_walk_may_be_hello(__u64 header, __u32 have)
 {
 	__u8 major = tls_walk_byte(header, have, 1);
@@ -438,13 +439,13 @@ TLS_WALK_FUNCTION int tls_walk_may_be_hello(__u64 header, __u32 have)
 	return have < 3 || tls_walk_byte(header, have, 2) <= 4;
 }
 
-/* SSL 3.0 to TLS 1.3 have 3.x; TLCP 1.1 (GB/T 38636-2020), whose framing and messages are those of TLS 1.2, has 1.1. */
+/* SSL 3.0 to TLS 1.3 have 3.x; TLCP 1.1 (GB/T 38636-2020), with the framing and messages of TLS 1.2, has 1.1. */
 TLS_WALK_FUNCTION int tls_walk_version_known(const struct tls_walk *walk)
 {
 	return walk->record_version >> 8 == 3 || walk->record_version == TLS_WALK_TLCP;
 }
 
-/* The candidate is none: nothing here before the next segment. */
+/* The candidate is no ClientHello: nothing can begin here before the next segment. */
 TLS_WALK_FUNCTION void tls_walk_reject_candidate(struct tls_walk *walk)
 {
 	walk->phase = TLS_WALK_SEARCH;
@@ -475,20 +476,20 @@ TLS_WALK_FUNCTION void tls_walk_tell_record(struct tls_walk *walk, struct tls_wa
 	walk->phase = TLS_WALK_SKIP;
 }
 
-/* A record that cannot be read any more: only its type and length are told, and not for ever. */
+/* An unreadable record: only the type and length are reported, and only for a limited number of records. */
 TLS_WALK_FUNCTION void tls_walk_encrypted_record(struct tls_walk *walk, struct tls_walk_event *event)
 {
 	tls_walk_tell_record(walk, event);
 	walk->encrypted_records++;
-	/* up to TLS 1.2 the first encrypted handshake record is Finished: the handshake ends with it */
+	/* up to TLS 1.2 the first encrypted handshake record is Finished, the end of the handshake */
 	if (walk->record_type == TLS_HANDSHAKE || walk->encrypted_records >= TLS_WALK_ENCRYPTED_MAX)
 		walk->phase = TLS_WALK_DONE;
 }
 
 /*
  * Nothing may come between the records of one message (RFC 8446 section 5.1; in older versions ChangeCipherSpec would
- * take effect in its middle). What does would be read as the rest of the message, and hide what is in it. Alerts alone
- * are let through: they end a handshake wherever it stands.
+ * take effect in the middle of the message). The walker would read a record in between as the rest of the message,
+ * and miss the record's content. Only alerts are let through: an alert ends a handshake at any point.
  */
 TLS_WALK_FUNCTION int tls_walk_interrupts(const struct tls_walk *walk)
 {
@@ -542,7 +543,7 @@ TLS_WALK_FUNCTION void tls_walk_followed_record(struct tls_walk *walk, struct tl
 	}
 }
 
-/* A valid record of a handshake that is not over. */
+/* A valid record of an unfinished handshake. */
 TLS_WALK_FUNCTION void tls_walk_begin_handshake_record(struct tls_walk *walk, struct tls_walk_event *event)
 {
 	switch (walk->record_type) {
@@ -554,7 +555,7 @@ TLS_WALK_FUNCTION void tls_walk_begin_handshake_record(struct tls_walk *walk, st
 		walk->flags |= TLS_WALK_CIPHERED;
 		break;
 	case TLS_ALERT:
-		/* encrypted alerts are longer: no cipher suite expands two bytes by none (RFC 5246 section 6.2.3) */
+		/* encrypted alerts are longer: every cipher suite expands two bytes (RFC 5246 section 6.2.3) */
 		if (walk->flags & TLS_WALK_CIPHERED && walk->record_length != TLS_WALK_ALERT_LENGTH)
 			tls_walk_encrypted_record(walk, event);
 		else
@@ -587,7 +588,7 @@ TLS_WALK_FUNCTION void tls_walk_begin_record(struct tls_walk *walk, struct tls_w
 		tls_walk_next_record(walk);
 }
 
-/* The first five bytes are those of an SSL 2.0 ClientHello: its length, type and version. */
+/* The first five bytes begin an SSL 2.0 ClientHello: length, type and version. */
 TLS_WALK_FUNCTION void tls_walk_begin_ssl2(struct tls_walk *walk)
 {
 	__u16 length = walk->header >> 24 & 0x7fff;
@@ -610,7 +611,7 @@ TLS_WALK_FUNCTION void tls_walk_begin_ssl2(struct tls_walk *walk)
 #define TLS_WALK_PROXY_1 0x50524f5859ull
 #define TLS_WALK_PROXY_2 0x0d0a0d0a00ull
 
-/* Whether the have bytes read so far begin these five. */
+/* Whether the `have` bytes read so far begin the five bytes of the pattern. */
 TLS_WALK_FUNCTION int tls_walk_begins(__u64 header, __u32 have, __u64 expected)
 {
 	return header == expected >> ((TLS_WALK_RECORD_HEADER - have) & 7) * 8;
@@ -625,7 +626,7 @@ TLS_WALK_FUNCTION void tls_walk_begin_proxy(struct tls_walk *walk)
 {
 	walk->phase = walk->header == TLS_WALK_PROXY_1 ? TLS_WALK_PROXY_LINE : TLS_WALK_PROXY_HEAD;
 	walk->record_left = TLS_WALK_PROXY_LINE_MAX - TLS_WALK_RECORD_HEADER;
-	/* there is one such header, and an SSL 2.0 ClientHello behind it is not looked for */
+	/* a direction has at most one PROXY header, and no SSL 2.0 ClientHello is searched after the header */
 	walk->flags |= TLS_WALK_STARTED;
 	walk->header_have = 0;
 	walk->header = 0;
@@ -644,16 +645,16 @@ TLS_WALK_FUNCTION int tls_walk_may_be_tds(__u64 header, __u32 have)
 }
 
 /*
- * Requests for TLS that a client may send in one segment with its ClientHello: the lines of SMTP and its kin, which end with
- * LF, and those of MySQL, PostgreSQL and LDAP (RFC 4511 section 4.14), whose lengths are known.
+ * Requests for TLS that a client may send in one segment with its ClientHello: the lines of SMTP and similar
+ * protocols, ended by LF, and the requests of MySQL, PostgreSQL and LDAP (RFC 4511 section 4.14), with known lengths.
  */
 #define TLS_WALK_STARTTLS   0x5354415254ull /* STARTTLS */
 #define TLS_WALK_STLS       0x53544c530dull /* STLS of POP3, RFC 2595 */
 #define TLS_WALK_AUTH_TLS   0x4155544820ull /* AUTH TLS of FTP, RFC 4217 */
-#define TLS_WALK_MYSQL      0x2000000100ull /* of which four bytes count: 32 bytes, number 1 */
+#define TLS_WALK_MYSQL      0x2000000100ull /* four bytes count: length 32, number 1 */
 #define TLS_WALK_POSTGRESQL 0x0000000804ull
 
-/* A SEQUENCE of up to 127 bytes that begins with a message id of one byte. */
+/* A SEQUENCE of up to 127 bytes, beginning with a message id in a single byte. */
 TLS_WALK_FUNCTION int tls_walk_may_be_ldap(__u64 header, __u32 have)
 {
 	__u8 length = tls_walk_byte(header, have, 1);
@@ -677,7 +678,7 @@ TLS_WALK_FUNCTION int tls_walk_may_be_request(__u64 header, __u32 have)
 	       tls_walk_may_be_mysql(header, have) || tls_walk_may_be_ldap(header, have);
 }
 
-/* How many bytes of a request follow its first five; 0: it is a line. */
+/* The number of bytes of a request after the first five; 0: the request is a line. */
 TLS_WALK_FUNCTION __u32 tls_walk_request_left(__u64 header)
 {
 	if (tls_walk_may_be_mysql(header, TLS_WALK_RECORD_HEADER))
@@ -689,7 +690,7 @@ TLS_WALK_FUNCTION __u32 tls_walk_request_left(__u64 header)
 	return 0;
 }
 
-/* The client asks for TLS: its ClientHello may follow in the same segment. */
+/* The client asks for TLS: the ClientHello may follow in the same segment. */
 TLS_WALK_FUNCTION void tls_walk_begin_request(struct tls_walk *walk)
 {
 	__u32 left = tls_walk_request_left(walk->header);
@@ -701,7 +702,7 @@ TLS_WALK_FUNCTION void tls_walk_begin_request(struct tls_walk *walk)
 	walk->header = 0;
 }
 
-/* Methods of HTTP whose body may be anything. CONNECT and OPTIONS lead to TLS (RFC 2817, RFC 9110 section 9.3.6). */
+/* Methods of HTTP with an arbitrary body. CONNECT and OPTIONS lead to TLS (RFC 2817, RFC 9110 section 9.3.6). */
 TLS_WALK_FUNCTION int tls_walk_may_be_http(__u64 header, __u32 have)
 {
 	return tls_walk_begins(header, have, 0x474554202full) || tls_walk_begins(header, have, 0x4845414420ull) ||
@@ -709,7 +710,7 @@ TLS_WALK_FUNCTION int tls_walk_may_be_http(__u64 header, __u32 have)
 	       tls_walk_begins(header, have, 0x44454c4554ull) || tls_walk_begins(header, have, 0x5041544348ull);
 }
 
-/* Five bytes that are not those of a TLS record. */
+/* Five bytes that do not begin a TLS record. */
 TLS_WALK_FUNCTION void tls_walk_take_other_header(struct tls_walk *walk)
 {
 	__u64 header = walk->header;
@@ -730,7 +731,7 @@ TLS_WALK_FUNCTION void tls_walk_take_other_header(struct tls_walk *walk)
 	}
 }
 
-/* The first bytes of a candidate are not those of a TLS record: may they begin something else that is understood? */
+/* The first bytes of a candidate begin no TLS record: may the bytes begin another known format? */
 TLS_WALK_APART void tls_walk_read_other_header(struct tls_walk *walk)
 {
 	__u64 header = walk->header;
@@ -759,7 +760,7 @@ TLS_WALK_FUNCTION void tls_walk_read_record_header(struct tls_walk *walk, struct
 		tls_walk_begin_record(walk, event);
 }
 
-/* The line ends with LF. What was read behind it begins the header of the ClientHello's record. */
+/* The line ends with LF. The bytes read after LF begin the header of the ClientHello's record. */
 TLS_WALK_FUNCTION void tls_walk_read_proxy_line(struct tls_walk *walk, const __u8 *bytes, __u32 count,
                                                 struct tls_walk_event *event)
 {
@@ -784,7 +785,7 @@ TLS_WALK_FUNCTION void tls_walk_read_proxy_line(struct tls_walk *walk, const __u
 		tls_walk_read_record_header(walk, event);
 }
 
-/* The rest of the signature (of which the last bytes are looked at), version and command, family, length. */
+/* The rest of the signature (only the last bytes are compared), version and command, family, length. */
 TLS_WALK_FUNCTION void tls_walk_read_proxy_head(struct tls_walk *walk)
 {
 	if (walk->header_have < TLS_WALK_PROXY_HEADER)
@@ -800,7 +801,9 @@ TLS_WALK_FUNCTION void tls_walk_read_proxy_head(struct tls_walk *walk)
 		tls_walk_next_record(walk);
 }
 
-/* RFC 5246 appendix E.2: cipher_spec_length, session_id_length, challenge_length; they must fill the record. */
+/*
+ * RFC 5246 appendix E.2: cipher_spec_length, session_id_length, challenge_length; the three parts must fill the record.
+ */
 TLS_WALK_FUNCTION void tls_walk_read_ssl2_header(struct tls_walk *walk, struct tls_walk_event *event)
 {
 	__u32 specs = walk->header >> 32 & 0xffff;
@@ -830,7 +833,7 @@ TLS_WALK_FUNCTION void tls_walk_read_ssl2_header(struct tls_walk *walk, struct t
 /*
  * Whether a handshake record after ChangeCipherSpec is in cleartext all the same: TLS 1.3 sends ChangeCipherSpec for
  * middleboxes (RFC 8446 appendix D.4), and after a HelloRetryRequest the second ClientHello and the ServerHello come
- * behind it. They fill their record; ciphertext looks so once in 2^31.
+ * after ChangeCipherSpec. Each message fills the record; ciphertext looks so once in 2^31.
  */
 TLS_WALK_FUNCTION int tls_walk_hello_after_retry(const struct tls_walk *walk)
 {
@@ -864,7 +867,7 @@ TLS_WALK_FUNCTION int tls_walk_handshake_type_known(__u8 type)
 	}
 }
 
-/* Whether a candidate's first message is one that begins a handshake. */
+/* Whether a candidate's first message begins a handshake. */
 TLS_WALK_FUNCTION int tls_walk_hello_found(const struct tls_walk *walk, __u8 type, __u32 length)
 {
 	if (length > TLS_WALK_CLIENT_HELLO_MAX)
@@ -931,12 +934,15 @@ TLS_WALK_FUNCTION void tls_walk_read_alert(struct tls_walk *walk, const __u8 *by
 	__u8 description = bytes[1];
 
 	walk->record_left -= count;
-	/* plain assignments: a choice between two memory operands becomes a choice between pointers, which BPF has not */
+	/*
+	 * plain assignments: the compiler makes a choice between two memory operands a choice between pointers:
+	 * impossible in BPF
+	 */
 	if (walk->alert_have) {
 		description = level;
 		level = walk->alert_level;
 	}
-	/* RFC 8446 section 6: warning or fatal; anything else is no alert in cleartext */
+	/* RFC 8446 section 6: warning or fatal; other values are no alert in cleartext */
 	if (level != TLS_ALERT_WARNING && level != TLS_ALERT_FATAL) {
 		tls_walk_leave(walk, event);
 		return;
@@ -956,8 +962,8 @@ TLS_WALK_FUNCTION void tls_walk_read_alert(struct tls_walk *walk, const __u8 *by
 }
 
 /*
- * Read bytes of a TDS header. Returns whether they are none: a record that is in no packet begins, and the handshake is
- * over, or this never was one.
+ * Read bytes of a TDS header. Returns whether the bytes are no TDS header: a record outside TDS packets begins; the
+ * handshake is over, or the direction never was TDS.
  */
 TLS_WALK_FUNCTION int tls_walk_read_tds(struct tls_walk *walk, const __u8 *bytes, __u32 count,
                                         struct tls_walk_event *event)
@@ -990,14 +996,14 @@ TLS_WALK_FUNCTION int tls_walk_read_tds(struct tls_walk *walk, const __u8 *bytes
 }
 
 /*
- * Read count header bytes, 1 to tls_walk_wanted(); bytes is a buffer of TLS_WALK_READ_MAX of which the first count are
- * looked at. Returns what they completed, kind TLS_WALK_EVENT_NONE where nothing.
+ * Read count header bytes, 1 to tls_walk_wanted(); bytes is a buffer of TLS_WALK_READ_MAX; the first count bytes are
+ * read. Returns the completed item, or kind TLS_WALK_EVENT_NONE if nothing is complete.
  */
 TLS_WALK_FUNCTION struct tls_walk_event tls_walk_read(struct tls_walk *walk, const __u8 *bytes, __u32 count)
 {
 	struct tls_walk_event event = {};
 
-	/* whatever it turns out to be, or many short segments could search for ever */
+	/* in every case, or many short segments could search for ever */
 	if (walk->flags & TLS_WALK_CANDIDATE)
 		walk->searched += count;
 	if (tls_walk_at_tds_header(walk)) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * http - a small HTTP server in a thread of its own. The server answers GET and HEAD, one request per connection, and knows
- * nothing about the content.
+ * http - a small HTTP server in a thread of its own. The server answers GET and HEAD, one request per connection, and
+ * knows nothing about the content.
  *
- * Who connects may be hostile: there are at most 56 connections, each has 8 KiB for what it asks and 10 s for all of it.
- * Where they get crowded the oldest one that has not asked yet gives way, so that a new one is always heard. A TLS handshake
- * is part of that time, and a client that has not finished it has not asked. At most 8 answers without an end (http_stream) run at
- * once, each for an hour at most.
+ * Clients may be hostile: there are at most 56 connections, each with 8 KiB for the request and 10 s in total,
+ * including a TLS handshake. If connections get crowded, the oldest connection without a complete request gives way,
+ * so the server always hears a new connection. A client in an unfinished TLS handshake has no complete request. At
+ * most 8 answers without an end (http_stream) run at once, each for an hour at most.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -18,20 +18,20 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* A request. Its texts live as long as the call. */
+/* A request. The texts live until the call returns. */
 struct http_request {
-	const char *path;       /* without its query, escapes as they came */
-	const char *accept;     /* the field Accept; NULL: there is none */
-	const char *host;       /* the field Host; NULL: there is none */
-	bool identified;        /* the guard asked who is there: a password or a certificate */
+	const char *path;       /* without the query, with unresolved escapes */
+	const char *accept;     /* the field Accept; NULL if absent */
+	const char *host;       /* the field Host; NULL if absent */
+	bool identified;        /* the guard has checked a password or a certificate */
 	const void *connection; /* for http_argument() */
 };
 
-/* The argument of the query with this name, with escapes resolved, in text; false: there is none, or it is too long. */
+/* The argument of the query with this name, with escapes resolved, in text; false: absent or too long. */
 bool http_argument(const struct http_request *request, const char *name, char *text, size_t size);
 
 /*
- * Fill in the next bytes of an answer without an end; 0: there are none now, ask again in half a second. position is the
+ * Fill in the next bytes of an answer without an end; 0: no bytes now, ask again in half a second. position is the
  * stream's own number, 0 at first. Called in the server's thread.
  */
 typedef size_t (*http_stream)(void *context, uint64_t *position, char *bytes, size_t size);
@@ -39,10 +39,10 @@ typedef size_t (*http_stream)(void *context, uint64_t *position, char *bytes, si
 struct http_answer {
 	unsigned status; /* 200, 404, ... */
 	const char *content_type;
-	char *body; /* from malloc(): freed by the server; NULL: there was no memory */
+	char *body; /* from malloc(): freed by the server; NULL: out of memory */
 	size_t length;
-	const char *constant;    /* not NULL: this is the body, and is not freed */
-	const char *disposition; /* of a file to be saved; NULL: none */
+	const char *constant;    /* not NULL: the body, not freed */
+	const char *disposition; /* of a file to be saved; NULL if absent */
 	http_stream stream;      /* not NULL: the body has no end */
 	void *stream_context;
 	uint64_t stream_position;

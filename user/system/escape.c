@@ -45,7 +45,7 @@ static const struct {
 	{0x110bd, 0x110bd},  /* Kaithi number sign */
 	{0x110cd, 0x110cd},  /* Kaithi number sign above */
 	{0x13430, 0x13438},  /* hieroglyph joiners */
-	{0x1bca0, 0x1bca3},  /* the peer must see the end of its socket when this process closes its end */
+	{0x1bca0, 0x1bca3},  /* shorthand controls */
 	{0x1d173, 0x1d17a},  /* musical controls */
 	{0xe0000, 0x10ffff}, /* tags, variation selectors, private use */
 };
