@@ -26,13 +26,13 @@
 #include "tracking/writer.h"
 
 enum {
-	POLL_MS = 50,           /* the reader is not woken for each event: it looks this often */
+	POLL_MS = 50,           /* the reader polls this often and is not woken for each event */
 	TRANSCRIPTS_MAX = 8192, /* handshakes of libraries followed at once, over or not */
 };
 
 static const uint64_t SECOND_NS = 1000 * 1000 * 1000;
 
-/* A trace that runs. */
+/* A running trace. */
 struct trace {
 	const struct live *live;
 	struct tracer *tracer;
@@ -44,8 +44,8 @@ struct trace {
 	uint64_t lost_events; /* as of the last look */
 	struct notify notify;
 	bool reloading;         /* files are being read again */
-	uint64_t last_event_ns; /* 0: none yet */
-	uint64_t read_until_ns; /* what happened until then has been read, as far as it is to be had */
+	uint64_t last_event_ns; /* 0: no event yet */
+	uint64_t read_until_ns; /* all available events until then have been read */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -129,7 +129,7 @@ static struct live_sources sources_of(const struct trace *trace)
 	                             .with_runs = live->exporter != NULL};
 }
 
-/* Events of connections that userspace knows are gone, and nobody knows of which. */
+/* Events of known connections were lost; the affected connections are unknown. */
 static void check_lost_events(struct trace *trace, const struct status *status)
 {
 	uint64_t lost = status->statistics[STATISTIC_LOST_RING] + status->statistics[STATISTIC_CONTENDED];
@@ -139,7 +139,7 @@ static void check_lost_events(struct trace *trace, const struct status *status)
 	trace->lost_events = lost;
 }
 
-/* The service manager waits until it is over, whatever comes of it: at once where nothing can be read again. */
+/* The service manager waits until the reload ends, successful or not: at once if no file can be read again. */
 static void reload(struct trace *trace)
 {
 	notify_reloading(&trace->notify, clock_ns(CLOCK_MONOTONIC));
@@ -148,7 +148,7 @@ static void reload(struct trace *trace)
 		notify_ready(&trace->notify);
 }
 
-/* Files that are to be read again, and those that were. */
+/* Files to read again, and files read again. */
 static void look_for_settings(struct trace *trace)
 {
 	const struct live *live = trace->live;
@@ -186,7 +186,7 @@ static void look_around(struct trace *trace)
 	live_status(&sources, &status);
 	losses_report(&trace->losses, &status);
 	check_lost_events(trace, &status);
-	/* later events may wait to be read, perhaps for long: nobody knows yet who was silent since then */
+	/* later events may still be unread, perhaps for long: silence since then is not known yet */
 	tracker_time(table, trace->read_until_ns);
 	look_for_settings(trace);
 	status.now_ns = now_ns;
@@ -196,7 +196,7 @@ static void look_around(struct trace *trace)
 	notify_alive(&trace->notify, now_ns);
 }
 
-/* A user who waits at a terminal must see that the trace runs, before the first handshake. */
+/* A user at a terminal must see the trace running before the first handshake. */
 static void tell_start(const struct trace *trace)
 {
 	const struct live_sources sources = sources_of(trace);
@@ -239,13 +239,13 @@ static int read_events(struct trace *trace)
 	return error;
 }
 
-/* The losses that do not concern the connections that this run selects (enum loss_flags). */
+/* The losses that do not affect the run's selected connections (enum loss_flags). */
 static uint8_t losses_left_out(const struct trace *trace)
 {
 	const struct options *options = trace->live->options;
 	uint8_t flags = 0;
 
-	/* what the kernel left out is missed by nobody, either */
+	/* connections left out by the kernel are no loss, either */
 	if (options->cgroup || trace->early_filter.steps)
 		flags |= LOSS_WHOLE_HOST;
 	if (!filter_needs_attribution(options->filter))
@@ -271,7 +271,7 @@ static void finish(struct trace *trace)
 	losses_summarize(&status, losses_left_out(trace));
 }
 
-/* Probes in TLS libraries: where they cannot be had that was said, and sockets are traced all the same. */
+/* Probes in TLS libraries: if unavailable, a message has been printed, and sockets are traced all the same. */
 static int open_library(struct trace *trace)
 {
 	const struct options *options = trace->live->options;
@@ -294,7 +294,7 @@ static int open_library(struct trace *trace)
 	return library_open(&trace->library, options->library, options->library_path, trace->probes);
 }
 
-/* Whether -p can select anything: a process that is not there by now will never be. */
+/* Whether -p can select anything: a process absent by now will never appear. */
 static int check_process(uint32_t process)
 {
 	if (!process)
@@ -334,13 +334,13 @@ int live_trace(const struct live *live)
 		error = open_library(&trace);
 	if (error)
 		goto cleanup;
-	/* what comes from here on is read from strangers */
+	/* from here on strangers' bytes are read */
 	error = privileges_drop();
 	if (!error)
 		error = exporter_start(live->exporter);
 	if (error)
 		goto cleanup;
-	/* behind the last thread: none can be started any more */
+	/* after the last thread: no thread can start any more */
 	sandbox_enter(SANDBOX_LIVE);
 	tracker_set_service(live->table, add_service, &trace);
 	policy_services(settings_policy(live->settings), expect_service, &trace);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * live - trace the host: start, read events until it is enough, and do now and then what has to be done.
- */
+/* live - trace the host: start, read events until the end, and run the periodic work. */
 #ifndef LIVE_H
 #define LIVE_H
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * live_status - asks every module how it stands, and writes that down as plain data for the sinks (sink/status.h).
- */
+/* live_status - asks every module for the status, and stores the status as plain data for the sinks (sink/status.h). */
 #ifndef LIVE_STATUS_H
 #define LIVE_STATUS_H
 
@@ -15,7 +13,7 @@
 #include "tracking/tracker.h"
 #include "tracking/transcript.h"
 
-/* The modules that are asked. Those that are NULL leave their part of the status at 0. */
+/* The modules to ask. A module that is NULL leaves the module's part of the status at 0. */
 struct live_sources {
 	const struct tracker *table;
 	const struct tracer *tracer;

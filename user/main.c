@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * mtlsnoop - did the server ask the client for a certificate, what did the client answer, how did it end. This file wires
- * the parts: a source of events (the live host, or a capture file), the table of connections, the report, the sinks.
+ * mtlsnoop - did the server ask the client for a certificate, how did the client answer, how did the handshake end.
+ * The file wires the parts: a source of events (the live host, or a capture file), the table of connections, the
+ * report, the sinks.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -29,19 +30,19 @@
 #include "tracking/tracker.h"
 #include "web/web.h"
 
-/* What main opens, and closes again. */
+/* The resources that main opens and closes. */
 struct parts {
 	struct options options;
 	struct settings *settings;
 	struct report report;
-	struct exporter *exporter;        /* NULL: no metrics are wanted; else one of the sinks */
-	struct evidence_writer *evidence; /* NULL: no packets are written; else one of the sinks */
-	struct store *store;              /* NULL: nothing is remembered; else one of the sinks */
-	struct web *web;                  /* NULL: there is no page */
+	struct exporter *exporter;        /* NULL: no metrics; else a sink */
+	struct evidence_writer *evidence; /* NULL: no packets are written; else a sink */
+	struct store *store;              /* NULL: nothing is remembered; else a sink */
+	struct web *web;                  /* NULL: no page */
 	struct command *command;
 	struct tracker *table;
-	struct standard_output_queue output; /* of the live host: what standard output has not taken yet */
-	struct expectations expectations;    /* of --expect, in a run that ends by itself */
+	struct standard_output_queue output; /* of the live host: bytes not yet taken by standard output */
+	struct expectations expectations;    /* of --expect, in a run with an end */
 };
 
 enum {
@@ -112,7 +113,7 @@ static int add_store(struct parts *parts)
 	return sinks_add(&parts->report.sinks, &sink);
 }
 
-/* A run that ends by itself tells in its exit status whether an expectation was broken. */
+/* A run with an end reports a broken expectation in the exit status. */
 static bool ends_by_itself(const struct options *options)
 {
 	return options->read_file || options->duration_ns || options->count;
@@ -127,7 +128,7 @@ static int add_expectations(struct parts *parts)
 	return sinks_add(&parts->report.sinks, &sink);
 }
 
-/* Of a run that no signal stopped. */
+/* Of a run not stopped by a signal. */
 static int status_of_expectations(const struct parts *parts)
 {
 	if (!parts->options.expect_file || !ends_by_itself(&parts->options) || signals_stop())

@@ -58,7 +58,7 @@ struct option_row {
 	void (*take)(const struct option_input *input);
 	size_t field;              /* offset in struct options */
 	uint64_t minimum, maximum; /* of take_number32, take_number64 */
-	const char *wants;         /* what the value is, for the error: "a number of handshakes: 1 or more" */
+	const char *wants;         /* the expected value, for the error: "a number of handshakes: 1 or more" */
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -480,7 +480,7 @@ static void check_conflicts(const struct argp_state *state, const struct command
 		argp_error(state, "--rotate needs --write: it begins the files of that option");
 }
 
-/* The option that a surplus argument was probably meant for, if any; a text that is no such value is an expression. */
+/* The probable option of a surplus argument, if any; a text that fits no option is an expression. */
 static void refuse_argument(const struct argp_state *state, const char *text)
 {
 	struct port_range ports;
@@ -523,7 +523,7 @@ static void compile_filter(const struct argp_state *state, const struct command_
 		            options->read_file ? "packets in a file" : "packets on an interface");
 	if (!status)
 		return;
-	/* one word may be the value of an option that was forgotten */
+	/* a single word may be the value of a forgotten option */
 	if (line->arguments == 1)
 		refuse_argument(state, options->expression);
 	filter_error_text(text, options->expression ?: "", &error);
@@ -577,7 +577,7 @@ static void fill_argp_options(struct argp_option options[static NUMBER_OF(option
 	}
 }
 
-/* The word of a command, where there is one. */
+/* The word of a command, if present. */
 static void take_command(int *argc, char **argv, struct options *options)
 {
 	static const char *const words[] = {"services", "clients",    "certificates", "failures",

@@ -2,9 +2,9 @@
 /*
  * options - the command line.
  *
- * An option is one row of option_rows in options.c: its names, its argument, its help text, and how its value is read. To add
- * an option: add a field to struct options, a row, and an entry in the OPTIONS part of docs/mtlsnoop.8. The completions
- * read --help and need no change. Excluding another option is a row of option_conflicts.
+ * An option is one row of option_rows in options.c: names, argument, help text, and the function that reads the
+ * value. To add an option: add a field to struct options, a row, and an entry in the OPTIONS part of docs/mtlsnoop.8.
+ * The completions read --help and need no change. Excluding another option is a row of option_conflicts.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -21,15 +21,15 @@
 #include <stdint.h>
 
 enum options_bounds {
-	OPTIONS_PORTS_MAX = 64, /* ranges; a single port is a range of one */
+	OPTIONS_PORTS_MAX = 64, /* ranges; a single port is a range of length 1 */
 	OPTIONS_INTERFACES_MAX = 64,
 	OPTIONS_SELECTED_MAX = 16, /* units, containers, pods: of each */
 };
 
-/* The word that may stand first; without one mtlsnoop traces. */
+/* The optional first word; without a command mtlsnoop traces. */
 enum options_command {
 	COMMAND_TRACE,
-	COMMAND_ASK, /* one of the questions: options.question */
+	COMMAND_ASK, /* a question: options.question */
 	COMMAND_TOP,
 };
 
@@ -42,13 +42,13 @@ enum options_format {
 struct options {
 	enum options_command command;
 	enum question question; /* COMMAND_ASK */
-	char *expression;       /* EXPRESSION as it was typed, its words joined by spaces; NULL: none */
+	char *expression;       /* EXPRESSION as typed, words joined by spaces; NULL if absent */
 	struct filter *filter;  /* the same with its short forms (options_filter.h), compiled; NULL: all handshakes */
-	struct filter *counted; /* the same without -R, which selects lines and not what the metrics count */
-	const char *store;      /* --store; NULL: none. COMMAND_ASK and COMMAND_TOP: never NULL without -r, -g, -i */
-	uint64_t store_bytes;   /* --store-limit; 0: the default */
+	struct filter *counted; /* the same without -R: -R selects lines and does not affect metrics */
+	const char *store;    /* --store; NULL if absent. COMMAND_ASK and COMMAND_TOP: never NULL without -r, -g, -i */
+	uint64_t store_bytes; /* --store-limit; 0: the default */
 	uint64_t store_keep_ns; /* --store-keep; 0: the default */
-	const char *since;      /* --since, --until: as typed, for ask_time(); NULL: none */
+	const char *since;      /* --since, --until: as typed, for ask_time(); NULL if absent */
 	const char *until;
 	const char *expiring;                          /* --expiring, likewise */
 	uint32_t rows;                                 /* -n of COMMAND_ASK; 0: all */
@@ -62,7 +62,7 @@ struct options {
 	const char *interface[OPTIONS_INTERFACES_MAX]; /* -i */
 	uint32_t interfaces;                           /* how many; 0: sockets are traced */
 	const char *read_file;                         /* -r; NULL: the live host */
-	const char *keylog_file;                       /* --keylog; NULL: none */
+	const char *keylog_file;                       /* --keylog; NULL if absent */
 	const char *write_file;                        /* -w; NULL: no evidence is written */
 	uint64_t rotate_bytes;                         /* --rotate; 0: not by size */
 	uint64_t rotate_ns;                            /* --rotate; 0: not by time */
@@ -97,7 +97,7 @@ struct options {
 };
 
 /*
- * Read the command line into options. On --help and --version prints and exits 0; on an error prints what is wrong with
+ * Read the command line into options. On --help and --version prints and exits 0; on an error prints the error with
  * the offending text and exits 2.
  */
 void options_parse(int argc, char **argv, struct options *options);
@@ -109,8 +109,8 @@ void options_parse(int argc, char **argv, struct options *options);
 int options_take_word(int *argc, char **argv, const char *const words[]);
 
 /*
- * Whether a handshake of this process is asked for (-p): the process, or a descendant of it, writes to the socket; where the
- * kernel has not told the writer, its TLS library makes the handshake, or it opened the socket.
+ * Whether -p selects a handshake: the process of -p, or a descendant, writes to the socket. If the kernel has not
+ * reported the writer: the process's TLS library makes the handshake, or the process opened the socket.
  */
 bool options_want_process(const struct options *options, const struct handshake *handshake);
 

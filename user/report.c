@@ -38,8 +38,8 @@ static struct process process_of(uint32_t id, const char name[ATTRIBUTION_NAME_M
 }
 
 /*
- * Who makes the handshake, the same in all parts of the record. Without attribution the record has what the kernel and the
- * TLS library tell; with it no process is named that may be another one.
+ * The process of the handshake, the same in all parts of the record. Without attribution the record has the facts of
+ * the kernel and the TLS library; with attribution the record never names a doubtful process.
  */
 static void attribute(struct report *report, struct handshake *record)
 {
@@ -72,11 +72,11 @@ void report_handshake(const struct handshake *handshake, void *context)
 	struct handshake record;
 	bool wanted;
 
-	/* a record that no sink gets needs no attribution */
+	/* a record for no sink needs no attribution */
 	if (!options_want_process(options, handshake) || (!by_attribution && !matches(options->counted, handshake)))
 		return;
 	record = *handshake;
-	/* the table of connections names the records that it may correct later */
+	/* the table of connections names the records with a possible later correction */
 	record.provisional = *record.id;
 	if (!*record.id)
 		event_id_next(&report->ids, record.id);

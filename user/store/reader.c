@@ -21,25 +21,25 @@
 enum {
 	PROGRESS_STEPS = 10000, /* of SQLite's machine between two looks at the clock */
 	LESS_URGENT = 5,
-	OPEN_AGAIN_SECONDS = 5, /* a store that is not there is looked for that often */
+	OPEN_AGAIN_SECONDS = 5, /* interval of the search for an absent store */
 };
 
 struct reply {
 	int32_t error;
-	uint32_t length; /* bytes that follow */
+	uint32_t length; /* bytes after the header */
 };
 
 struct store_reader {
 	struct child child;
 	const char *path;
-	bool broken; /* an answer did not come in time: what comes later is of no question */
+	bool broken; /* an answer was late: later answers belong to no question */
 };
 
 /* The process */
 
 struct reading {
 	const char *path;
-	sqlite3 *database; /* NULL: not there yet */
+	sqlite3 *database; /* NULL: no store yet */
 	time_t tried;
 	uint64_t deadline_ms;
 };
@@ -118,7 +118,7 @@ static int ask(struct reading *reading, const struct reader_request *request, FI
 	if (error)
 		return error;
 	scope.filter = filter;
-	/* handshakes carry their whole record: no more of them are read than are shown */
+	/* each handshake carries a whole record: only the shown handshakes are read */
 	if (request->question == QUESTION_HANDSHAKES)
 		scope.limit = request->first + request->limit;
 	error = question_ask(reading->database, request->question, &scope, &answer);

@@ -115,7 +115,7 @@ static int64_t clock_ms(void)
 	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-/* Whether the child has ended; a child that has is a zombie no more. */
+/* Whether the child has ended; an ended child is reaped. */
 static bool has_ended(const struct child *child)
 {
 	pid_t ended;

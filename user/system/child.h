@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * child - a second process of this program. The child keeps a privilege which this process gives up, and uses the
- * privilege for one task, when asked over a socket. The child reads nothing from the network, and ends with this
+ * child - a second process of this program. The child keeps a privilege given up by the main process, and uses the
+ * privilege for a single task, when asked over a socket. The child reads nothing from the network, and ends with this
  * process, even after SIGKILL.
  */
 #ifndef SYSTEM_CHILD_H
@@ -16,8 +16,8 @@ enum child_bounds {
 };
 
 /*
- * The child's work: answer on socket until the peer is gone. The return value is the exit status. Signals that stop or
- * reload this program do not end the child: a terminal or a service manager sends them to the whole group, for the
+ * The child's work: answer on socket until the peer is gone. The return value is the exit status. Signals to stop or
+ * reload the program do not end the child: a terminal or a service manager sends them to the whole group, for the
  * parent.
  */
 typedef int (*child_work)(int socket, void *context);
@@ -32,7 +32,7 @@ struct child_options {
 };
 
 struct child {
-	pid_t process;       /* 0: none */
+	pid_t process;       /* 0: no child */
 	int socket;          /* to the child */
 	int process_file;    /* pidfd: readable when the child has ended; -1: the kernel made none */
 	const char *purpose; /* of child_options */
@@ -40,7 +40,7 @@ struct child {
 
 /*
  * Fork, before there are threads. Call fflush() first if output is buffered. A child of root becomes the user nobody.
- * The child keeps those of the capabilities that this process has. Returns 0, or -errno after a message on standard
+ * The child keeps the listed capabilities, if the process has them. Returns 0, or -errno after a message on standard
  * error.
  */
 int child_start_with(struct child *child, const struct child_options *options);

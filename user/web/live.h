@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * live - what the page shows as it happens, kept in memory: the last handshakes as lines of JSON, and counts by verdict for each
- * minute of the last day. The thread that reads events adds; the server's thread reads. Bounded, whatever comes.
+ * live - the page's current data, kept in memory: the last handshakes as lines of JSON, and counts by verdict for each
+ * minute of the last day. The thread that reads events adds; the server's thread reads. Always bounded.
  */
 #ifndef WEB_LIVE_H
 #define WEB_LIVE_H
@@ -28,8 +28,8 @@ void web_live_free(struct web_live *live);
 int web_live_take(struct web_live *live, const struct handshake *handshake);
 
 /*
- * Copy the lines behind the number after, at most size bytes, each as an event of text/event-stream (HTML, section 9.2) with its number as
- * id. Returns how many bytes were copied, and sets after to the number of the last.
+ * Copy the lines after the number `after`, at most size bytes, each as an event of text/event-stream (HTML, section
+ * 9.2) with the line's number as id. Returns the number of copied bytes, and sets after to the number of the last.
  */
 size_t web_live_events(struct web_live *live, uint64_t *after, char *text, size_t size);
 

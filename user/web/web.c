@@ -34,7 +34,7 @@ static const char csv_type[] = "text/csv; charset=utf-8";
 static const char api[] = "/api/v1/";
 
 struct web {
-	struct store_reader *reader; /* NULL: there is no store */
+	struct store_reader *reader; /* NULL: no store */
 	struct web_live *live;
 	bool loopback; /* the server listens on a loopback address */
 };
@@ -99,7 +99,10 @@ struct sink web_sink(struct web *web)
 	                     .needs = SINK_NEEDS_CERTIFICATES | SINK_NEEDS_ATTRIBUTION | SINK_NEEDS_HINTS};
 }
 
-/* Who may see names: whoever was asked who is there; else only a browser of this host that meant this host. */
+/*
+ * Names are shown to an identified client; else only to a browser on this host that asked for this host by a loopback
+ * name.
+ */
 static bool may_see(const struct web *web, const struct http_request *request, bool identified)
 {
 	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
