@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 5.0  # percent
 # Old comments are still above the limit. Each bound may only be lowered, until it is the limit.
-BOUNDS = {"comments": 7.0, "test comments": 10.5}
+BOUNDS = {"comments": 5.0, "test comments": 10.5}
 WORST = 10  # files to name if the limit is exceeded
 PLACEHOLDERS = set("it its what that who which whom whose one ones none those this these such else they them their there".split())
 
