@@ -100,7 +100,7 @@ struct event_open {
  */
 struct event_owner {
 	struct event event;
-	__u64 start_ns; /* of the thread group's leader: CLOCK_BOOTTIME; differs from a later process of the same tgid */
+	__u64 start_ns; /* of the thread group's leader: CLOCK_BOOTTIME; differs for a later process of the tgid */
 	__u64 cgroup;   /* id of the process's cgroup (v2), 0 where unknown */
 	__u32 process;  /* tgid in the initial pid namespace */
 	__u32 user;     /* effective uid in the initial user namespace */

@@ -103,7 +103,7 @@ enum tls_walk_bounds {
 	TLS_WALK_RECORD_MAX = 16384 + 2048, /* TLSCiphertext.length, RFC 5246 section 6.2.3 */
 	TLS_WALK_SEARCH_MAX = 16384,        /* bytes of a direction to search for a ClientHello */
 	TLS_WALK_ENCRYPTED_MAX = 32,        /* encrypted records told of per direction */
-	TLS_WALK_FOLLOWED_MAX = 200, /* records after the handshake of a followed direction: some renegotiations */
+	TLS_WALK_FOLLOWED_MAX = 200, /* encrypted records reported of a followed direction: some renegotiations */
 };
 
 enum tls_walk_version {

@@ -24,7 +24,7 @@ enum message_bounds {
 	MESSAGE_SIGNATURE_ALGORITHMS_MAX = 64,
 	MESSAGE_AUTHORITIES_MAX = 32, /* CA names kept; all are counted */
 	MESSAGE_NAME_MAX = 512,       /* a distinguished name as text, RFC 4514 */
-	/* In DER. A longer certificate is not read into fields: a hostile certificate costs CPU as its length squared. */
+	/* In DER. A longer certificate is not read into fields: hostile certificates cost CPU as the length squared. */
 	MESSAGE_NAME_ENCODED_MAX = 1024,
 	MESSAGE_CERTIFICATE_ENCODED_MAX = 16384,
 	MESSAGE_SHA256 = 32,
