@@ -232,6 +232,8 @@ def killed_in_mid_write(folder):
                 thread.start()
             time.sleep(0.3 + pick.random())
             writer = writer_of(process)
+            # a writer that dies behind the last record, while the program ends, is not reported
+            more_to_come = feeder.is_alive()
             if writer:
                 os.kill(writer, signal.SIGKILL)
             feeder.join()
@@ -240,7 +242,7 @@ def killed_in_mid_write(folder):
             status = process.wait(LIMIT)
         count, word = stored(path)
         text = b"".join(errors).decode()
-        if word != "ok" or count > len(lines) or status or len(lines) != 30000 or (count < len(lines) and "not stored" not in text):
+        if word != "ok" or count > len(lines) or status or len(lines) != 30000 or (writer and more_to_come and count < len(lines) and "not stored" not in text):
             wrong.append(f"kill {index}: integrity {word}, {count} stored, {len(lines)} printed, status {status}, {text!r}")
     case(f"writer killed {KILLS} times in mid-write", wrong[0] if wrong else None)
 
