@@ -139,6 +139,9 @@ format:
 	clang-format -i $(FORMATTED)
 format-check:
 	clang-format --dry-run -Werror $(FORMATTED)
+	@awk -v licence='SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause' \
+		'FNR == 1 && $$0 != (FILENAME ~ /\.h$$/ ? "/* " licence " */" : "// " licence) \
+		{ print FILENAME ":1: error: the first line is not the licence header"; wrong = 1 } END { exit wrong }' $(FORMATTED)
 
 ## tidy        clang-tidy over user/ and bpf/, as far as they have changed since the last time
 .PHONY: tidy

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * mtlsnoop - did the server ask the client for a certificate, how did the client answer, how did the handshake end.
  * The file wires the parts: a source of events (the live host, or a capture file), the table of connections, the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * For LD_PRELOAD: of the allocations that the program itself makes, the one with the number $FAILING_ALLOCATION, and all after
  * it, fail. Allocations that libraries make for themselves succeed.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A capture file with anything in it: from the file's own header to the verdict, and to the packets that --write writes. The
  * corpus are the project's captures.

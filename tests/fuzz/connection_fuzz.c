@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The table of connections against a stream of events that is anybody's: well-formed ones in an order that no source has,
  * and such as have no form at all. The input is a list of operations, each

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The parser of expressions. Any text is compiled, or refused with a place within the text and a message. A compiled
  * expression and its negation are never both true of a record, and the expression in parentheses says the same.

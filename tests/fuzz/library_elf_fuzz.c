@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The reader of ELF files: any file, in a memory file, as the process that probes libraries would open it. What it says is to
  * be probed has to be in the file, and a name has to be one. tests/fuzz/seeds/library_elf makes small files to begin with.

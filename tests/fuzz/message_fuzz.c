@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * All parsers of message bodies. The first byte of the input picks the parser and, where it matters, the version; the
  * rest is the body, which libFuzzer lays out so that AddressSanitizer sees a read beyond it. tests/fuzz/corpus/message

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Go's table of functions, as any file that a process maps may have it: nothing is read outside, and what is told makes sense. */
 #include <stdint.h>
 #include <stdlib.h>

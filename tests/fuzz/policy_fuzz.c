@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The reader of --expect: whatever the text is, it is read or refused with a line and a reason; of what is read the first
  * line that fits counts, so that a text cut behind that line judges the same.

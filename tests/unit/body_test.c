@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The body of a message, put together from its chunks (user/tls/body.c). */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What of a capture is passed on, and as which connection's: a file is made packet by packet, and the events are text. */
 #include <linux/types.h>
 

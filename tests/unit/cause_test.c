@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Why a handshake failed, from what the wire shows (user/handshake/cause.c). */
 #include "handshake/cause.h"
 

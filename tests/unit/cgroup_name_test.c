@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Units, containers and pods by the paths of cgroups, and pods by the names of the kubelet's log directories. */
 #include "attribution/cgroup_name.h"
 

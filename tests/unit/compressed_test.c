@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Compressed captures (user/capture/compressed.c), made by the libraries that are to read them. */
 #include "capture/compressed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Random expressions over random records. The test keeps each record as a table of texts, makes the struct handshake from
  * the table, and evaluates its own tree of the expression over the table: it shares no code with the filter.

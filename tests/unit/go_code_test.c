@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Places in Go's machine code (user/library/go_code.c). The bytes are what Go 1.19.8 and 1.24.4 compile, as objdump shows them. */
 #include <setjmp.h>
 #include <stdarg.h>

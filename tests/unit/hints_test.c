@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What an operator should look at (user/handshake/hints.c): a row for each hint, and for each reason to stay silent. */
 #include "handshake/hints.h"
 

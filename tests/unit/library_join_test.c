@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What TLS libraries saw, joined to the connections of the wire (user/tracking/library_join.c, user/handshake/verdict_library.c). */
 #include "handshake_feed.h"
 

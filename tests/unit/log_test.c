@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Messages on standard error, and their levels where the journal reads them. */
 #include "system/journal.h"
 #include "system/log.h"

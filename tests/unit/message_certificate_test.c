@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * CertificateRequest and the client's Certificate. What the real ones hold was read off tshark 4.0.17, of the
  * certificates off openssl x509.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Captures with packets dropped, repeated, put in another order and cut short: each byte that is left is still a true
  * one, so what is said of a handshake may get less, never different. With bits flipped and files damaged anything may be

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The place of a TCP segment in its stream (bpf/shared/tcp_order.h). */
 #include <stdarg.h>
 #include <stddef.h>

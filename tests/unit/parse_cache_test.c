@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What was read of bodies, kept (user/tls/parse_cache.c), and that a handshake's record is the same with it. */
 #include "tls/parse_cache.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Go's table of functions (user/library/pclntab.c): tables made here, of each form; real ones are read by tests/library. */
 #include "message_bytes.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The phases of a connection (user/tracking/phase.c): each transition, and what must hold of all of them. */
 #include "tracking/phase.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* One direction walked in userspace (user/stream/reassembly.c): gaps, overlaps, bounds, holes that stay. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Secrets from a key log, and the keys of records (user/decrypt). The traffic secret, key and IV are those of RFC 8448 section 3. */
 #include "decrypt/keylog.h"
 #include "decrypt/record_key.h"

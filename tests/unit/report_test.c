@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The way of a record to the sinks: filters, ids, --count, and the list of sinks. */
 #include "options_filter.h"
 #include "report.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Whether code can run with a shadow stack (user/library/shadow_stack.c): files with one note each, and the flags of processors. */
 #include "library/shadow_stack.h"
 

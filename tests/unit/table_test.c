@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The table within a width, both ends of a handshake in one line, causes, colors, dates, screens. */
 #include "sink/table.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Handshakes out of what TLS libraries hash (user/tracking/transcript.c). */
 #include "transcript_feed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The walker (bpf/shared/tls_walk.h) and the loop around it (user/stream/walk.c). Each vector is a direction made by hand, with the
  * events that it holds written out by hand. It is fed whole, byte by byte, and cut in two at every byte: the events have

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The fields of a certificate (user/tls/x509.c) and its outline. The certificates were made with python3-cryptography; the
  * expected values are those of openssl x509.

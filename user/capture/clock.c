@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "capture/clock.h"
 
 static const uint64_t jump_ns = CLOCK_JUMP_SECONDS * 1000000000ull;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Tunnels, and the frames that mirror ports and firewalls put around packets. */
 #include "capture/packet_layer.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * cipher_suite - the TLS Cipher Suites registry (https://www.iana.org/assignments/tls-parameters), in its order.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * How OpenSSL uses its hash contexts (seen in 3.0; 1.1.1 and 3.x do the same):
  *
