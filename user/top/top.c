@@ -304,82 +304,113 @@ static void go_back(struct top *top)
 	}
 }
 
-/* NOLINTNEXTLINE(readability-function-size): a case for each key */
-static void take_key(struct top *top, int key)
+/* A key that moves the cursor or the page. Returns whether the key is one. */
+static bool take_moving_key(struct top *top, int key)
 {
-	struct top_view *view = &top->view;
+	static const long end = 1L << 30; /* rows: farther than any list is long */
 
-	view->message[0] = '\0';
-	if (view->prompting) {
-		type(top, key);
-		return;
-	}
 	switch (key) {
-	case 'q':
-		top->over = true;
-		break;
 	case 'j':
 	case KEY_DOWN:
 		move_by(top, 1);
-		break;
+		return true;
 	case 'k':
 	case KEY_UP:
 		move_by(top, -1);
-		break;
+		return true;
 	case KEY_NPAGE:
 	case 'd' & 0x1f:
 		move_by(top, screen_of(top));
-		break;
+		return true;
 	case KEY_PPAGE:
 	case 'u' & 0x1f:
 		move_by(top, -screen_of(top));
-		break;
+		return true;
 	case 'g':
 	case KEY_HOME:
-		move_by(top, -(1L << 30));
-		break;
+		move_by(top, -end);
+		return true;
 	case 'G':
 	case KEY_END:
-		move_by(top, 1L << 30);
-		break;
+		move_by(top, end);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A key that goes to a list, a page or back. Returns whether the key is one. */
+static bool take_going_key(struct top *top, int key)
+{
+	struct top_view *view = &top->view;
+
+	switch (key) {
 	case '\t':
 	case KEY_RIGHT:
 		view->list = (view->list + 1) % TOP_LISTS;
-		break;
+		return true;
 	case KEY_BTAB:
 	case KEY_LEFT:
 		view->list = (view->list + TOP_LISTS - 1) % TOP_LISTS;
-		break;
+		return true;
 	case KEY_RETURN:
 	case KEY_ENTER:
 	case '\n':
 		open_chosen(top);
-		break;
+		return true;
 	case KEY_ESCAPE:
 	case KEY_BACKSPACE:
 	case KEY_DELETE:
 		go_back(top);
-		break;
-	case '/':
-		close_page(top);
-		view->prompting = true;
-		snprintf(view->input, sizeof(view->input), "%s", top_model_expression(top->model));
-		break;
-	case 's':
-		view->order = (view->order + 1) % TOP_ORDERS;
-		top_model_order(top->model, view->order);
-		top->refreshed_ms = 0;
-		break;
-	case 'p':
-	case ' ':
-		view->paused = !view->paused;
-		break;
+		return true;
 	case 'h':
 	case '?':
 		open_page(top, "help", strdup(help_text));
-		break;
+		return true;
 	case KEY_MOUSE:
 		take_mouse(top);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void begin_prompt(struct top *top)
+{
+	close_page(top);
+	top->view.prompting = true;
+	snprintf(top->view.input, sizeof(top->view.input), "%s", top_model_expression(top->model));
+}
+
+static void take_next_order(struct top *top)
+{
+	top->view.order = (top->view.order + 1) % TOP_ORDERS;
+	top_model_order(top->model, top->view.order);
+	top->refreshed_ms = 0;
+}
+
+static void take_key(struct top *top, int key)
+{
+	top->view.message[0] = '\0';
+	if (top->view.prompting) {
+		type(top, key);
+		return;
+	}
+	if (take_moving_key(top, key) || take_going_key(top, key))
+		return;
+	switch (key) {
+	case 'q':
+		top->over = true;
+		break;
+	case '/':
+		begin_prompt(top);
+		break;
+	case 's':
+		take_next_order(top);
+		break;
+	case 'p':
+	case ' ':
+		top->view.paused = !top->view.paused;
 		break;
 	}
 }
