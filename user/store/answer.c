@@ -147,7 +147,7 @@ static void time_text(char *text, size_t size, int64_t seconds, const char *form
 
 /* JSON */
 
-static void write_json_string(FILE *out, const char *text, size_t length)
+void answer_write_string(FILE *out, const char *text, size_t length)
 {
 	fputc('"', out);
 	for (size_t index = 0; index < length; index++) {
@@ -169,7 +169,7 @@ static void write_json_list(FILE *out, const char *text)
 	while (*text) {
 		size_t length = strcspn(text, "\n");
 
-		write_json_string(out, text, length);
+		answer_write_string(out, text, length);
 		text += length;
 		if (*text++ != '\n')
 			break;
@@ -189,7 +189,7 @@ static void write_json_value(FILE *out, const struct answer_column *column, cons
 	}
 	switch (column->type) {
 	case ANSWER_TYPE_TEXT:
-		write_json_string(out, text, strlen(text));
+		answer_write_string(out, text, strlen(text));
 		break;
 	case ANSWER_TYPE_LIST:
 		write_json_list(out, text);

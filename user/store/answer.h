@@ -78,4 +78,7 @@ void answer_write(const struct store_answer *answer, FILE *out, enum answer_form
 /* The same rows as one JSON array, for an HTTP answer; from the row first on, at most limit. */
 void answer_write_array(const struct store_answer *answer, FILE *out, size_t first, size_t limit);
 
+/* Write length bytes of text, which is UTF-8, as a JSON string with its quotes. */
+void answer_write_string(FILE *out, const char *text, size_t length);
+
 #endif /* STORE_ANSWER_H */

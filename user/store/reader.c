@@ -132,20 +132,6 @@ static int ask(struct reading *reading, const struct reader_request *request, FI
 	return error;
 }
 
-static void write_string(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fprintf(out, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			fprintf(out, "\\u%04x", *text);
-		else
-			fputc(*text, out);
-	}
-	fputc('"', out);
-}
-
 static int ask_for_event(struct reading *reading, const struct reader_request *request, FILE *out)
 {
 	static const char query[] = "SELECT json, ladder FROM handshake WHERE event = ?1";
@@ -157,7 +143,8 @@ static int ask_for_event(struct reading *reading, const struct reader_request *r
 	sqlite3_bind_text(statement, 1, request->event, -1, SQLITE_STATIC);
 	if (sqlite3_step(statement) == SQLITE_ROW) {
 		fprintf(out, "{\"record\":%s,\"ladder\":", sqlite3_column_text(statement, 0));
-		write_string(out, (const char *)sqlite3_column_text(statement, 1));
+		answer_write_string(out, (const char *)sqlite3_column_text(statement, 1),
+		                    sqlite3_column_bytes(statement, 1));
 		fputs("}\n", out);
 		error = 0;
 	}

@@ -129,13 +129,9 @@ static void answer_error(struct http_answer *answer, unsigned status, const char
 	answer->content_type = json_type;
 	if (!out)
 		return;
-	fputs("{\"error\":\"", out);
-	for (; *message; message++)
-		if (*message == '"' || *message == '\\')
-			fprintf(out, "\\%c", *message);
-		else
-			fputc((unsigned char)*message < 0x20 ? ' ' : *message, out);
-	fputs("\"}\n", out);
+	fputs("{\"error\":", out);
+	answer_write_string(out, message, strlen(message));
+	fputs("}\n", out);
 	fclose(out);
 }
 
